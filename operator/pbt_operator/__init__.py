@@ -1,0 +1,1 @@
+"""Population Based Training: the operator, the local runner and the command line."""

@@ -1,0 +1,282 @@
+"""What only S3 can get wrong: lost answers, conflicts, refusals, credentials, and unfinished uploads."""
+
+import io
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from pbt_trainer.errors import NotFound, StoreRefused, StoreUnavailable
+from pbt_trainer.records import File, sha256
+from pbt_trainer.stores import s3 as s3_module
+from pbt_trainer.stores.probe import probe
+from pbt_trainer.stores.s3 import S3Store, connect
+from support.minio import Server
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MIB = 1024 * 1024
+FILE = File(name="model", size=1, sha256=sha256(b"x"))
+
+
+@pytest.fixture
+def own(minio: Server) -> Iterator["S3Client"]:
+    """A client of the server that a test may bend."""
+    made = minio.client()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[S3Store, Stubber]]:
+    """A store whose server answers by a script, and with no waiting between attempts."""
+    client = connect(aws_access_key_id="a", aws_secret_access_key="b", endpoint_url="http://127.0.0.1:9")
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with Stubber(client) as script:
+        yield S3Store("bucket", "team-a/digits", client=client), script
+        script.assert_no_pending_responses()
+    client.close()
+
+
+def put(data: bytes) -> dict[str, Any]:
+    """The request that `create` should make."""
+    return {"Bucket": "bucket", "Key": "team-a/digits/births/1.json", "Body": data, "IfNoneMatch": "*"}
+
+
+def body(data: bytes) -> dict[str, Any]:
+    """An answer to GetObject."""
+    return {"Body": StreamingBody(io.BytesIO(data), len(data)), "ContentLength": len(data)}
+
+
+def everything(store: S3Store, folder: Path) -> list[Callable[[], object]]:
+    """Each thing that can be asked of a store."""
+    source = folder / "source"
+    source.write_bytes(b"x")
+    return [
+        lambda: store.create("births/1.json", b"{}"),
+        lambda: store.read("births/1.json"),
+        lambda: list(store.names("births/")),
+        lambda: store.upload("checkpoints/1/model", source, size=1),
+        lambda: store.fetch("checkpoints/1/model", FILE, folder / "fetched"),
+        lambda: store.delete(["births/1.json"]),
+        lambda: store.abandon_uploads("checkpoints/"),
+    ]
+
+
+def test_a_write_whose_answer_was_lost_is_found_to_be_ours(
+    minio: Server, client: "S3Client", own: "S3Client"
+) -> None:
+    prefix, requests = f"team-a/{os.urandom(8).hex()}", []
+
+    def lose_the_first_answer(request: Any, **_: Any) -> None:
+        requests.append(request)
+        if len(requests) == 1:
+            client.put_object(Bucket=minio.bucket, Key=f"{prefix}/births/1.json", Body=b"ours")
+            raise ReadTimeoutError(endpoint_url=request.url)
+
+    own.meta.events.register("before-send.s3.PutObject", lose_the_first_answer)
+    store = S3Store(minio.bucket, prefix, client=own)
+    assert store.create("births/1.json", b"ours") == b"ours"
+    assert len(requests) == 2
+
+
+def test_a_refused_write_is_read_back(stub: tuple[S3Store, Stubber]) -> None:
+    store, script = stub
+    script.add_client_error(
+        "put_object", "PreconditionFailed", http_status_code=412, expected_params=put(b"ours")
+    )
+    script.add_response("get_object", body(b"ours"))
+    assert store.create("births/1.json", b"ours") == b"ours"
+
+
+def test_a_conflict_is_tried_again(stub: tuple[S3Store, Stubber]) -> None:
+    store, script = stub
+    for _ in range(3):
+        script.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
+    script.add_response("put_object", {}, put(b"ours"))
+    assert store.create("births/1.json", b"ours") == b"ours"
+
+
+def test_a_conflict_without_end_is_no_answer(stub: tuple[S3Store, Stubber]) -> None:
+    store, script = stub
+    for _ in range(s3_module._CREATE_ATTEMPTS):
+        script.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
+    with pytest.raises(StoreUnavailable, match=r"team-a/digits/births/1\.json"):
+        store.create("births/1.json", b"ours")
+
+
+def test_a_record_deleted_before_it_was_read_back_is_written_again(stub: tuple[S3Store, Stubber]) -> None:
+    store, script = stub
+    script.add_client_error("put_object", "PreconditionFailed", http_status_code=412)
+    script.add_client_error("get_object", "NoSuchKey", http_status_code=404)
+    script.add_response("put_object", {}, put(b"ours"))
+    assert store.create("births/1.json", b"ours") == b"ours"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "remedy"),
+    [
+        ("NotImplemented", StoreRefused, "no conditional writes"),
+        ("AccessDenied", StoreRefused, "grant s3:GetObject"),
+        ("NoSuchBucket", StoreRefused, "create the bucket"),
+        ("AuthorizationHeaderMalformed", StoreRefused, "AWS_REGION"),
+        ("SlowDown", StoreUnavailable, "SlowDown"),
+        ("InternalError", StoreUnavailable, "InternalError"),
+        ("ExpiredToken", StoreUnavailable, "ExpiredToken"),
+    ],
+)
+def test_a_refusal_is_told_with_its_place_and_remedy(
+    stub: tuple[S3Store, Stubber], code: str, kind: type[StoreUnavailable], remedy: str
+) -> None:
+    store, script = stub
+    script.add_client_error("put_object", code)
+    with pytest.raises(
+        StoreUnavailable, match=f"^s3://bucket/team-a/digits/births/1.json: .*{remedy}"
+    ) as caught:
+        store.create("births/1.json", b"{}")
+    assert type(caught.value) is kind
+
+
+def test_an_object_that_could_not_be_deleted_is_an_error(stub: tuple[S3Store, Stubber]) -> None:
+    store, script = stub
+    errors = [{"Key": "team-a/digits/births/1.json", "Code": "AccessDenied", "Message": "no"}]
+    script.add_response("delete_objects", {"Errors": errors})
+    with pytest.raises(StoreRefused, match="s3:DeleteObject"):
+        store.delete(["births/1.json"])
+
+
+def test_deletions_go_in_batches_of_a_thousand(stub: tuple[S3Store, Stubber]) -> None:
+    store, script = stub
+    for start, stop in ((0, 1000), (1000, 1001)):
+        objects = [{"Key": f"team-a/digits/births/{number}.json"} for number in range(start, stop)]
+        script.add_response(
+            "delete_objects", {}, {"Bucket": "bucket", "Delete": {"Objects": objects, "Quiet": True}}
+        )
+    store.delete(f"births/{number}.json" for number in range(1001))
+
+
+def test_objects_that_no_key_can_name_are_not_named(stub: tuple[S3Store, Stubber]) -> None:
+    store, script = stub
+    listed = ["births/", "births/1.json", "births/a b", "births//x"]
+    script.add_response(
+        "list_objects_v2", {"Contents": [{"Key": f"team-a/digits/{name}"} for name in listed]}
+    )
+    assert list(store.names("births/")) == ["births/1.json"]
+
+
+def test_a_store_without_create_only_writes_is_refused(minio: Server, own: "S3Client") -> None:
+    def ignore_the_condition(params: dict[str, Any], **_: Any) -> None:
+        params["headers"].pop("If-None-Match")
+
+    own.meta.events.register("before-call.s3.PutObject", ignore_the_condition)
+    store = S3Store(minio.bucket, "bent", client=own)
+    with pytest.raises(StoreRefused, match="conditional writes"):
+        probe(store)
+    assert list(store.names("")) == []
+
+
+def test_a_missing_bucket_is_named_by_every_call(client: "S3Client", tmp_path: Path) -> None:
+    for call in everything(S3Store("no-such-bucket", "digits", client=client), tmp_path):
+        with pytest.raises(StoreRefused, match=r"s3://no-such-bucket/digits.*create the bucket"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "remedy"),
+    [
+        ({"aws_secret_access_key": "wrong"}, "correct the secret key"),
+        ({"aws_access_key_id": "wrong"}, "correct the access key"),
+    ],
+)
+def test_wrong_credentials_are_named_by_every_call(
+    minio: Server, tmp_path: Path, wrong: dict[str, str], remedy: str
+) -> None:
+    client = minio.client(**wrong)
+    for call in everything(S3Store(minio.bucket, "digits", client=client), tmp_path):
+        with pytest.raises(StoreRefused, match=remedy):
+            call()
+    client.close()
+
+
+def test_a_server_that_is_away_is_told_by_every_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    client = connect(endpoint_url="http://127.0.0.1:9", aws_access_key_id="a", aws_secret_access_key="b")
+    for call in everything(S3Store("bucket", "digits", client=client), tmp_path):
+        with pytest.raises(StoreUnavailable, match="Could not connect") as caught:
+            call()
+        assert type(caught.value) is StoreUnavailable
+    client.close()
+
+
+def test_an_unfinished_upload_below_the_prefix_disappears_and_no_other(
+    minio: Server, client: "S3Client", s3: S3Store
+) -> None:
+    base = s3.url.removeprefix(f"s3://{minio.bucket}/")
+    keys = [f"{base}/checkpoints/00001-000001/1/model", f"{base}/checkpoints/00001-000002/1/model"]
+    for key in keys:
+        upload = client.create_multipart_upload(Bucket=minio.bucket, Key=key)["UploadId"]
+        client.upload_part(Bucket=minio.bucket, Key=key, PartNumber=1, UploadId=upload, Body=bytes(5 * MIB))
+    s3.abandon_uploads("checkpoints/00001-000001/")
+    left = [item["Key"] for item in client.list_multipart_uploads(Bucket=minio.bucket)["Uploads"]]
+    assert [key for key in left if key.startswith(base)] == keys[1:]
+    s3.abandon_uploads("")
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=minio.bucket)
+
+
+def test_uploads_are_found_by_prefix_where_the_store_can(stub: tuple[S3Store, Stubber]) -> None:
+    store, script = stub
+    key = "team-a/digits/checkpoints/1/model"
+    script.add_response(
+        "list_multipart_uploads",
+        {"Uploads": [{"Key": key, "UploadId": "u1"}, {"Key": key, "UploadId": "u2"}]},
+        {"Bucket": "bucket", "Prefix": "team-a/digits/checkpoints/1/"},
+    )
+    script.add_client_error("abort_multipart_upload", "NoSuchUpload", http_status_code=404)
+    script.add_response("abort_multipart_upload", {}, {"Bucket": "bucket", "Key": key, "UploadId": "u2"})
+    store.abandon_uploads("checkpoints/1/")
+
+
+def test_an_interrupted_download_is_no_file(
+    s3: S3Store, minio: Server, own: "S3Client", tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(bytes(1000))
+    s3.upload("checkpoints/1/model", source, size=1000)
+
+    class Broken(io.BytesIO):
+        def read(self, amount: int | None = -1) -> bytes:
+            if self.tell():
+                raise ReadTimeoutError(endpoint_url="s3")
+            return super().read(10)
+
+    def break_off(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["Body"].close()
+        parsed["Body"] = StreamingBody(Broken(bytes(1000)), 1000)
+
+    own.meta.events.register("after-call.s3.GetObject", break_off)
+    store = S3Store(minio.bucket, s3.url.removeprefix(f"s3://{minio.bucket}/"), client=own)
+    with pytest.raises(StoreUnavailable, match="Read timeout"):
+        store.fetch("checkpoints/1/model", File(name="model", size=1000, sha256=""), tmp_path / "fetched")
+    assert list((tmp_path / "fetched").iterdir()) == []
+
+
+@pytest.mark.parametrize(("size", "part"), [(MIB, 8), (255 * MIB, 8), (256 * MIB, 64), (2**40, 64)])
+def test_large_files_go_in_large_parts(s3: S3Store, size: int, part: int) -> None:
+    with s3._transfers(size) as transfers:
+        assert transfers.config.multipart_chunksize == part * MIB
+
+
+def test_a_missing_object_is_not_a_missing_bucket(s3: S3Store, tmp_path: Path) -> None:
+    for call in (
+        lambda: s3.read("births/1.json"),
+        lambda: s3.fetch("births/1.json", FILE, tmp_path / "fetched"),
+    ):
+        with pytest.raises(NotFound, match=f"{s3.url}/births/1.json"):
+            call()

@@ -1,0 +1,45 @@
+"""The trainer SDK: joins a training script to a population, or lets it run alone.
+
+    import pbt_trainer
+
+    run = pbt_trainer.join({"lr": 1e-3}, total_steps=4000, interval_steps=200)
+    model, optimizer = build(run.hp)
+    run.track(model=model, optimizer=optimizer)
+    for step in run.steps():
+        train_step(model, optimizer)
+        if run.due:
+            run.report({"val_accuracy": evaluate(model)})
+
+Importing it loads neither torch nor boto3.
+"""
+
+from pbt_trainer.errors import (
+    CorruptCheckpoint,
+    ExitCode,
+    KeyRefused,
+    NotFound,
+    PbtError,
+    RecordRefused,
+    StateError,
+    StoreRefused,
+    StoreUnavailable,
+    UsageError,
+)
+from pbt_trainer.run import Advance, Run, Stopped, join
+
+__all__ = [
+    "Advance",
+    "CorruptCheckpoint",
+    "ExitCode",
+    "KeyRefused",
+    "NotFound",
+    "PbtError",
+    "RecordRefused",
+    "Run",
+    "StateError",
+    "Stopped",
+    "StoreRefused",
+    "StoreUnavailable",
+    "UsageError",
+    "join",
+]

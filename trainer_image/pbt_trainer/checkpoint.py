@@ -1,0 +1,103 @@
+"""A checkpoint's two files as they are read: `state.json`, a tree by object, and `state.safetensors`."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from pbt_trainer.codec import decode, loads
+from pbt_trainer.errors import RecordRefused
+
+FORMAT = 1
+STATE, TENSORS = "state.json", "state.safetensors"
+MAX_STATE_BYTES = 256 * 1024 * 1024  # tensors are elsewhere: more is an accident, or meant to exhaust memory
+
+
+class Checkpoint:
+    """The files in one folder, open for reading; nothing in them can run code.
+
+    Raises:
+        RecordRefused: the files are missing, malformed, or of another format.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files = ExitStack()
+        self._opened: dict[str, Any] = {}
+        self._content = self._load()
+
+    @property
+    def names(self) -> list[str]:
+        """The tracked objects in it."""
+        return list(self._content["objects"])
+
+    def kind(self, name: str) -> str:
+        """What the object was: `module`, `optimizer`, `scheduler` or `object`."""
+        return str(self._content["objects"][name]["kind"])
+
+    def class_name(self, name: str) -> str:
+        """The object's class, as `module.name`."""
+        return str(self._content["objects"][name]["class"])
+
+    def built(self, name: str) -> Any:
+        """The options that the script had built it with."""
+        return self._decode(self._content["objects"][name]["built"], copy=True)
+
+    def state(self, name: str, *, copy: bool = True) -> Any:
+        """The object's state.
+
+        Args:
+            name: of the object.
+            copy: whether it may outlive the checkpoint; without, tensors lie in the file itself and are
+                only good to be copied from.
+        """
+        return self._decode(self._content["objects"][name]["state"], copy=copy)
+
+    def random(self, names: set[str]) -> Iterator[tuple[str, Any]]:
+        """The states of those random generators among `names` that it holds."""
+        for name, tree in self._content["random"].items():
+            if name in names:
+                yield name, self._decode(tree, copy=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._files.close()
+
+    def _load(self) -> dict[str, Any]:
+        path = self._folder / STATE
+        try:
+            if path.stat().st_size > MAX_STATE_BYTES:
+                raise RecordRefused(f"{STATE} is larger than {MAX_STATE_BYTES} bytes")
+            content = loads(path.read_bytes())
+        except FileNotFoundError:
+            raise RecordRefused(f"the checkpoint has no {STATE}") from None
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise RecordRefused(f"{STATE} is not of format {FORMAT}")
+        objects, parts = content.get("objects"), {"class", "kind", "state", "built"}
+        if not isinstance(objects, dict) or not isinstance(content.get("random"), dict):
+            raise RecordRefused(f"{STATE} lacks the objects or the random state")
+        if not all(isinstance(item, dict) and parts <= item.keys() for item in objects.values()):
+            raise RecordRefused(f"{STATE}: an object lacks one of {', '.join(sorted(parts))}")
+        return content
+
+    def _decode(self, tree: object, *, copy: bool) -> Any:
+        def read(leaf: str, kind: str) -> Any:
+            stored = self._stored(leaf, kind)
+            if not copy:
+                return stored
+            return stored.clone() if kind == "tensor" else stored.copy()
+
+        return decode(tree, read)
+
+    def _stored(self, leaf: str, kind: str) -> Any:
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            if kind not in self._opened:
+                file = safe_open(self._folder / TENSORS, framework="pt" if kind == "tensor" else "np")
+                self._opened[kind] = self._files.enter_context(file)
+            return self._opened[kind].get_tensor(leaf)
+        except (FileNotFoundError, SafetensorError) as error:
+            raise RecordRefused(f"{TENSORS}: {error}") from error

@@ -1,0 +1,285 @@
+"""The helper process beside a trainer: all of its storage I/O, so that training never waits for a store.
+
+`python -m pbt_trainer.courier FD` serves one socket until the trainer closes it or dies. It claims the birth,
+fetches the checkpoint to start from, uploads and commits what is handed over, and watches for the next birth.
+Each order runs in a thread of its own; the main thread only listens and so never misses the end.
+"""
+
+import hashlib
+import mmap
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from pbt_trainer import keys
+from pbt_trainer.errors import PbtError, StoreUnavailable
+from pbt_trainer.incarnation import Incarnation, ReportedElsewhere
+from pbt_trainer.leaving import say
+from pbt_trainer.messages import (
+    Began,
+    Begin,
+    Channel,
+    Failed,
+    Fetched,
+    Keep,
+    Look,
+    Looked,
+    Notice,
+    Offer,
+    Order,
+    Replaced,
+    Restored,
+    Take,
+    Taken,
+    Unclaimed,
+    Upload,
+    Uploaded,
+)
+from pbt_trainer.patience import Abandoned, Patience
+from pbt_trainer.records import Birth, File, Report
+from pbt_trainer.stores import Store, open_store
+
+
+class Courier:
+    """Carries one process's records and checkpoints to and from the store."""
+
+    def __init__(self, channel: Channel[Order], begin: Begin, *, store: Store | None = None) -> None:
+        """Does nothing yet.
+
+        Args:
+            channel: to the trainer.
+            begin: what to take part in.
+            store: in place of the one that `begin` names.
+        """
+        self._channel = channel
+        self._begin = begin
+        self._store = store
+        self._patience = Patience(begin.patience_seconds)
+        self._incarnation: Incarnation | None = None
+        self._abandoned = threading.Event()
+        self._keep = False
+
+    def serve(self) -> None:
+        """Works until the trainer's end of the socket is closed."""
+        self._work(self._start)
+        while True:
+            try:
+                order = self._channel.receive(None)
+            except EOFError:
+                return
+            assert order is not None
+            self._dispatch(order)
+
+    def remove_folder(self) -> None:
+        """Removes all downloads, unless the next image of this process is to find them."""
+        if self._keep:
+            return
+        for _ in range(100):  # a download under way may add a file meanwhile
+            shutil.rmtree(self._begin.folder, ignore_errors=True)
+            if not Path(self._begin.folder).exists():
+                return
+            time.sleep(0.01)
+
+    def _dispatch(self, order: Order) -> None:
+        match order:
+            case Upload():
+                descriptors = self._channel.descriptors(len(order.sizes))
+                self._work(partial(self._upload, order, descriptors, self._abandoned))
+            case Look():
+                self._work(self._look)
+            case Take():
+                self._abandoned.set()
+                self._abandoned = threading.Event()
+                self._work(self._take)
+            case Restored():
+                shutil.rmtree(self._downloads(self._current), ignore_errors=True)
+            case Keep():
+                self._keep = True
+            case Begin():
+                raise AssertionError("a second beginning")
+
+    # work, each piece in its own thread
+
+    def _work(self, task: Callable[[], None]) -> None:
+        threading.Thread(target=self._guarded, args=(task,), daemon=True).start()
+
+    def _guarded(self, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except Abandoned:
+            return  # it belongs to a life that is over
+        except PbtError as error:
+            self._tell(Failed(error=type(error).__name__, message=str(error)))
+        except Exception as error:  # noqa: BLE001 - a thread's own end would leave the trainer waiting for ever
+            traceback.print_exc()
+            self._tell(Failed(error="", message=f"{type(error).__name__}: {error}"))
+
+    def _tell(self, notice: Notice) -> None:
+        with suppress(OSError):  # the trainer is gone; the main thread learns it as well
+            self._channel.send(notice)
+
+    def _start(self) -> None:
+        begin = self._begin
+        store = self._store or self._patience.at_start(lambda: open_store(begin.location))
+        self._incarnation = Incarnation(
+            store, member=begin.member, incarnation=begin.incarnation, pod=begin.pod, nonce=begin.nonce
+        )
+        birth = self._patience.at_start(self._current.open)
+        if not (self._patience.at_start(self._current.claim) if begin.leads else self._await_claim()):
+            self._tell(Unclaimed(reason=self._holder()))
+            return
+        self._tell(Began(birth=birth))
+        report, folder = self._fetch(self._current)
+        self._tell(Fetched(report=report, folder=folder))
+        if begin.watch:
+            self._watch()
+
+    def _upload(self, order: Upload, descriptors: Sequence[int], abandoned: threading.Event) -> None:
+        incarnation = self._current
+        report = order.report
+        prefix = keys.checkpoint(report.member, report.incarnation, report.step, os.urandom(4).hex())
+        memory = [
+            (name, Path(f"/proc/self/fd/{descriptor}"), size)
+            for descriptor, (name, size) in zip(descriptors, order.sizes.items(), strict=True)
+        ]
+        files = []
+        try:
+            for name, path, size in memory + _spooled(order.spool):
+                files.append(File(name=name, size=size, sha256=_checksum(path, size)))
+                send = partial(incarnation.store.upload, prefix + name, path, size=size)
+                self._patience.later(send, abandoned=abandoned)
+            report = replace(report, checkpoint=prefix, files=files)
+            self._patience.later(lambda: incarnation.commit(report), abandoned=abandoned)
+        except ReportedElsewhere as refusal:
+            self._tell(Unclaimed(reason=str(refusal)))
+            return
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if order.spool is not None:
+                shutil.rmtree(order.spool, ignore_errors=True)
+        self._tell(Uploaded(record=report.key))
+
+    def _look(self) -> None:
+        try:
+            successor = self._current.successor()
+        except StoreUnavailable as error:
+            say(f"the store can't be asked for a successor: {error}")
+            successor = None
+        self._tell(Looked(successor=successor))
+
+    def _take(self) -> None:
+        former = self._downloads(self._current)
+        self._incarnation = self._current.next()
+        won = not self._begin.leads or self._patience.later(self._current.claim)
+        self._tell(Taken(won=won))
+        shutil.rmtree(former, ignore_errors=True)
+        if won:
+            self._watch()
+
+    def _watch(self) -> None:
+        """Looks for the next birth; a takeover is fetched while training goes on."""
+        incarnation = self._current
+        while True:
+            time.sleep(self._begin.poll_seconds)
+            try:
+                birth = incarnation.successor()
+                if birth is not None:
+                    self._announce(birth, incarnation.next())
+                    return
+            except StoreUnavailable:
+                continue
+            except PbtError as error:  # a new pod comes instead, and says the same if it fails as well
+                say(f"incarnation {incarnation.number + 1} can't be taken over in place: {error}")
+                return
+
+    def _announce(self, birth: Birth, incarnation: Incarnation) -> None:
+        if birth.cause.resumes or birth.cause.closes:
+            self._tell(Replaced(reason=f"incarnation {birth.incarnation} was born: {birth.reason}"))
+        else:
+            report, folder = self._fetch(incarnation)
+            self._tell(Offer(birth=birth, report=report, folder=folder))
+
+    # parts of it
+
+    @property
+    def _current(self) -> Incarnation:
+        assert self._incarnation is not None, "orders come after the beginning"
+        return self._incarnation
+
+    def _await_claim(self) -> bool:
+        """For the other ranks: waits until rank 0 has claimed."""
+        while (claimed := self._patience.at_start(self._current.claimed_by_pod)) is None:
+            time.sleep(0.2)
+        return claimed
+
+    def _holder(self) -> str:
+        holder = self._current.holder
+        life = f"member {self._begin.member}, incarnation {self._begin.incarnation}"
+        if holder is not None and holder.void:
+            return f"{life}: it was closed before this process came"
+        return f"{life}: another process has it (pod {holder.pod if holder else 'unknown'})"
+
+    def _fetch(self, incarnation: Incarnation) -> tuple[Report | None, str | None]:
+        report = self._patience.at_start(incarnation.source)
+        if report is None:
+            return None, None
+        downloads = self._downloads(incarnation)
+        downloads.mkdir(parents=True, exist_ok=True)
+        return report, str(self._patience.at_start(lambda: incarnation.fetch(report, downloads)))
+
+    def _downloads(self, incarnation: Incarnation) -> Path:
+        return Path(self._begin.folder, keys.life(self._begin.member, incarnation.number))
+
+
+def _spooled(folder: str | None) -> list[tuple[str, Path, int]]:
+    if folder is None:
+        return []
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    return [(path.relative_to(folder).as_posix(), path, path.stat().st_size) for path in files]
+
+
+def _checksum(path: Path, size: int) -> str:
+    if size == 0:
+        return hashlib.sha256().hexdigest()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as content:
+        return hashlib.sha256(content).hexdigest()
+
+
+def main(descriptor: int) -> None:
+    """Serves the socket `descriptor`, cleans up, and ends the process without waiting for any thread."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer decides when to leave
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    channel: Channel[Order] = Channel(socket.socket(fileno=descriptor), Order)
+    status = 1
+    try:
+        begin = channel.receive(None)
+        assert isinstance(begin, Begin)
+        courier = Courier(channel, begin)
+        try:
+            courier.serve()
+            status = 0
+        finally:
+            courier.remove_folder()
+    except EOFError:  # the trainer died before it said anything
+        pass
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,58 @@
+"""What can go wrong, as one tree, and the exit codes by which a trainer tells why it left.
+
+PbtError
+├── UsageError          the training script and the manifest don't fit together
+├── StateError          a tracked object holds something a checkpoint can't keep
+├── RecordRefused       a record is malformed, of another format, or not ours
+│   └── KeyRefused      a key leaves the population's location
+├── CorruptCheckpoint   size or checksum differ from the record
+├── NotFound            nothing is stored under that key
+└── StoreUnavailable    the store can't be reached or refuses us; worth a retry
+    └── StoreRefused    it never will accept this: a missing bucket or right, no conditional writes
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a trainer leaves; every other non-zero code is a crash of the script."""
+
+    DONE = 0
+    UNCLAIMED = 81  # another process has the birth, or a successor was born: nothing is lost
+    STORAGE = 82  # the store couldn't be reached for long: nobody's crash
+
+
+class PbtError(Exception):
+    """Everything that this package raises on purpose."""
+
+
+class UsageError(PbtError):
+    """The training script and the manifest don't fit together."""
+
+
+class StateError(PbtError):
+    """A tracked object holds something a checkpoint can't keep; the message names the path to it."""
+
+
+class RecordRefused(PbtError):
+    """A record is malformed, of another format, or doesn't belong here."""
+
+
+class KeyRefused(RecordRefused):
+    """A key that would leave the population's location."""
+
+
+class CorruptCheckpoint(PbtError):
+    """A file's size or checksum differs from what its record says."""
+
+
+class NotFound(PbtError):
+    """Nothing is stored under that key."""
+
+
+class StoreUnavailable(PbtError):
+    """The store can't be reached, or refuses us; worth a retry."""
+
+
+class StoreRefused(StoreUnavailable):
+    """The store will not accept this however often it is tried; the message says what to change."""

@@ -1,0 +1,286 @@
+"""What a training script sees: `join`, and the run with its steps, reports and hyperparameters."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pbt_trainer.environment import Assignment
+from pbt_trainer.errors import ExitCode, UsageError
+from pbt_trainer.hyperparameters import Hyperparameters
+from pbt_trainer.membership import Membership
+from pbt_trainer.metrics import plain
+from pbt_trainer.random_state import reseed
+from pbt_trainer.ranks import Ranks, Verdict
+from pbt_trainer.records import Value
+from pbt_trainer.spool import files_below
+from pbt_trainer.succession import consult
+from pbt_trainer.tracked import Tracked
+
+
+class Advance(Enum):
+    """What `Run.advance` says about the step to do next."""
+
+    GO = auto()
+    SWAPPED = auto()  # go on as well, but everything tracked was replaced and `run.step` has jumped
+    STOP = auto()
+
+
+class Stopped(Enum):
+    """Why a run stopped."""
+
+    FINISHED = auto()  # the last step was reported and stored
+    TERMINATED = auto()  # SIGTERM; saved where that made sense
+    REPLACED = auto()  # another process is this member now
+
+
+Hook = TypeVar("Hook", bound=Callable[["Run"], object])
+
+_joined = False
+
+
+def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int) -> "Run":
+    """Joins the population that this process was started for, or starts a run of its own where there is none.
+
+    Call it once, before the model is built; from the main thread, or SIGTERM is not noticed.
+
+    Args:
+        defaults: every hyperparameter that the script reads, for a run alone. In a population those that the
+            manifest has come from there.
+        total_steps: when training ends; in a population the manifest's number wins.
+        interval_steps: how often a report is due; likewise.
+
+    Raises:
+        UsageError: the manifest has a hyperparameter that `defaults` lacks, or a number is below 1; or this
+            process has joined before.
+    """
+    global _joined  # noqa: PLW0603 - a process has one birth, and that is claimed once
+    ranks = Ranks.from_environment(os.environ)
+    assignment = Assignment.from_environment(os.environ)
+    if assignment is None:
+        hp = Hyperparameters(defaults)
+        return Run(hp, total_steps=total_steps, interval_steps=interval_steps, ranks=ranks)
+    if _joined:
+        raise UsageError("join() was called before: a process is one member")
+    _joined = True
+    os.environ.pop("PBT_PREFETCHED", None)  # ours now, and removed in the end: for no later image to look for
+    member = Membership(assignment, ranks=ranks, defaults=defaults)
+    reseed(member.seed_key)
+    return Run(
+        member.hp,
+        total_steps=assignment.total_steps,
+        interval_steps=assignment.interval_steps,
+        ranks=ranks,
+        member=member,
+    )
+
+
+class Run:
+    """One training run: alone, or as a member of a population.
+
+    Attributes:
+        hp: the hyperparameters. After a takeover in place the same mapping has new values.
+        total_steps: the last step.
+        interval_steps: a report is due after each so many steps, and at the end.
+        step: the step being done; before the first one, the step that this run goes on from.
+        stopped: why the loop ended; None until then.
+    """
+
+    def __init__(
+        self,
+        hp: Hyperparameters,
+        *,
+        total_steps: int,
+        interval_steps: int,
+        ranks: Ranks,
+        member: Membership | None = None,
+    ) -> None:
+        """Use `join`."""
+        if min(total_steps, interval_steps) < 1:
+            raise UsageError("total_steps and interval_steps are at least 1")
+        self.hp = hp
+        self.total_steps = total_steps
+        self.interval_steps = interval_steps
+        self.rank = ranks.rank
+        self.step = member.birth.start_step if member else 0
+        self.stopped: Stopped | None = None
+        self._leads = ranks.leads
+        self._member = member
+        self._tracked: Tracked | None = None
+        self._start_step = self.step
+        self._reported_step = self.step
+        self._hooks: list[Callable[[Run], object]] = []
+        self._restored: bool | None = None  # None until it was tried
+
+    @property
+    def member(self) -> int:
+        """The member's number; 0 for a run alone."""
+        return self._member.birth.member if self._member else 0
+
+    @property
+    def incarnation(self) -> int:
+        """Which life of the member this is, from 1; 0 for a run alone."""
+        return self._member.birth.incarnation if self._member else 0
+
+    @property
+    def seed(self) -> int:
+        """The population's seed; 0 for a run alone."""
+        return self._member.assignment.seed if self._member else 0
+
+    @property
+    def files(self) -> Path | None:
+        """The files that the restored report took along, only to be read; until the next restore."""
+        return self._member.files if self._member else None
+
+    @property
+    def due(self) -> bool:
+        """Whether this step is one to report."""
+        if self.step <= self._start_step:
+            return False
+        return self.step % self.interval_steps == 0 or self.step == self.total_steps
+
+    # state
+
+    def track(self, **objects: Any) -> None:
+        """Names everything that a checkpoint has to hold, and restores it if there is something to restore.
+
+        Args:
+            objects: anything with state_dict and load_state_dict: models, optimizers, schedulers, loaders.
+
+        Raises:
+            UsageError: it was called before, or too late.
+            StateError: a checkpoint can't keep an object, or the checkpoint doesn't fit it.
+        """
+        if self._tracked is not None:
+            raise UsageError("track() was called before: name everything in one call")
+        if self.hp.looping:
+            raise UsageError("track() comes before the first step")
+        if not objects:
+            raise UsageError("track() needs at least one object: run.track(model=model)")
+        self._tracked = Tracked(self._member.birth.hyperparameters if self._member else self.hp.peek())
+        for name, tracked in objects.items():
+            self._tracked.add(name, tracked)
+        if self._member:
+            self._member.tracked = self._tracked
+            self._restored = self._member.restore()
+
+    def on_restore(self, hook: Hook) -> Hook:
+        """Calls `hook(run)` after each restore, before the next step; a decorator."""
+        self._hooks.append(hook)
+        if self._member:
+            self._member.has_hooks = True
+        return hook
+
+    # the loop
+
+    def steps(self) -> Iterator[int]:
+        """The number of each step to do. Ends the process where the loop ends before training does."""
+        while self.advance() is not Advance.STOP:
+            yield self.step
+        self.end()
+
+    def advance(self) -> Advance:
+        """Moves on to the next step; for loops that others own. After STOP, call `end`.
+
+        Raises:
+            UsageError: a report was due and wasn't made.
+        """
+        if self.stopped is not None:
+            return Advance.STOP
+        if self._leads and self.due and self._reported_step != self.step:
+            raise UsageError(f"step {self.step} was due and passed without run.report(...)")
+        self._begin_loop()
+        swapped = False
+        if self._member:
+            match consult(self._member, step=self.step, due=self.due):
+                case Verdict.TERMINATE:
+                    return self._stop(Stopped.TERMINATED)
+                case Verdict.REPLACED:
+                    return self._stop(Stopped.REPLACED)
+                case Verdict.SWAP:
+                    swapped = True
+                    self._take_over(self._member)
+                case Verdict.GO:
+                    pass
+        if self.step >= self.total_steps:
+            return self._finish()
+        self.step += 1
+        return Advance.SWAPPED if swapped else Advance.GO
+
+    def end(self) -> None:
+        """Ends the process if the loop ended early, so that nothing takes a part of a training for the whole.
+
+        Raises:
+            SystemExit: it did; with the exit code that tells why.
+        """
+        if self.stopped is Stopped.TERMINATED:
+            raise SystemExit(int(ExitCode.DONE))
+        if self.stopped is Stopped.REPLACED:
+            raise SystemExit(int(ExitCode.UNCLAIMED))
+
+    def report(self, metrics: Mapping[str, Any], *, files: str | os.PathLike[str] | None = None) -> None:
+        """Reports a due step: its metrics and a checkpoint of everything tracked.
+
+        Training stops only for a copy to host memory, and for the upload before if that still goes on.
+
+        Args:
+            metrics: numbers, 0-d tensors, or lists of them (one value for each episode); the objective and
+                whatever else is worth keeping.
+            files: a directory to take along, for state that `track` can't hold. It is copied before this
+                returns, and restored as `run.files`.
+
+        Raises:
+            UsageError: the step isn't due or was reported, a value is no number, or the objective is missing.
+            StateError: a tracked object or a file can't be kept.
+        """
+        if not self.due:
+            raise UsageError(f"step {self.step} is not due: the next report is at step {self._next_due()}")
+        if self._reported_step == self.step:
+            raise UsageError(f"step {self.step} was reported already")
+        values = plain(metrics)
+        folder = None if files is None else Path(files)
+        if self._member:
+            objective = self._member.assignment.objective
+            if objective not in values:
+                given = ", ".join(sorted(values)) or "nothing"
+                raise UsageError(f"the report lacks the objective's metric {objective!r}; it has {given}")
+            self._member.report(self.step, metrics=values, files=folder)
+            self._member.start_clock()
+        elif folder is not None:
+            files_below(folder)
+        self._reported_step = self.step
+
+    def _next_due(self) -> int:
+        return min((self.step // self.interval_steps + 1) * self.interval_steps, self.total_steps)
+
+    def _begin_loop(self) -> None:
+        if self.hp.looping:
+            return
+        if self._member:
+            if self._restored is None:
+                self._restored = self._member.restore()
+            self._member.start_clock()
+        if self._restored:
+            self._call_hooks()
+        self.hp.looping = True
+
+    def _take_over(self, member: Membership) -> None:
+        self.step = self._start_step = self._reported_step = member.birth.start_step
+        self._call_hooks()
+        member.start_clock()
+
+    def _call_hooks(self) -> None:
+        for hook in self._hooks:
+            hook(self)
+
+    def _finish(self) -> Advance:
+        if self._member and not self._member.link.flush():
+            return self._stop(Stopped.TERMINATED)
+        return self._stop(Stopped.FINISHED)
+
+    def _stop(self, reason: Stopped) -> Advance:
+        self.stopped = reason
+        if self._member:
+            self._member.close()
+        return Advance.STOP

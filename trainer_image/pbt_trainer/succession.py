@@ -1,0 +1,105 @@
+"""What is to be done between two steps: go on, take the next birth over, make way, or save and leave."""
+
+import time
+from dataclasses import replace
+
+from pbt_trainer.leaving import say, start_anew
+from pbt_trainer.membership import Membership
+from pbt_trainer.messages import Offer
+from pbt_trainer.ranks import Verdict
+from pbt_trainer.spool import has_files
+
+_LOOK_SECONDS = 5.0
+
+
+def consult(member: Membership, *, step: int, due: bool) -> Verdict:
+    """Learns what became of the member, and acts on it; may also replace this process's image.
+
+    Args:
+        member: between two steps.
+        step: the one that is done.
+        due: whether it was one to report; several ranks can agree only then.
+    """
+    member.link.poll()
+    if not (member.ranks.alone or due):
+        return Verdict.GO
+    decides = member.ranks.leads or not member.ranks.connected
+    verdict = member.ranks.agree(_decide(member) if decides else Verdict.GO)
+    if verdict is Verdict.SWAP:
+        _swap(member)
+    elif verdict is Verdict.TERMINATE:
+        _terminate(member, step)
+    elif verdict is Verdict.REPLACED:
+        say(member.link.replaced or "another process is this member now")
+    return verdict
+
+
+def _decide(member: Membership) -> Verdict:
+    link = member.link
+    if member.termination.requested:
+        return Verdict.TERMINATE
+    if link.replaced is not None:
+        return Verdict.REPLACED
+    if link.offer is None:
+        return Verdict.GO
+    if _can_swap(member, link.offer):
+        return Verdict.SWAP if link.take() else Verdict.REPLACED
+    if member.ranks.alone:
+        _start_anew(member, link.offer)
+    link.offer = None  # several ranks can't start anew together: a new pod takes the birth
+    return Verdict.GO
+
+
+def _can_swap(member: Membership, offer: Offer) -> bool:
+    """Whether the running loop can go on: each hyperparameter that changes reaches it, and so does the state."""
+    if offer.report is None or not member.ranks.connected:
+        return False
+    if has_files(offer.report) and not member.has_hooks:
+        return False
+    current = member.hp.peek()
+    changed = [name for name, value in offer.birth.hyperparameters.items() if current.get(name) != value]
+    return all(
+        name in member.hp.read_in_loop
+        or (member.tracked is not None and member.tracked.applied(name, current))
+        for name in changed
+    )
+
+
+def _swap(member: Membership) -> None:
+    link = member.link
+    offer = link.await_offer()
+    if not member.ranks.leads:
+        link.take()
+    link.offer = None
+    member.become(offer)
+
+
+def _start_anew(member: Membership, offer: Offer) -> None:
+    say(f"incarnation {offer.birth.incarnation} can't be taken over by the running loop: starting anew")
+    downloads = member.link.keep()
+    member.close()
+    start_anew(
+        replace(
+            member.assignment,
+            incarnation=offer.birth.incarnation,
+            hyperparameters=offer.birth.hyperparameters,
+            prefetched=downloads,
+        ).to_environment()
+    )
+
+
+def _terminate(member: Membership, step: int) -> None:
+    """Saves, unless somebody else goes on from elsewhere: then nobody would ever read it."""
+    if not member.ranks.leads:
+        return
+    link = member.link
+    remaining = member.termination.deadline - time.monotonic()
+    if link.offer is not None or link.successor(timeout=min(_LOOK_SECONDS, remaining / 4)) is not None:
+        say("SIGTERM: leaving unsaved, a successor was born")
+        return
+    if member.reports_files:
+        say("SIGTERM: only the script can save its files; its newest report stands")
+    elif step > member.recorded_step:
+        member.save(step)
+    if not link.flush():
+        say(f"SIGTERM: the grace period ended before step {step} was stored; the newest record stands")

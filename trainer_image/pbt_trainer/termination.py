@@ -1,0 +1,43 @@
+"""SIGTERM: noted when it comes, acted upon at the next step boundary."""
+
+import math
+import signal
+import threading
+import time
+from types import FrameType
+
+
+class Termination:
+    """Whether the process was asked to leave, and until when it may take.
+
+    Attributes:
+        requested: SIGTERM came.
+        deadline: by the monotonic clock; infinite until then.
+    """
+
+    def __init__(self, grace_seconds: float) -> None:
+        self.requested = False
+        self.deadline = math.inf
+        self._grace_seconds = grace_seconds
+        self._previous: signal._HANDLER = None
+        self._installed = False
+
+    def install(self) -> None:
+        """Listens, in the main thread: Python allows no other. A former handler is called too."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._previous = signal.signal(signal.SIGTERM, self._handle)
+        self._installed = True
+
+    def uninstall(self) -> None:
+        """Puts the previous handler back, unless somebody has taken our place since."""
+        if self._installed and signal.getsignal(signal.SIGTERM) == self._handle:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL if self._previous is None else self._previous)
+        self._installed = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if not self.requested:
+            self.requested = True
+            self.deadline = time.monotonic() + self._grace_seconds
+        if callable(self._previous):
+            self._previous(number, frame)
