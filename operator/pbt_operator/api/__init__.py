@@ -1,0 +1,1 @@
+"""The manifest: the models of a Population, the loader, and what a wrong manifest is told."""

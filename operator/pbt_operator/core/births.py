@@ -1,0 +1,157 @@
+"""Writes the births that follow from decisions and from what became of processes."""
+
+from pbt_operator.core.chance import chance
+from pbt_operator.core.exploit import donors
+from pbt_operator.core.explore import explore, initial, sample
+from pbt_operator.core.history import History
+from pbt_operator.core.round import Decision, Entry, Round, Standing
+from pbt_operator.core.spec import Spec
+from pbt_trainer.records import Birth, Cause, Report
+
+CRASHES_BEFORE_REPLACEMENT = 3
+
+
+def first(spec: Spec, *, member: int) -> Birth:
+    """The birth of a member when the population begins."""
+    given = member < len(spec.initial)
+    return Birth(
+        member=member,
+        incarnation=1,
+        cause=Cause.INITIAL,
+        hyperparameters=initial(spec, member=member),
+        reason="starts from spec.initial" if given else "sampled",
+    )
+
+
+def decided(decision: Decision, *, round_number: int, at_step: int, history: History) -> Birth:
+    """The birth that a round's decision orders.
+
+    Args:
+        decision: about one loser.
+        round_number: the round that it lost.
+        at_step: the step of that round; what it reported later doesn't count.
+        history: what is known.
+    """
+    previous = history.newest_birth(decision.member)
+    assert previous is not None, "only the living lose"
+    return Birth(
+        member=decision.member,
+        incarnation=previous.incarnation + 1,
+        cause=decision.cause,
+        hyperparameters=decision.hyperparameters,
+        start_step=decision.source.step if decision.source else 0,
+        previous_step=at_step,
+        source=decision.source,
+        round=round_number,
+        seed_round=round_number,
+        operations=decision.operations,
+        reason=decision.reason,
+    )
+
+
+def resumed(previous: Birth, record: Report | None, *, crashed: str | None, reason: str) -> Birth:
+    """The birth by which a member goes on from its own newest record, or from its own start where there is none.
+
+    Args:
+        previous: the birth whose process is over.
+        record: the newest record that this incarnation wrote.
+        crashed: what the process died of; None if it was nobody's fault.
+        reason: for people.
+    """
+    crashes = 0 if record is not None else previous.crashes
+    return Birth(
+        member=previous.member,
+        incarnation=previous.incarnation + 1,
+        cause=Cause.RESUME if crashed is None else Cause.CRASH,
+        hyperparameters=previous.hyperparameters,
+        start_step=record.step if record else previous.start_step,
+        previous_step=record.step if record else previous.start_step,
+        source=record.source if record else previous.source,
+        round=None,
+        seed_round=None if record else previous.seed_round,
+        crashes=crashes + (crashed is not None),
+        reason=reason,
+    )
+
+
+def from_donor(
+    history: History, *, spec: Spec, member: int, cause: Cause, crashes: int = 0, reason: str
+) -> Birth | None:
+    """A birth from a donor of the newest decided round, explored; None where there is no donor yet.
+
+    For members that crash again and again, and for slots that are new or came back.
+    """
+    newest = history.newest_round
+    donor = pick_donor(newest, spec=spec, member=member) if newest else None
+    if newest is None or donor is None:
+        return None
+    previous = history.newest_birth(member)
+    hyperparameters, operations = explore(
+        donor.hyperparameters, spec=spec, member=member, round_number=newest.number
+    )
+    return Birth(
+        member=member,
+        incarnation=previous.incarnation + 1 if previous else 1,
+        cause=cause,
+        hyperparameters=hyperparameters,
+        start_step=donor.source.step,
+        previous_step=history.position(member),
+        source=donor.source,
+        seed_round=newest.number,
+        crashes=crashes,
+        operations=operations,
+        reason=f"{reason}; copies member {donor.member} ({donor.score:.6g}) of round {newest.number}",
+    )
+
+
+def sampled(history: History, *, spec: Spec, member: int, reason: str) -> Birth:
+    """A birth for a slot that is new or came back before there was any donor."""
+    previous = history.newest_birth(member)
+    return Birth(
+        member=member,
+        incarnation=previous.incarnation + 1 if previous else 1,
+        cause=Cause.SCALE,
+        hyperparameters=sample(spec, member=member, round_number=history.decided),
+        previous_step=history.position(member),
+        seed_round=history.decided,
+        reason=f"{reason}; sampled, for there is no donor yet",
+    )
+
+
+def pick_donor(newest: Round, *, spec: Spec, member: int) -> Entry | None:
+    """A donor out of the best of a round, drawn for `member`; None if there is nobody else with a finite score."""
+    others = [entry for entry in newest.entries if entry.member != member]
+    best = donors(others, spec=spec, round_number=newest.number)
+    return chance(spec.seed, newest.number, member, "replacement").choice(best) if best else None
+
+
+def rescued(previous: Birth, *, leaving: Standing, number: int, position: int) -> Birth:
+    """The birth by which the worst remaining slot takes over the best weights before their member is scaled away."""
+    return Birth(
+        member=previous.member,
+        incarnation=previous.incarnation + 1,
+        cause=Cause.SCALE,
+        hyperparameters=leaving.hyperparameters,
+        start_step=leaving.source.step,
+        previous_step=position,
+        source=leaving.source,
+        round=None,
+        seed_round=number,
+        operations=dict.fromkeys(leaving.hyperparameters, "kept"),
+        reason=f"takes over from member {leaving.member}, the best ({leaving.score:.6g}), which is scaled away",
+    )
+
+
+def closed(previous: Birth, *, cause: Cause, position: int, reason: str) -> Birth:
+    """The end of a member's line: no process is started for it."""
+    return Birth(
+        member=previous.member,
+        incarnation=previous.incarnation + 1,
+        cause=cause,
+        hyperparameters=previous.hyperparameters,
+        start_step=position,
+        previous_step=position,
+        source=previous.source,
+        crashes=previous.crashes,
+        reason=reason,
+    )

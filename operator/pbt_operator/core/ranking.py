@@ -1,0 +1,17 @@
+"""The order of a round's members."""
+
+from collections.abc import Iterable
+
+from pbt_operator.core.chance import chance
+from pbt_operator.core.round import Entry
+from pbt_operator.core.spec import Objective
+
+
+def rank(entries: Iterable[Entry], *, objective: Objective, seed: int, round_number: int) -> list[Entry]:
+    """Sorts the best first and those without a finite score last; ties by a seeded draw, never by number."""
+
+    def place(entry: Entry) -> tuple[bool, float, float]:
+        tie = chance(seed, round_number, entry.member, "tie").random()
+        return entry.score is None, 0 if entry.score is None else -objective.utility(entry.score), tie
+
+    return sorted(entries, key=place)

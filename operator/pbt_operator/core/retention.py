@@ -1,0 +1,61 @@
+"""Which checkpoints stay: what an unfinished birth needs, all from the newest round on, the newest few, the best."""
+
+from collections.abc import Iterable
+
+from pbt_operator.core.history import History, standing_of
+from pbt_operator.core.spec import Spec
+from pbt_trainer import keys
+from pbt_trainer.errors import KeyRefused
+from pbt_trainer.records import Report, Source
+
+Place = tuple[int, int, int]
+"""Member, incarnation and step of a checkpoint."""
+
+
+def kept(history: History, spec: Spec) -> set[Place]:
+    """The checkpoints that stay, by place."""
+    places: set[Place] = set()
+    best = history.best(spec.objective)
+    if best is not None:
+        places.add(_place(best.source))
+    if history.newest_round is not None:
+        places |= {_place(entry.source) for entry in history.newest_round.entries}
+    for member in history.members:
+        places |= {_place(birth.source) for birth in history.line(member) if birth.source is not None}
+        counting = history.counting(member)
+        places |= {_place(record) for record in counting[-spec.retention.checkpoints_per_member :]}
+        places |= {_place(r) for r in counting if r.round is not None and r.round >= history.decided}
+        finite = [r for r in history.line_records(member) if standing_of(r, spec.objective)]
+        places |= {_place(record) for record in finite[-1:]}  # to go back to, should everybody diverge
+    return places
+
+
+def doomed(names: Iterable[str], *, history: History, spec: Spec) -> list[str]:
+    """Of the keys below `checkpoints/`, those to delete.
+
+    What dead incarnations left unrecorded is among them, what a current one may be uploading just now is not.
+    """
+    stays = kept(history, spec)
+    return [
+        key for key in names if (place := _place_in(key)) and place not in stays and not _open(place, history)
+    ]
+
+
+def _open(place: Place, history: History) -> bool:
+    """Whether the current incarnation of a member may be writing this checkpoint."""
+    member, incarnation, step = place
+    newest, record = history.newest_birth(member), history.newest_record(member)
+    return newest is not None and incarnation >= newest.incarnation and (record is None or step > record.step)
+
+
+def _place(of: Source | Report) -> Place:
+    return (of.member, of.incarnation, of.step)
+
+
+def _place_in(key: str) -> Place | None:
+    """The place that a key speaks of; None if no trainer made it, and then it isn't ours to delete."""
+    try:
+        _, life, checkpoint, *_ = key.split("/")
+        return (*keys.parse_life(life), int(checkpoint.split("-")[0]))
+    except (ValueError, KeyRefused):
+        return None

@@ -1,0 +1,67 @@
+"""Who gets a pod: the member with the least progress next; who is ahead by an interval yields at its ready report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A member that holds a slot.
+
+    Attributes:
+        position: the step that it has durably reached.
+        reported: whether it has made a ready report since it got the slot, so that yielding now costs least.
+        leaving: its pod is being stopped, the slot is free soon.
+    """
+
+    member: int
+    position: int
+    reported: bool = False
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """A member that could start at once if there were a slot."""
+
+    member: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """Who starts now and who is asked to yield."""
+
+    start: tuple[int, ...] = ()
+    yields: tuple[int, ...] = ()
+
+
+def allot(
+    *, slots: int, holders: Sequence[Holder], waiters: Sequence[Waiter], interval_steps: int
+) -> Allotment:
+    """Shares the slots out.
+
+    A holder yields only to somebody who is behind by an interval or more, so that turns last an interval at least and
+    no two members push each other out.
+    """
+    queue = sorted(waiters, key=lambda waiter: (waiter.position, waiter.member))
+    free = max(0, slots - len(holders))
+    starting, queue = queue[:free], queue[free:]
+    leaving = [holder for holder in holders if holder.leaving]
+    # Beyond `slots` (a smaller parallelism, say) the members that are furthest ahead leave.
+    staying = sorted(
+        (holder for holder in holders if not holder.leaving),
+        key=lambda holder: (-holder.position, -holder.member),
+    )
+    excess = max(0, len(staying) - slots)
+    yields, staying = staying[:excess], staying[excess:]
+    queue = queue[max(0, len(leaving) - max(0, len(holders) - slots)) :]
+    ready = [holder for holder in staying if holder.reported]
+    for waiter, holder in zip(queue, ready, strict=False):
+        if holder.position < waiter.position + interval_steps:
+            break
+        yields.append(holder)
+    return Allotment(
+        start=tuple(waiter.member for waiter in starting),
+        yields=tuple(holder.member for holder in yields),
+    )

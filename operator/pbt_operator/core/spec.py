@@ -1,0 +1,160 @@
+"""What a population is to do, as the decisions need it. `pbt_operator.api` builds it from a manifest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from pbt_operator.core.space import Space
+from pbt_trainer.records import Value
+
+
+class Goal(StrEnum):
+    """Which way the objective's metric is better."""
+
+    MAXIMIZE = "Maximize"
+    MINIMIZE = "Minimize"
+
+
+class Copy(StrEnum):
+    """What a loser takes from its donor."""
+
+    BOTH = "Both"
+    WEIGHTS = "Weights"
+    HYPERPARAMETERS = "Hyperparameters"
+
+
+class Restart(StrEnum):
+    """How a birth reaches its process."""
+
+    RECREATE = "Recreate"
+    IN_PLACE = "InPlace"
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The metric that is compared. All signs are applied here and nowhere else."""
+
+    metric: str
+    goal: Goal = Goal.MAXIMIZE
+    target: float | None = None
+
+    def utility(self, score: float) -> float:
+        """The score with its sign such that more is better."""
+        return score if self.goal is Goal.MAXIMIZE else -score
+
+    def reached(self, score: float) -> bool:
+        """Whether `score` meets the target."""
+        return self.target is not None and self.utility(score) >= self.utility(self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Steps and rounds. Round r compares the members at step r x interval_steps; the last one at total_steps."""
+
+    total_steps: int
+    interval_steps: int
+    burn_in_steps: int = 0
+    quorum_percent: int = 75
+    straggler_timeout_seconds: float = 600
+    progress_deadline_seconds: float = 3600
+
+    @property
+    def last_round(self) -> int:
+        """The round at the end, which decides nothing."""
+        return -(-self.total_steps // self.interval_steps)
+
+    def step_of(self, number: int) -> int:
+        """The step at which round `number` compares."""
+        return min(number * self.interval_steps, self.total_steps)
+
+    def decides(self, number: int) -> bool:
+        """Whether round `number` may exploit: after burn-in, before the end."""
+        return self.burn_in_steps < self.step_of(number) < self.total_steps
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameter:
+    """One dimension of the search; with `explored` off it is sampled once and copied with the weights."""
+
+    name: str
+    space: Space
+    explored: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """The worst `percent` copy uniformly drawn members of the best as many."""
+
+    percent: float = 25
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryTournament:
+    """Each member draws one other and copies it if that one is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class TTest:
+    """Each member draws one other and copies it if its evaluations are better by Welch's t-test."""
+
+    p_value: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class NoExploit:
+    """Nobody copies: random search with the same budget."""
+
+
+Strategy = Truncation | BinaryTournament | TTest | NoExploit
+
+
+@dataclass(frozen=True, slots=True)
+class Exploit:
+    """Who copies whom; `min_gap` is how much better a donor's score must be, beyond strictly better."""
+
+    strategy: Strategy = Truncation()
+    min_gap: float = 0.0
+    copy: Copy = Copy.BOTH
+
+
+@dataclass(frozen=True, slots=True)
+class Explore:
+    """How copied hyperparameters change."""
+
+    factors: tuple[float, ...] = (0.8, 1.25)
+    resample_percent: float = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Which checkpoints stay."""
+
+    checkpoints_per_member: int = 2
+    on_delete: Literal["Retain", "Delete"] = "Retain"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """The whole accepted spec, less what only the pods need."""
+
+    members: int
+    objective: Objective
+    schedule: Schedule
+    hyperparameters: tuple[Hyperparameter, ...]
+    seed: int = 0
+    parallelism: int | None = None
+    initial: tuple[Mapping[str, Value], ...] = ()
+    exploit: Exploit = Exploit()
+    explore: Explore = Explore()
+    retention: Retention = Retention()
+    restart: Restart = Restart.RECREATE
+    suspend: bool = False
+    backoff_limit: int = 6
+    max_failed_members: int | None = None
+    active_deadline_seconds: float | None = None
+
+    @property
+    def slots(self) -> int:
+        """Members that hold a pod at once."""
+        return self.members if self.parallelism is None else min(self.parallelism, self.members)
