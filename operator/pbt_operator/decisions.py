@@ -1,0 +1,160 @@
+"""What is decided: ripe rounds, stragglers, growing and shrinking. A decision is a record before it is done."""
+
+from collections.abc import Callable, Set
+
+from pbt_operator.core import births, rounds
+from pbt_operator.core.history import standing_of
+from pbt_operator.core.round import Decision, Round
+from pbt_operator.core.spec import Spec
+from pbt_operator.events import Event
+from pbt_operator.journal import Journal
+from pbt_operator.waits import Waits
+from pbt_trainer.errors import NotFound
+from pbt_trainer.records import Birth, Cause, Value
+
+
+class Decisions:
+    """Decides for one population and writes the births that follow."""
+
+    def __init__(
+        self, journal: Journal, *, clock: Callable[[], float], emit: Callable[[Event], None]
+    ) -> None:
+        """Takes a journal that was loaded, a monotonic clock in seconds, and what takes each event."""
+        self._journal, self._history = journal, journal.history
+        self._clock, self._emit = clock, emit
+        self._waits = Waits()
+        self._judged: set[str] = set()
+
+    def scale(self, spec: Spec) -> None:
+        """Opens the lines of a new population, closes those of members that were scaled away."""
+        if not self._history.members:
+            for member in range(spec.members):
+                self._journal.write_birth(births.first(spec, member=member))
+        leaving = []
+        for member in self._history.members:
+            birth = self._history.newest_birth(member)
+            if member >= spec.members and birth is not None and not birth.cause.closes:
+                leaving.append(birth)
+        if leaving:
+            self._rescue({birth.member for birth in leaving}, spec)
+        for birth in leaving:
+            self._journal.catch_up(birth.member)
+            position = self._history.position(birth.member)
+            end = births.closed(birth, cause=Cause.REMOVED, position=position, reason="scaled away")
+            self._journal.write_birth(end)
+            self._emit(Event("ScaledAway", f"member {birth.member} is scaled away", birth.member))
+
+    def _rescue(self, leaving: set[int], spec: Spec) -> None:
+        """If a leaving member holds the best score, the worst remaining slot takes it over first."""
+        objective = spec.objective
+        standings = {
+            member: standing
+            for member in self._history.members
+            if (record := self._history.newest_record(member))
+            and (standing := standing_of(record, objective))
+        }
+        best = max(standings, key=lambda m: objective.utility(standings[m].score), default=None)
+        remaining = [m for m in standings if m < spec.members and m not in leaving]
+        if best not in leaving or not remaining:
+            return
+        worst = min(remaining, key=lambda m: objective.utility(standings[m].score))
+        previous = self._history.newest_birth(worst)
+        assert previous is not None, "it has a record"
+        birth = births.rescued(
+            previous,
+            leaving=standings[best],
+            number=self._history.decided,
+            position=self._history.position(worst),
+        )
+        self._journal.write_birth(birth)
+        self._emit(Event("Rescued", f"member {worst} {birth.reason}", worst))
+
+    def decide(self, spec: Spec, *, spec_number: int, living: Set[int]) -> None:
+        """Decides the rounds that are ripe and judges stragglers; then every loser has its next birth."""
+        newest = self._history.newest_round
+        if newest is not None:
+            self._follow(newest, spec)
+        while (decided := self._decide_next(spec, spec_number, living)) is not None:
+            self._tell(decided, spec)
+            self._follow(decided, spec)
+        if spec.schedule.quorum_percent < 100:
+            for member in living:
+                self._judge(member, spec)
+
+    def _decide_next(self, spec: Spec, spec_number: int, living: Set[int]) -> Round | None:
+        percent = spec.schedule.quorum_percent
+        for number in rounds.candidates(self._history, spec):
+            attendance = rounds.attend(self._history, spec, number, living=living)
+            waited = 0.0
+            if attendance.has_quorum(percent):
+                waited = self._waits.seconds("quorum", number, self._clock())
+            if attendance.is_ripe(percent, waited_seconds=waited):
+                if all(r.score(spec.objective.metric) is None for r in attendance.have.values()):
+                    for member in attendance.have:
+                        self._journal.learn_source(self._history.line(member)[-1])
+                decided = rounds.decide(self._history, spec, attendance, spec_number=spec_number)
+                return self._journal.write_round(decided)
+            if percent >= 100 and attendance.awaited:
+                return None  # in order; only a round that nobody can be compared in is passed over
+        return None
+
+    def _tell(self, decided: Round, spec: Spec) -> None:
+        scores = [entry.score for entry in decided.entries if entry.score is not None]
+        best = max(scores, key=spec.objective.utility, default=None)
+        self._emit(
+            Event(
+                "RoundDecided",
+                f"round {decided.number} at step {decided.step}: {len(decided.entries)} members compared, "
+                f"best {'none' if best is None else f'{best:.6g}'}, {len(decided.decisions)} replaced",
+            )
+        )
+
+    def _follow(self, decided: Round, spec: Spec) -> None:
+        """Every loser is born once from its decision, whoever recorded it, and whatever was interrupted."""
+        for decision in decided.decisions:
+            self._bear(decision, spec, round_number=decided.number, at_step=decided.step)
+
+    def _bear(self, decision: Decision, spec: Spec, *, round_number: int, at_step: int) -> None:
+        line = self._history.line(decision.member)
+        while any(birth.incarnation == decision.incarnation for birth in line):
+            if line[-1].round == round_number or line[0].cause.closes or decision.member >= spec.members:
+                return
+            birth = births.decided(
+                decision, round_number=round_number, at_step=at_step, history=self._history
+            )
+            # Another operator may have written a resume under this key: then the decision takes the next one.
+            if self._journal.write_birth(birth) == birth:
+                self._emit(Event("Exploited", describe(birth, decision), decision.member))
+            line = self._history.line(decision.member)
+
+    def _judge(self, member: int, spec: Spec) -> None:
+        """A report that came after its round was decided is judged by that round's scores."""
+        record = self._history.newest_record(member)
+        if record is None or record.round is None or record.round > self._history.decided:
+            return
+        if record.key in self._judged:
+            return
+        self._judged.add(record.key)
+        try:
+            own = self._journal.round(record.round)
+        except NotFound:
+            return  # that round was skipped for good
+        if any(entry.member == member for entry in own.entries):
+            return
+        decision = rounds.judge_straggler(record, own=own, history=self._history, spec=spec)
+        if decision is not None:
+            self._bear(decision, spec, round_number=own.number, at_step=own.step)
+
+
+def describe(birth: Birth, decision: Decision) -> str:
+    """A decision in one sentence, with what explore did."""
+    changes = ", ".join(
+        f"{name} {show(birth.hyperparameters[name])} ({operation})"
+        for name, operation in birth.operations.items()
+    )
+    return f"member {birth.member} {decision.reason}; {changes}"
+
+
+def show(value: Value) -> str:
+    """A value with as many digits as a person reads."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

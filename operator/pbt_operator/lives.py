@@ -1,0 +1,125 @@
+"""What became of processes, and which birth follows: fault-free ends resume, crashes are counted and limited."""
+
+from dataclasses import dataclass, field
+
+from pbt_operator.core import births
+from pbt_operator.core.spec import Spec
+from pbt_operator.events import Event
+from pbt_operator.journal import Journal
+from pbt_operator.pods import Pod
+from pbt_trainer.errors import ExitCode
+from pbt_trainer.records import Birth, Cause
+
+LONGEST_BACKOFF_SECONDS = 60.0
+
+
+@dataclass
+class Ends:
+    """Accounts for pods that ended.
+
+    Attributes:
+        hung: uids of pods that were stopped because no record came in time.
+        not_before: by member, when it may start again.
+    """
+
+    hung: set[str] = field(default_factory=set)
+    not_before: dict[int, float] = field(default_factory=dict)
+
+    def settle(self, pod: Pod, *, journal: Journal, spec: Spec, now: float) -> list[Event]:
+        """Draws the consequence of a pod's end. A resume is written later, once a slot is free."""
+        history = journal.history
+        birth = history.newest_birth(pod.member)
+        if birth is None or birth.cause.closes:
+            return []
+        claim = journal.claim(birth)
+        claimed = claim is not None and claim.pod == pod.uid
+        if not claimed and (claim is not None or pod.incarnation != birth.incarnation):
+            return []  # it lived an incarnation that was superseded before
+        journal.catch_up(pod.member)
+        if finished(journal, pod.member, spec):
+            return []
+        fault = self._fault(pod, birth, journal)
+        if fault is None:
+            if pod.exit_code == ExitCode.STORAGE:
+                self.not_before[pod.member] = now + LONGEST_BACKOFF_SECONDS / 4
+            return []
+        if not claimed:
+            journal.void(birth, pod=pod.uid)
+        return self._crashed(birth, fault, journal=journal, spec=spec, now=now)
+
+    def _fault(self, pod: Pod, birth: Birth, journal: Journal) -> str | None:
+        """Why the end was the trainer's fault; None if it wasn't."""
+        if pod.uid in self.hung:
+            self.hung.discard(pod.uid)
+            return "made no record within progressDeadlineSeconds"
+        if pod.stopping or pod.disrupted or pod.exit_code in {ExitCode.UNCLAIMED, ExitCode.STORAGE}:
+            return None
+        last = pod.message.strip().splitlines()[-1:] or ["no output"]
+        if pod.exit_code == 0:
+            record = journal.history.newest_record(pod.member)
+            if record is not None and record.incarnation == birth.incarnation:
+                return None
+            return f"ended by itself before the last step, without a record: {last[0]}"
+        code = "without an exit code" if pod.exit_code is None else f"with exit code {pod.exit_code}"
+        return f"ended {code}: {last[0]}"
+
+    def _crashed(self, birth: Birth, fault: str, *, journal: Journal, spec: Spec, now: float) -> list[Event]:
+        history, member = journal.history, birth.member
+        record = history.newest_record(member)
+        own = record if record is not None and record.incarnation == birth.incarnation else None
+        crashes = 1 if own else birth.crashes + 1
+        counted = f"crash {crashes} in a row without a record" if crashes > 1 else "crashed"
+        if crashes > spec.backoff_limit:
+            reason = f"{counted}, above backoffLimit {spec.backoff_limit}: {fault}"
+            end = births.closed(birth, cause=Cause.FAILED, position=history.position(member), reason=reason)
+            journal.write_birth(end)
+            return [Event("MemberFailed", f"member {member} failed for good: {reason}", member, warning=True)]
+        self.not_before[member] = now + backoff_seconds(crashes)
+        reborn = None
+        if crashes >= births.CRASHES_BEFORE_REPLACEMENT:
+            reason = f"{counted}: {fault}"
+            reborn = births.from_donor(
+                history, spec=spec, member=member, cause=Cause.REPLACE, crashes=crashes, reason=reason
+            )
+        if reborn is None:
+            reborn = births.resumed(birth, own, crashed=fault, reason=f"{counted}: {fault}")
+        stored = journal.write_birth(reborn)
+        told = f"member {member} crashed and goes on at step {stored.start_step}: {stored.reason}"
+        return [Event("Crashed", told, member, warning=True)]
+
+
+def finished(journal: Journal, member: int, spec: Spec) -> bool:
+    """Whether the member has made its last report."""
+    record = journal.history.newest_record(member)
+    return record is not None and record.round is not None and record.step >= spec.schedule.total_steps
+
+
+def backoff_seconds(crashes: int) -> float:
+    """How long a member waits after so many crashes in a row: none at first, then 1 s, doubled each time."""
+    return 0.0 if crashes <= 1 else min(2.0 ** (crashes - 2), LONGEST_BACKOFF_SECONDS)
+
+
+def next_birth(journal: Journal, member: int, spec: Spec) -> Birth | None:
+    """The birth to start a member with, now that it has a slot and no process; None if its line is closed.
+
+    An unclaimed birth stands. A claimed one is over, so the member resumes. A slot that is new or came back is born
+    from a donor.
+    """
+    history = journal.history
+    newest = history.newest_birth(member)
+    if newest is None or newest.cause is Cause.REMOVED:
+        reason = "the population grew"
+        donated = births.from_donor(history, spec=spec, member=member, cause=Cause.SCALE, reason=reason)
+        return journal.write_birth(
+            donated or births.sampled(history, spec=spec, member=member, reason=reason)
+        )
+    if newest.cause.closes:
+        return None
+    if journal.claim(newest) is None:
+        return newest
+    journal.catch_up(member)
+    record = history.newest_record(member)
+    own = record if record is not None and record.incarnation == newest.incarnation else None
+    return journal.write_birth(
+        births.resumed(newest, own, crashed=None, reason="goes on after its process ended")
+    )

@@ -1,0 +1,138 @@
+"""Which pods run: those that shouldn't are stopped, and the slots are shared out among the members that wait."""
+
+from collections.abc import Callable
+
+from pbt_operator.core.slots import Holder, Waiter, allot
+from pbt_operator.core.spec import Restart, Spec
+from pbt_operator.events import Event
+from pbt_operator.journal import Journal
+from pbt_operator.lives import Ends, finished, next_birth
+from pbt_operator.pods import Phase, Pod, Pods
+from pbt_operator.waits import Waits
+from pbt_trainer.records import Birth, Cause
+
+TAKEOVER_SECONDS = 60.0  # how long a process may take to swap in place, at the least
+
+Live = dict[int, Pod]
+"""The pod of each member that hasn't ended."""
+
+
+class Placement:
+    """Makes the pods of one population what its births ask for."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        pods: Pods,
+        ends: Ends,
+        waits: Waits,
+        clock: Callable[[], float],
+        emit: Callable[[Event], None],
+    ) -> None:
+        """Shares `ends` and `waits` with what accounts for pods that ended."""
+        self._journal, self._history, self._pods = journal, journal.history, pods
+        self._ends, self._waits, self._clock, self._emit = ends, waits, clock, emit
+
+    def clear(self, live: Live, spec: Spec, *, ended: bool) -> None:
+        """Stops all pods; of a population that ended, trainers that are through may end by themselves for a while."""
+        for pod in live.values():
+            through = ended and finished(self._journal, pod.member, spec)
+            if not through or self._waits.seconds("through", pod.uid, self._clock()) > TAKEOVER_SECONDS:
+                self._pods.stop(pod)
+
+    def place(self, live: Live, spec: Spec) -> None:
+        """Stops what shouldn't run and starts what should."""
+        self._supersede(live, spec)
+        self._fill(live, spec)
+
+    def _supersede(self, live: Live, spec: Spec) -> None:
+        """Stops the pods that shouldn't run what they run."""
+        now = self._clock()
+        for member, pod in live.items():
+            birth = self._history.newest_birth(member)
+            assert birth is not None, "a pod is started for a birth"
+            if pod.stopping:
+                continue
+            if birth.cause.closes or (pod.incarnation > birth.incarnation):
+                self._pods.stop(pod)
+            elif pod.incarnation == birth.incarnation or self._runs(pod, birth):
+                self._waits.over("takeover", pod.uid)
+                self._watch_progress(pod, spec, now)
+            elif spec.restart is Restart.RECREATE or birth.cause.resumes:
+                self._pods.stop(pod)
+            elif self._waits.seconds("takeover", pod.uid, now) > self._takeover_seconds():
+                self._emit(Event("TakeoverLate", f"member {member} didn't swap in time: new pod", member))
+                self._pods.stop(pod)
+
+    def _takeover_seconds(self) -> float:
+        newest = self._history.newest_round
+        seconds = [
+            record.seconds
+            for entry in (newest.entries if newest else [])
+            if (record := self._history.record(entry.member, entry.source.record)) is not None
+        ]
+        return max([TAKEOVER_SECONDS, *(s / 2 for s in seconds)])
+
+    def _runs(self, pod: Pod, birth: Birth) -> bool:
+        claim = self._journal.claim(birth)
+        return claim is not None and claim.pod == pod.uid
+
+    def _watch_progress(self, pod: Pod, spec: Spec, now: float) -> None:
+        """No record within the deadline counts as a crash."""
+        if pod.phase is not Phase.RUNNING:
+            return
+        waited = self._waits.seconds("progress", pod.uid, now, at=self._history.position(pod.member))
+        if waited > spec.schedule.progress_deadline_seconds:
+            self._ends.hung.add(pod.uid)
+            self._pods.stop(pod)
+
+    def _fill(self, live: Live, spec: Spec) -> None:
+        """Shares the slots out: starts who waits, asks to yield who is ahead."""
+        now = self._clock()
+        holders = [
+            Holder(
+                member=member,
+                position=self._history.position(member),
+                reported=self._reported(pod),
+                leaving=pod.stopping,
+            )
+            for member, pod in live.items()
+        ]
+        waiters = [
+            Waiter(member=member, position=self._history.position(member))
+            for member in range(spec.members)
+            if member not in live and self._may_start(member, spec, now)
+        ]
+        allotment = allot(
+            slots=spec.slots,
+            holders=holders,
+            waiters=waiters,
+            interval_steps=spec.schedule.interval_steps,
+        )
+        for member in allotment.yields:
+            self._emit(Event("Yielded", f"member {member} is ahead and yields its slot", member))
+            self._pods.stop(live[member])
+        for member in allotment.start:
+            birth = next_birth(self._journal, member, spec)
+            if birth is not None:
+                self._pods.start(birth)
+
+    def _reported(self, pod: Pod) -> bool:
+        """Whether the pod's process has made a ready report since it started or took over."""
+        birth, record = self._history.newest_birth(pod.member), self._history.newest_record(pod.member)
+        return (
+            birth is not None
+            and record is not None
+            and record.round is not None
+            and record.incarnation == birth.incarnation
+            and self._runs(pod, birth)
+        )
+
+    def _may_start(self, member: int, spec: Spec, now: float) -> bool:
+        birth = self._history.newest_birth(member)
+        if birth is not None and birth.cause is Cause.FAILED:
+            return False
+        if finished(self._journal, member, spec):
+            return False
+        return now >= self._ends.not_before.get(member, now)

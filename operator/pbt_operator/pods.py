@@ -1,0 +1,65 @@
+"""What the reconcile knows of pods and asks of them: the same three verbs for a cluster, processes and a simulation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from pbt_trainer.records import Birth
+
+
+class Phase(StrEnum):
+    """How far a pod's trainer is. A pod that is being stopped is Running until it is over."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    ENDED = "Ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod as it was last seen.
+
+    Attributes:
+        uid: unique for ever; claims carry it.
+        member, incarnation: the birth that it was started for. In place, its process may have taken a later one since.
+        stopping: somebody asked it to stop.
+        disrupted: it was ended by eviction, preemption, a drain or a lost node.
+        exit_code: of the trainer, once it ended; None if it never ran or nobody knows.
+        message: the last lines of its output, or why it doesn't run.
+    """
+
+    name: str
+    uid: str
+    member: int
+    incarnation: int
+    phase: Phase
+    stopping: bool = False
+    disrupted: bool = False
+    exit_code: int | None = None
+    message: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether its trainer is over and its slot free."""
+        return self.phase is Phase.ENDED
+
+
+class Pods(Protocol):
+    """The pods of one population."""
+
+    def observe(self) -> Sequence[Pod]:
+        """All pods that were not forgotten, ended ones included."""
+        ...
+
+    def start(self, birth: Birth) -> None:
+        """Creates the pod for a birth; does nothing if there is one that hasn't ended."""
+        ...
+
+    def stop(self, pod: Pod) -> None:
+        """Asks the trainer to leave (SIGTERM, then the grace period); does nothing if it was asked already."""
+        ...
+
+    def forget(self, pod: Pod) -> None:
+        """Removes a pod that ended and was accounted for."""
+        ...

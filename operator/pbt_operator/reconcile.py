@@ -1,0 +1,151 @@
+"""One pass of the level-triggered reconcile: observe, decide, journal, act.
+
+It stands on an injected clock, store and set of pods, so the same pass drives a cluster, processes on one machine and a
+simulation in virtual time. Everything that must survive is in the store.
+"""
+
+from collections.abc import Callable
+
+from pbt_operator import story
+from pbt_operator.core.retention import doomed
+from pbt_operator.core.spec import Spec
+from pbt_operator.decisions import Decisions
+from pbt_operator.events import Event
+from pbt_operator.journal import Journal
+from pbt_operator.lives import Ends
+from pbt_operator.outcome import Outcome, outcome_of
+from pbt_operator.placement import Live, Placement
+from pbt_operator.pods import Phase, Pods
+from pbt_operator.remarks import remarks
+from pbt_operator.status import PopulationPhase
+from pbt_operator.waits import Waits
+from pbt_trainer import keys
+
+
+class Reconciler:
+    """Drives one population.
+
+    Attributes:
+        spec: what is asked; it may be replaced between two passes, together with `spec_number`.
+        spec_number: the number of the spec record.
+        outcome: why the population ended; None while it hasn't.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        pods: Pods,
+        clock: Callable[[], float],
+        spec: Spec,
+        spec_number: int,
+        emit: Callable[[Event], None],
+    ) -> None:
+        """Needs a journal that was loaded.
+
+        Args:
+            journal: the population's records.
+            pods: its pods.
+            clock: seconds, monotonic.
+            spec: what is asked.
+            spec_number: the number of the spec record.
+            emit: takes each event once.
+        """
+        self.spec, self.spec_number = spec, spec_number
+        self.outcome: Outcome | None = None
+        self._journal, self._history, self._pods = journal, journal.history, pods
+        self._clock, self._emit = clock, emit
+        self._started_at = clock()
+        self._retained = 0
+        self._waits, self._ends = Waits(), Ends()
+        self._decisions = Decisions(journal, clock=clock, emit=emit)
+        self._placement = Placement(
+            journal, pods=pods, ends=self._ends, waits=self._waits, clock=clock, emit=emit
+        )
+
+    def run_once(self) -> None:
+        """One pass. What it can't finish, the next one does.
+
+        Raises:
+            StoreUnavailable: the store can't be reached; nothing is lost, try again later.
+        """
+        self._journal.refresh()
+        self._remark()
+        live = self._observe()
+        if self.outcome is None:
+            self._decisions.scale(self.spec)
+            if not self.spec.suspend:
+                self._decisions.decide(self.spec, spec_number=self.spec_number, living=self._living(live))
+            self._retain()
+            self._conclude()
+        if self.outcome is not None or self.spec.suspend:
+            self._placement.clear(live, self.spec, ended=self.outcome is not None)
+        else:
+            self._placement.place(live, self.spec)
+
+    # observe
+
+    def _observe(self) -> Live:
+        """The live pod of each member; those that ended are accounted for and forgotten."""
+        live: Live = {}
+        for pod in self._pods.observe():
+            if pod.ended:
+                for event in self._ends.settle(pod, journal=self._journal, spec=self.spec, now=self._clock()):
+                    self._emit(event)
+                self._pods.forget(pod)
+            elif pod.member in live:
+                older, newer = sorted((live[pod.member], pod), key=lambda p: p.incarnation)
+                self._pods.stop(older)
+                live[pod.member] = newer
+            else:
+                live[pod.member] = pod
+        return live
+
+    def _remark(self) -> None:
+        """Tells what is worth knowing about the reports that are new."""
+        for report in self._journal.take_fresh():
+            birth = self._journal.birth(report.member, report.incarnation)
+            differs = any(report.effective.get(n, v) != v for n, v in birth.hyperparameters.items())
+            source = self._journal.learn_source(birth) if differs else None
+            for event in remarks(report, birth, source):
+                self._emit(event)
+
+    def _living(self, live: Live) -> set[int]:
+        """Members in the quorum: not scaled away, not failed, not without a running pod for too long."""
+        living = set()
+        for member in range(self.spec.members):
+            birth = self._history.newest_birth(member)
+            if birth is not None and birth.cause.closes:
+                continue
+            pod = live.get(member)
+            if pod is not None and pod.phase is Phase.PENDING:
+                waited = self._waits.seconds("pending", pod.uid, self._clock())
+                if waited > self.spec.schedule.straggler_timeout_seconds:
+                    continue
+            living.add(member)
+        return living
+
+    def _retain(self) -> None:
+        """Deletes the checkpoints that nothing needs any more, once for each new round that anybody reports."""
+        newest = max(self._history.rounds_seen(), default=0)
+        if newest <= self._retained:
+            return
+        self._retained = newest
+        store = self._journal.store
+        store.delete(doomed(store.names(keys.CHECKPOINTS), history=self._history, spec=self.spec))
+        for prefix in self._journal.take_dead():
+            store.abandon_uploads(prefix)
+        self._history.forget()
+
+    def _conclude(self) -> None:
+        """Records how the population ended, once it has."""
+        outcome = outcome_of(self._journal, self.spec, seconds_active=self._clock() - self._started_at)
+        if outcome is None:
+            return
+        told = story.read(self._journal.store)
+        if told.result is None:
+            result = told.conclude(phase=outcome.phase, reason=outcome.reason, message=outcome.message)
+            story.write_result(self._journal.store, result)
+        self.outcome = outcome
+        failed = outcome.phase is PopulationPhase.FAILED
+        self._emit(Event(outcome.reason, outcome.message, warning=failed))

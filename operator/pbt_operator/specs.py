@@ -1,0 +1,44 @@
+"""The spec records: the accepted spec of a population, as it changed."""
+
+from typing import Any
+
+from pbt_trainer import keys
+from pbt_trainer.records import FORMAT, Count, Record, decode, encode
+from pbt_trainer.stores import Store
+
+
+class SpecRecord(Record, frozen=True, kw_only=True):
+    """One accepted spec, in the words of the manifest."""
+
+    format: int = FORMAT
+    number: Count
+    name: str
+    namespace: str
+    spec: dict[str, Any]
+
+
+def newest(store: Store) -> SpecRecord | None:
+    """The spec record in force; None if the location is empty."""
+    numbers = [keys.number_in(key) for key in store.names(keys.SPECS)]
+    return read(store, max(numbers)) if numbers else None
+
+
+def read(store: Store, number: int) -> SpecRecord:
+    """One spec record.
+
+    Raises:
+        NotFound: there is none of that number.
+    """
+    key = keys.spec(number)
+    return decode(SpecRecord, store.read(key), key=key)
+
+
+def accept(store: Store, *, name: str, namespace: str, spec: dict[str, Any]) -> SpecRecord:
+    """Records the spec, unless it is the one in force, and returns the record in force."""
+    known = newest(store)
+    while known is None or known.spec != spec:
+        number = known.number + 1 if known else 1
+        record = SpecRecord(number=number, name=name, namespace=namespace, spec=spec)
+        key = keys.spec(number)
+        known = decode(SpecRecord, store.create(key, encode(record)), key=key)
+    return known

@@ -1,0 +1,285 @@
+"""The whole story of a population, read from its store alone: for the commands, results and the page."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TypeVar, cast
+
+import msgspec
+from pydantic import ValidationError
+
+from pbt_operator import specs
+from pbt_operator.api.population import PopulationSpec, to_core
+from pbt_operator.core.history import History
+from pbt_operator.core.lineage import Segment, lineage_of, schedule
+from pbt_operator.core.reports import report_fault
+from pbt_operator.core.round import Round, Standing
+from pbt_operator.core.spec import Spec
+from pbt_operator.specs import SpecRecord
+from pbt_operator.status import Best, MemberState, MemberStatus, PopulationPhase, Result, Status, Steps
+from pbt_trainer import keys
+from pbt_trainer.errors import KeyRefused, NotFound, RecordRefused
+from pbt_trainer.records import Birth, Cause, Report, decode, decode_report, encode
+from pbt_trainer.stores import Store
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True)
+class Story:
+    """Everything that is recorded of a population.
+
+    Attributes:
+        record: the newest spec record; `spec` is the same for decisions.
+        births: by member and incarnation.
+        rounds: ascending.
+        reports: those that count and those that don't, by key.
+        claimed: the lives that a process took.
+        refused: keys of malformed records, with the reason.
+    """
+
+    record: SpecRecord
+    spec: Spec
+    births: dict[tuple[int, int], Birth]
+    rounds: list[Round]
+    reports: dict[str, Report]
+    saves: dict[str, Report]
+    claimed: set[tuple[int, int]]
+    result: Result | None
+    refused: dict[str, str]
+    history: History
+
+    @cached_property
+    def best(self) -> Standing | None:
+        """The best report that counts, ever."""
+        return self.history.best(self.spec.objective)
+
+    @cached_property
+    def final(self) -> Standing | None:
+        """The best of the last round."""
+        if not self.rounds:
+            return None
+        objective = self.spec.objective
+        ranked = [e for e in self.rounds[-1].entries if e.score is not None]
+        best = max(ranked, key=lambda e: (objective.utility(e.score or 0.0), -e.member), default=None)
+        if best is None or best.score is None:
+            return None
+        return Standing(
+            member=best.member,
+            incarnation=best.incarnation,
+            step=best.source.step,
+            score=best.score,
+            hyperparameters=best.hyperparameters,
+            source=best.source,
+        )
+
+    def lineage(self, standing: Standing) -> list[Segment]:
+        """The lineage behind a standing."""
+        return lineage_of(standing, self.births)
+
+    def counts(self, report: Report) -> bool:
+        """Whether a report is part of the story."""
+        return self.history.counts(report)
+
+    def status(self) -> Status:
+        """The status that the records alone tell: processes are not in the store."""
+        if self.result is not None:
+            phase, reason, message = self.result.phase, self.result.reason, self.result.message
+        elif self.spec.suspend:
+            phase, reason, message = PopulationPhase.SUSPENDED, "Suspended", ""
+        elif self.claimed:
+            phase, reason, message = PopulationPhase.RUNNING, "NotEnded", ""
+        else:
+            phase, reason, message = PopulationPhase.PENDING, "NotStarted", ""
+        return self._status(phase=phase, reason=reason, message=message)
+
+    def conclude(self, *, phase: PopulationPhase, reason: str, message: str) -> Result:
+        """The result record of a population that ended so."""
+        best = self.best
+        segments = self.lineage(best) if best else []
+        status = self._status(phase=phase, reason=reason, message=message)
+        return Result(
+            **{name: getattr(status, name) for name in status.__struct_fields__},
+            spec=self.record.number,
+            lineage=segments,
+            schedule=schedule(segments),
+        )
+
+    def _status(self, *, phase: PopulationPhase, reason: str, message: str) -> Status:
+        real = [birth for birth in self.births.values() if not birth.cause.closes]
+        return Status(
+            phase=phase,
+            reason=reason,
+            message=message,
+            best=Best.of(self.best),
+            final=Best.of(self.final),
+            members=[self._member(member) for member in self.history.members],
+            rounds=len(self.rounds),
+            exploits=sum(birth.cause in {Cause.EXPLOIT, Cause.ROLLBACK} for birth in real),
+            births=len(real),
+            steps=self._steps(),
+        )
+
+    def _member(self, member: int) -> MemberStatus:
+        birth = self.history.newest_birth(member)
+        assert birth is not None, "a member has a birth"
+        record = self.history.newest_record(member)
+        ready = [r for r in self.history.line_records(member) if r.round is not None]
+        closed = {Cause.FAILED: MemberState.FAILED, Cause.REMOVED: MemberState.REMOVED}
+        if birth.cause in closed:
+            state = closed[birth.cause]
+        elif record is not None and record.step >= self.spec.schedule.total_steps:
+            state = MemberState.FINISHED
+        elif (member, birth.incarnation) in self.claimed and self.result is None:
+            state = MemberState.TRAINING
+        else:
+            state = MemberState.WAITING
+        return MemberStatus(
+            member=member,
+            incarnation=birth.incarnation,
+            state=state,
+            step=self.history.position(member),
+            score=ready[-1].score(self.spec.objective.metric) if ready else None,
+            hyperparameters=birth.hyperparameters,
+            parent=birth.source,
+            reason=birth.reason,
+        )
+
+    def _steps(self) -> Steps:
+        productive = discarded = 0
+        by_life: dict[tuple[int, int], list[Report]] = {}
+        for report in [*self.reports.values(), *self.saves.values()]:
+            by_life.setdefault((report.member, report.incarnation), []).append(report)
+        for life, birth in self.births.items():
+            records = by_life.get(life, [])
+            reached = max((r.step for r in records), default=birth.start_step)
+            counted = max((r.step for r in records if self.counts(r)), default=birth.start_step)
+            productive += counted - birth.start_step
+            discarded += reached - counted
+        total = self.spec.schedule.total_steps
+        waiting = sum(
+            max(0, total - self.history.position(member))
+            for member in self.history.members
+            if (newest := self.history.newest_birth(member)) and not newest.cause.closes
+        )
+        return Steps(productive=productive, discarded=discarded, waiting=waiting)
+
+
+def read(store: Store, *, readers: int = 1) -> Story:
+    """Reads everything.
+
+    Args:
+        store: opened at the population's location.
+        readers: threads that read at once; an object store answers each read in tens of milliseconds.
+
+    Raises:
+        NotFound: there is no population at this location.
+        RecordRefused: its spec is not one that this version reads.
+    """
+    record = specs.newest(store)
+    if record is None:
+        raise NotFound(f"there is no population at {store.url}")
+    try:
+        spec = to_core(PopulationSpec.model_validate(record.spec))
+    except ValidationError as error:
+        raise RecordRefused(f"{keys.spec(record.number)}: {error}") from error
+    reader = _Reader(store, readers)
+    births = {(birth.member, birth.incarnation): birth for birth in reader.all(keys.BIRTHS, Birth)}
+    rounds = list(reader.all(keys.ROUNDS, Round))
+    reports = _of_births(reader.all(keys.REPORTS, Report), births, spec, reader.refused)
+    saves = _of_births(reader.all(keys.SAVES, Report), births, spec, reader.refused)
+    history = History(kept_per_member=max(1, len(reports) + len(saves)))
+    for birth in births.values():
+        history.add_birth(birth)
+    for report in [*reports.values(), *saves.values()]:
+        history.add_record(report)
+    if rounds:
+        history.add_round(rounds[-1])
+    results = list(reader.all(keys.RESULTS, Result))
+    return Story(
+        record=record,
+        spec=spec,
+        births=births,
+        rounds=rounds,
+        reports=reports,
+        saves=saves,
+        claimed=set(_claimed(store)),
+        result=results[-1] if results and results[-1].spec == record.number else None,
+        refused=reader.refused,
+        history=history,
+    )
+
+
+def write_result(store: Store, result: Result) -> Result:
+    """Records how it ended."""
+    key = keys.result(1 + max((keys.number_in(key) for key in store.names(keys.RESULTS)), default=0))
+    return decode(Result, store.create(key, encode(result)), key=key)
+
+
+def _claimed(store: Store) -> Iterator[tuple[int, int]]:
+    for key in store.names(keys.CLAIMS):
+        with suppress(KeyRefused):  # somebody else's file
+            yield keys.parse_life(key.removeprefix(keys.CLAIMS).removesuffix(".json"))
+
+
+def _of_births(
+    found: Iterable[Report],
+    births: dict[tuple[int, int], Birth],
+    spec: Spec,
+    refused: dict[str, str],
+) -> dict[str, Report]:
+    """The records that their births agree with; the others are noted in `refused`."""
+    kept: dict[str, Report] = {}
+    for report in found:
+        birth = births.get((report.member, report.incarnation))
+        fault = report_fault(report, birth, interval_steps=spec.schedule.interval_steps)
+        if fault is None:
+            kept[report.key] = report
+        else:
+            refused[report.key] = f"{report.key}: {fault}"
+    return kept
+
+
+class _Reader:
+    """Reads all records of a kind; malformed ones are noted in `refused`."""
+
+    def __init__(self, store: Store, readers: int) -> None:
+        self.refused: dict[str, str] = {}
+        self._store, self._readers = store, readers
+
+    def all(self, prefix: str, kind: type[R]) -> Iterator[R]:
+        """The records below a prefix, by key."""
+        read_one = partial(self._read_one, kind)
+        names = list(self._store.names(prefix))
+        if self._readers == 1:
+            found = list(map(read_one, names))
+        else:
+            with ThreadPoolExecutor(self._readers) as pool:
+                found = list(pool.map(read_one, names))
+        return (record for record in found if record is not None)
+
+    def _read_one(self, kind: type[R], key: str) -> R | None:
+        try:
+            data = self._store.read(key)
+            record = decode_report(data, key=key) if kind is Report else decode(kind, data, key=key)
+            _check_key(record, key)
+        except NotFound:
+            return None  # deleted in between
+        except RecordRefused as refusal:
+            self.refused[key] = str(refusal)
+            return None
+        return cast("R", record)
+
+
+def _check_key(record: object, key: str) -> None:
+    match record:
+        case Birth():
+            own = keys.birth(record.member, record.incarnation)
+        case Round():
+            own = keys.round_(record.number)
+        case _:
+            return
+    if own != key:
+        raise RecordRefused(f"{key}: the record says that it is {own}")

@@ -1,0 +1,83 @@
+"""Who gets a slot and who yields: laws over arbitrary situations."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pbt_operator.core.slots import Holder, Waiter, allot
+
+INTERVAL = 10
+steps = st.integers(0, 20).map(lambda n: n * 5)
+
+
+@st.composite
+def situations(draw):
+    members = draw(st.permutations(range(10)))
+    split = draw(st.integers(0, 10))
+    holders = [
+        Holder(member=m, position=draw(steps), reported=draw(st.booleans()), leaving=draw(st.booleans()))
+        for m in members[:split]
+    ]
+    waiters = [Waiter(member=m, position=draw(steps)) for m in members[split:]]
+    return {"slots": draw(st.integers(1, 10)), "holders": holders, "waiters": waiters}
+
+
+def decide(situation):
+    return allot(**situation, interval_steps=INTERVAL)
+
+
+@given(situations())
+def test_starts_fit_into_the_slots(situation):
+    allotment = decide(situation)
+    if allotment.start:
+        assert len(situation["holders"]) + len(allotment.start) <= situation["slots"]
+
+
+@given(situations())
+def test_the_member_with_the_least_progress_starts_first(situation):
+    allotment = decide(situation)
+    positions = {waiter.member: waiter.position for waiter in situation["waiters"]}
+    started = [positions.pop(member) for member in allotment.start]
+    assert not started or not positions or max(started) <= min(positions.values())
+
+
+@given(situations())
+def test_no_free_slot_is_left_while_somebody_waits(situation):
+    allotment = decide(situation)
+    free = situation["slots"] - len(situation["holders"]) - len(allotment.start)
+    assert free <= 0 or len(allotment.start) == len(situation["waiters"])
+
+
+@given(situations())
+def test_only_who_has_reported_and_is_ahead_by_an_interval_yields_within_the_slots(situation):
+    allotment = decide(situation)
+    staying = [holder for holder in situation["holders"] if not holder.leaving]
+    if len(staying) > situation["slots"]:
+        return  # a smaller parallelism: whoever is furthest ahead goes
+    holders = {holder.member: holder for holder in staying}
+    least = min((waiter.position for waiter in situation["waiters"]), default=None)
+    for member in allotment.yields:
+        assert holders[member].reported
+        assert least is not None
+        assert holders[member].position >= least + INTERVAL
+
+
+@given(situations())
+def test_nobody_yields_to_nobody(situation):
+    allotment = decide({**situation, "waiters": []})
+    staying = [holder for holder in situation["holders"] if not holder.leaving]
+    assert len(allotment.yields) == max(0, len(staying) - situation["slots"])
+
+
+def test_a_turn_lasts_an_interval():
+    holders = [Holder(member=0, position=10, reported=True)]
+    assert allot(slots=1, holders=holders, waiters=[Waiter(1, 5)], interval_steps=10).yields == ()
+    assert allot(slots=1, holders=holders, waiters=[Waiter(1, 0)], interval_steps=10).yields == (0,)
+    fresh = [Holder(member=0, position=10)]
+    assert allot(slots=1, holders=fresh, waiters=[Waiter(1, 0)], interval_steps=10).yields == ()
+
+
+def test_a_slot_that_will_be_free_is_not_asked_for_twice():
+    holders = [Holder(0, 20, reported=True, leaving=True), Holder(1, 20, reported=True)]
+    assert allot(slots=2, holders=holders, waiters=[Waiter(2, 0)], interval_steps=10).yields == ()
+    two = [Waiter(2, 0), Waiter(3, 0)]
+    assert allot(slots=2, holders=holders, waiters=two, interval_steps=10).yields == (1,)
