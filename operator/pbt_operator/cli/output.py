@@ -1,0 +1,118 @@
+"""What all commands share: opening a location, plain text and tables, JSON, and mistakes in how they were called."""
+
+import json
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
+
+import msgspec
+
+from pbt_operator import story
+from pbt_operator.report.words import printable
+from pbt_operator.story import Story
+from pbt_trainer import keys
+from pbt_trainer.errors import NotFound, PbtError, StoreRefused
+from pbt_trainer.stores import Store, open_store
+
+READERS = 16
+MAX_SUGGESTIONS = 5
+MAX_LISTED = 200
+WIDEST = 10_000  # a terminal wraps long lines; cut columns are of no use to anybody
+
+
+class Mistake(PbtError):
+    """The command was called with something that isn't there; its exit code is 2."""
+
+
+def open_location(location: str) -> Store:
+    """The store of a location as it was typed.
+
+    Raises:
+        Mistake: it is neither a folder nor s3://BUCKET/PREFIX.
+    """
+    try:
+        return open_store(location)
+    except StoreRefused as error:
+        raise Mistake(str(error)) from error
+
+
+def read_story(location: str) -> Story:
+    """The story that is recorded at a location. What it refuses to read is told on standard error.
+
+    Raises:
+        Mistake: there is no population.
+    """
+    store = open_location(location)
+    try:
+        told = story.read(store, readers=READERS)
+    except NotFound:
+        places = [f"{location.rstrip('/')}/{name}" for name in islice(_below(store), MAX_SUGGESTIONS)]
+        guess = f"; did you mean {' or '.join(places)}?" if places else ""
+        raise Mistake(f"there is no population at {location}{guess}") from None
+    if told.refused:
+        first = next(iter(told.refused.values()))
+        complain(f"{len(told.refused)} malformed records are left out, the first: {first}")
+    return told
+
+
+def file_stem(story: Story) -> str:
+    """What files about the population are called; a name that is no plain file name could lead anywhere."""
+    name = story.record.name
+    return name if keys.is_key(name) and "/" not in name else "population"
+
+
+def _below(store: Store) -> Iterator[str]:
+    """The populations one level below, found by jumping from one name at the top to the next."""
+    after = ""
+    for _ in range(MAX_LISTED):
+        key = next(store.names("", start_after=after), None)
+        if key is None:
+            return
+        name, slash, _ = key.partition("/")
+        if slash and next(store.names(f"{name}/{keys.SPECS}"), None) is not None:
+            yield name
+        after = f"{name}0" if slash else key  # the character behind the slash
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    print(f"pbt: {printable(' '.join(text.split()))}", file=sys.stderr)
+
+
+def say(text: str = "") -> None:
+    """One line; what terminals would obey in it is escaped."""
+    print(printable(text))
+
+
+def say_json(record: msgspec.Struct) -> None:
+    """A record as JSON, in its own words."""
+    print(json.dumps(msgspec.to_builtins(record), indent=2))
+
+
+def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> None:
+    """A table in columns as wide as their content; on a terminal with a rule and a bold head."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _rich_table(columns, cells, right)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    for row in [list(columns), *cells]:
+        padded = [
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for name, cell, width in zip(columns, row, widths, strict=True)
+        ]
+        print("  ".join(padded).rstrip())
+
+
+def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(Text(name), justify="right" if name in right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(highlight=False, width=WIDEST).print(table)
