@@ -1,10 +1,11 @@
 """What is decided: ripe rounds, stragglers, growing and shrinking. A decision is a record before it is done."""
 
 from collections.abc import Callable, Set
+from contextlib import suppress
 
 from pbt_operator.core import births, rounds
 from pbt_operator.core.history import standing_of
-from pbt_operator.core.round import Decision, Round
+from pbt_operator.core.round import Decision, Round, Standing
 from pbt_operator.core.spec import Spec
 from pbt_operator.events import Event
 from pbt_operator.journal import Journal
@@ -27,8 +28,8 @@ class Decisions:
 
     def scale(self, spec: Spec) -> None:
         """Opens the lines of a new population, closes those of members that were scaled away."""
-        if not self._history.members:
-            for member in range(spec.members):
+        for member in range(spec.members):
+            if self._history.decided == 0 and self._history.newest_birth(member) is None:
                 self._journal.write_birth(births.first(spec, member=member))
         leaving = []
         for member in self._history.members:
@@ -54,8 +55,8 @@ class Decisions:
             and (standing := standing_of(record, objective))
         }
         best = max(standings, key=lambda m: objective.utility(standings[m].score), default=None)
-        remaining = [m for m in standings if m < spec.members and m not in leaving]
-        if best not in leaving or not remaining:
+        remaining = [m for m in standings if m < spec.members]
+        if best not in leaving or not remaining or self._is_rescued(standings[best], spec):
             return
         worst = min(remaining, key=lambda m: objective.utility(standings[m].score))
         previous = self._history.newest_birth(worst)
@@ -69,6 +70,11 @@ class Decisions:
         self._journal.write_birth(birth)
         self._emit(Event("Rescued", f"member {worst} {birth.reason}", worst))
 
+    def _is_rescued(self, standing: Standing, spec: Spec) -> bool:
+        """Whether a remaining member started from it already, before an interruption."""
+        lines = (self._history.line(member) for member in range(spec.members))
+        return any(line and line[-1].source == standing.source for line in lines)
+
     def decide(self, spec: Spec, *, spec_number: int, living: Set[int]) -> None:
         """Decides the rounds that are ripe and judges stragglers; then every loser has its next birth."""
         newest = self._history.newest_round
@@ -77,6 +83,7 @@ class Decisions:
         while (decided := self._decide_next(spec, spec_number, living)) is not None:
             self._tell(decided, spec)
             self._follow(decided, spec)
+            self._waits.keep(range(decided.number + 1, spec.schedule.last_round + 1))
         if spec.schedule.quorum_percent < 100:
             for member in living:
                 self._judge(member, spec)
@@ -134,16 +141,13 @@ class Decisions:
             return
         if record.key in self._judged:
             return
-        self._judged.add(record.key)
-        try:
+        with suppress(NotFound):  # a round that was skipped for good judges nobody
             own = self._journal.round(record.round)
-        except NotFound:
-            return  # that round was skipped for good
-        if any(entry.member == member for entry in own.entries):
-            return
-        decision = rounds.judge_straggler(record, own=own, history=self._history, spec=spec)
-        if decision is not None:
-            self._bear(decision, spec, round_number=own.number, at_step=own.step)
+            if all(entry.member != member for entry in own.entries):
+                decision = rounds.judge_straggler(record, own=own, history=self._history, spec=spec)
+                if decision is not None:
+                    self._bear(decision, spec, round_number=own.number, at_step=own.step)
+        self._judged.add(record.key)
 
 
 def describe(birth: Birth, decision: Decision) -> str:

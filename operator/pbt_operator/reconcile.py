@@ -99,6 +99,7 @@ class Reconciler:
                 live[pod.member] = newer
             else:
                 live[pod.member] = pod
+        self._waits.keep({pod.uid for pod in live.values()})
         return live
 
     def _remark(self) -> None:

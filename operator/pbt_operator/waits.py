@@ -1,5 +1,6 @@
 """Since when something has been so. Kept in memory only: after a restart the waits begin anew, and nothing is lost."""
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 
@@ -19,3 +20,7 @@ class Waits:
     def over(self, what: str, who: str | int) -> None:
         """`what` is no longer true of `who`."""
         self.since.pop((what, who), None)
+
+    def keep(self, who: Container[str | int]) -> None:
+        """Forgets all waits but those of `who`."""
+        self.since = {key: value for key, value in self.since.items() if key[1] in who}

@@ -176,6 +176,49 @@ def test_scaling_up_and_down_keeps_the_best():
     assert found.status().phase is PopulationPhase.COMPLETE
 
 
+def test_a_start_that_was_interrupted_still_gives_every_member_its_initial_values():
+    base = {**DETERMINISTIC, "initial": [{"rate": 0.001}, {"rate": 0.002}, {"rate": 0.003}, {"rate": 0.004}]}
+    simulation = Simulation(spec(base, members=4), Deterministic())
+    write = simulation.journal.write_birth
+
+    def dies_at_the_third(birth):
+        if birth.member == 2:
+            raise KeyboardInterrupt
+        return write(birth)
+
+    simulation.journal.write_birth = dies_at_the_third
+    with pytest.raises(KeyboardInterrupt):
+        simulation.step()
+    simulation.operator_restarts()
+    found = told(simulation.run())
+    first = [found.births[member, 1] for member in range(4)]
+    assert [birth.hyperparameters["rate"] for birth in first] == [0.001, 0.002, 0.003, 0.004]
+    assert {birth.cause for birth in first} == {Cause.INITIAL}
+
+
+def test_an_interrupted_rescue_is_not_done_twice():
+    base = {**DETERMINISTIC, "initial": [{"rate": 0.001}, {"rate": 0.002}, {"rate": 0.003}, {"rate": 0.09}]}
+    simulation = Simulation(spec(base, members=4, exploit=NONE), Deterministic())
+    while simulation.time.now < 55:
+        simulation.step()
+    smaller = replace(simulation.reconciler.spec, members=3)
+    write = simulation.journal.write_birth
+
+    def dies_at_the_close(birth):
+        if birth.cause is Cause.REMOVED:
+            raise KeyboardInterrupt
+        return write(birth)
+
+    simulation.reconciler.spec = smaller
+    simulation.journal.write_birth = dies_at_the_close
+    with pytest.raises(KeyboardInterrupt):
+        simulation.step()
+    simulation.operator_restarts()
+    simulation.reconciler.spec = smaller
+    found = told(simulation.run())
+    assert sum(birth.cause is Cause.SCALE for birth in found.births.values()) == 1
+
+
 def test_a_leaving_best_member_is_rescued():
     base = {**DETERMINISTIC, "initial": [{"rate": 0.001}, {"rate": 0.002}, {"rate": 0.003}, {"rate": 0.09}]}
     simulation = Simulation(spec(base, members=4, exploit=NONE), Deterministic())
