@@ -1,5 +1,6 @@
 """What became of processes, and which birth follows: fault-free ends resume, crashes are counted and limited."""
 
+import re
 from dataclasses import dataclass, field
 
 from pbt_operator.core import births
@@ -11,6 +12,8 @@ from pbt_trainer.errors import ExitCode
 from pbt_trainer.records import Birth, Cause
 
 LONGEST_BACKOFF_SECONDS = 60.0
+MAX_LINE = 300
+ANNOUNCEMENT = re.compile(r"pbt: member \d+, incarnation \d+, ")
 
 
 @dataclass
@@ -54,14 +57,14 @@ class Ends:
             return "made no record within progressDeadlineSeconds"
         if pod.stopping or pod.disrupted or pod.exit_code in {ExitCode.UNCLAIMED, ExitCode.STORAGE}:
             return None
-        last = pod.message.strip().splitlines()[-1:] or ["no output"]
+        last = last_line(pod.message)
         if pod.exit_code == 0:
             record = journal.history.newest_record(pod.member)
             if record is not None and record.incarnation == birth.incarnation:
                 return None
-            return f"ended by itself before the last step, without a record: {last[0]}"
+            return f"ended by itself before the last step, without a record: {last}"
         code = "without an exit code" if pod.exit_code is None else f"with exit code {pod.exit_code}"
-        return f"ended {code}: {last[0]}"
+        return f"ended {code}: {last}"
 
     def _crashed(self, birth: Birth, fault: str, *, journal: Journal, spec: Spec, now: float) -> list[Event]:
         history, member = journal.history, birth.member
@@ -88,9 +91,17 @@ class Ends:
         return [Event("Crashed", told, member, warning=True)]
 
 
+def last_line(output: str) -> str:
+    """The last line of a trainer's output, but for the one by which the SDK announces itself."""
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not ANNOUNCEMENT.match(line)]
+    return lines[-1][:MAX_LINE] if lines else "no output"
+
+
 def finished(journal: Journal, member: int, spec: Spec) -> bool:
-    """Whether the member has made its last report."""
-    record = journal.history.newest_record(member)
+    """Whether the member has made its last report, or was born from a donor that had made it."""
+    birth, record = journal.history.newest_birth(member), journal.history.newest_record(member)
+    if birth is not None and birth.start_step >= spec.schedule.total_steps:
+        return True
     return record is not None and record.round is not None and record.step >= spec.schedule.total_steps
 
 

@@ -125,12 +125,11 @@ class Story:
     def _member(self, member: int) -> MemberStatus:
         birth = self.history.newest_birth(member)
         assert birth is not None, "a member has a birth"
-        record = self.history.newest_record(member)
         ready = [r for r in self.history.line_records(member) if r.round is not None]
         closed = {Cause.FAILED: MemberState.FAILED, Cause.REMOVED: MemberState.REMOVED}
         if birth.cause in closed:
             state = closed[birth.cause]
-        elif record is not None and record.step >= self.spec.schedule.total_steps:
+        elif self.history.position(member) >= self.spec.schedule.total_steps:
             state = MemberState.FINISHED
         elif (member, birth.incarnation) in self.claimed and self.result is None:
             state = MemberState.TRAINING

@@ -8,6 +8,7 @@ import pytest
 from manifests import DETERMINISTIC, spec
 from pbt_operator import audit, story
 from pbt_operator.api.population import to_core
+from pbt_operator.lives import last_line
 from pbt_operator.simulation import Simulation, TrainerCrashed
 from pbt_operator.simulation.pods import Durations
 from pbt_operator.status import MemberState, PopulationPhase
@@ -30,6 +31,7 @@ class Crashing(Deterministic):
 
 
 NONE = {"none": {}}
+QUORUM_75 = {**DETERMINISTIC["schedule"], "quorumPercent": 75}
 INITIAL = [{"rate": 0.05, "depth": 1}]
 
 
@@ -262,3 +264,27 @@ def test_the_target_needs_two_reports_in_a_row_or_several_evaluations():
     assert list_.result is not None
     assert once.result.reason == "AllStepsDone"
     assert (list_.result.reason, list_.result.best and list_.result.best.step) == ("TargetReached", 50)
+
+
+def test_who_is_replaced_after_the_end_needs_no_process():
+    """A member that crashes on while all others are through takes over a finished donor."""
+    manifest = spec(DETERMINISTIC, members=4, exploit=NONE, initial=INITIAL, schedule=QUORUM_75)
+    simulation = Simulation(manifest, Crashing(at=195, times=99, rate=0.05)).run()
+    found = told(simulation)
+    assert causes(found, 0)[-1] is Cause.REPLACE
+    assert found.births[0, len(causes(found, 0))].start_step == 200
+    assert found.status().phase is PopulationPhase.COMPLETE
+    assert {member.state for member in found.status().members} == {MemberState.FINISHED}
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("", "no output"),
+        ("Traceback\nValueError: x\n\n", "ValueError: x"),
+        ("boom\npbt: member 3, incarnation 2, from step 5: crashed: boom", "boom"),
+        ("pbt: giving up on the store: gone", "pbt: giving up on the store: gone"),
+    ],
+)
+def test_a_fault_is_told_by_the_last_line_that_says_something(output, line):
+    assert last_line(output) == line

@@ -7,6 +7,7 @@ from pbt_operator import audit, story
 from pbt_operator.core.round import Round
 from pbt_operator.simulation import Simulation
 from pbt_operator.simulation.pods import Durations
+from pbt_operator.status import MemberState
 from pbt_operator.story import Story
 from pbt_trainer.records import Cause
 from tasks import Deterministic
@@ -55,6 +56,15 @@ def test_a_losing_straggler_takes_a_donor_of_the_newest_round_and_catches_up():
     assert late[0].start_step > 10
     assert late[0].previous_step == 10
     assert "late for round 1" in late[0].reason
+
+
+@pytest.mark.parametrize("factor", [1.6, 2.2, 4.0, 9.0])
+def test_a_straggler_that_is_judged_after_the_last_round_goes_on_to_the_end(factor):
+    """A donor at the last step has nothing left to train: who was born from it could never report."""
+    worst = [*({"rate": 0.05, "depth": 1} for _ in range(7)), {"rate": 0.0001, "depth": 8}]
+    found = run(slow(factor), initial=worst)
+    assert all(birth.start_step < 200 for birth in found.births.values())
+    assert {member.state for member in found.status().members} == {MemberState.FINISHED}
 
 
 def test_a_straggler_that_would_not_have_lost_goes_on():

@@ -117,14 +117,16 @@ def judge_straggler(report: Report, *, own: Round, history: History, spec: Spec)
     """What becomes of a member that reported a round after it was decided without it.
 
     It is judged by that round's recorded scores; a donor comes from the newest decided round, else it never catches up.
+    Once that is the last one, there is nothing left to train from a donor, and the straggler goes on.
     """
-    if history.newest_round is None or report.step != own.step:
+    newest = history.newest_round
+    if newest is None or not newest.step < spec.schedule.total_steps or report.step != own.step:
         return None
     straggler = entry_of(report, history, spec)
     return judge(
         straggler,
         recorded=own.entries,
-        newest=history.newest_round.entries,
+        newest=newest.entries,
         spec=spec,
         round_number=own.number,
     )
