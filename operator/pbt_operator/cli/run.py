@@ -41,11 +41,12 @@ def run_population(file: Path, directory: str, parallelism: int | None) -> int:
 
 def summary(result: Result, *, location: str) -> str:
     """How it ended, and what to look at next."""
-    lines = [f"{result.phase.value}: {result.message}"]
+    lines = [f"{result.phase.value}: {result.reason}"]
     if result.best is not None:
         values = ", ".join(f"{name} {short(value)}" for name, value in result.best.hyperparameters.items())
         by = f"member {result.best.member} at step {result.best.step}"
         lines.append(f"best: {short(result.best.score)} by {by}, {values}")
     lines.append(f"{result.rounds} rounds, {result.exploits} exploits, {result.births} births")
-    lines += [f"  pbt report {location}", f"  pbt schedule {location}", f"  pbt fetch {location}"]
+    commands = ("report", "schedule", "fetch") if result.best else ("status",)
+    lines += [f"  pbt {command} {location}" for command in commands]
     return "\n".join(lines)

@@ -144,16 +144,24 @@ class LiveTable:
         self._live.stop()
 
     def _draw(self, now: View) -> RenderableType:
-        names = list(now.rows[0].hyperparameters) if now.rows else []
+        rows = now.rows[:SHOWN_MEMBERS]
+        names = list(rows[0].hyperparameters) if rows else []
+        titles = ["member", "state", "step", "score", *names]
+        cells = [
+            [str(row.member), row.state, str(row.step), short(row.score)]
+            + [short(row.hyperparameters.get(name)) for name in names]
+            for row in rows
+        ]
+        widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for title in ("member", "state", "step", "score", *names):
-            table.add_column(title, justify="left" if title == "state" else "right", no_wrap=True)
-        table.add_column("last decision", no_wrap=True, overflow="ellipsis", ratio=1)
-        for row in now.rows[:SHOWN_MEMBERS]:
-            values = [short(row.hyperparameters.get(name)) for name in names]
+        for title, width in zip(titles, widths, strict=True):
+            table.add_column(title, justify="left" if title == "state" else "right", width=width)
+        # What is left of the line: else the columns of numbers would be squeezed for it.
+        left = max(0, self._live.console.width - sum(widths) - 2 * len(widths))
+        table.add_column("last decision"[:left], no_wrap=True)
+        for row, values in zip(rows, cells, strict=True):
             style = "bold green" if now.best and row.member == now.best.member else ""
-            cells = [str(row.member), row.state, str(row.step), short(row.score), *values, plain(row.last)]
-            table.add_row(*(Text(cell) for cell in cells), style=style)
+            table.add_row(*map(Text, values), Text(cut(plain(row.last), left)), style=style)
         hidden = len(now.rows) - SHOWN_MEMBERS
         best = (
             f"best {short(now.best.score)} (member {now.best.member}, step {now.best.step})"
@@ -173,6 +181,11 @@ def short(value: Value | None) -> str:
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else plain(str(value))
+
+
+def cut(text: str, width: int) -> str:
+    """The text, with an ellipsis where it is longer than `width`."""
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…"[:width]
 
 
 def plain(text: str) -> str:

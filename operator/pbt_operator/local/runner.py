@@ -6,7 +6,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,13 +15,13 @@ from pbt_operator import specs, story
 from pbt_operator.api.errors import ManifestError, Problem
 from pbt_operator.api.population import Population, PopulationSpec, changed_identity, to_core, to_wire
 from pbt_operator.api.template import trainer_container
+from pbt_operator.core.history import History
 from pbt_operator.core.spec import Restart
 from pbt_operator.events import Event
 from pbt_operator.journal import Journal
 from pbt_operator.local.display import Display, view
 from pbt_operator.local.gpus import Gpus
 from pbt_operator.local.pods import LocalPods
-from pbt_operator.pods import Pod
 from pbt_operator.reconcile import Reconciler
 from pbt_operator.status import PopulationPhase, Result
 from pbt_trainer.environment import Assignment
@@ -162,7 +162,7 @@ class LocalRunner:
             seen = pods.observe()
             self._display.show(view(self._name, journal.history, self._spec, seen))
             if self._signals:
-                self._stop_all(pods, wake)
+                self._stop_all(pods, wake, journal.history)
                 raise Stopped
             if reconciler.outcome is not None and all(pod.ended for pod in seen):
                 result = story.read(self._store).result
@@ -181,14 +181,16 @@ class LocalRunner:
         if wake.fileno() in readable:
             wake.recv(64)
 
-    def _stop_all(self, pods: LocalPods, wake: socket.socket) -> None:
+    def _stop_all(self, pods: LocalPods, wake: socket.socket, history: History) -> None:
         """Every trainer saves and ends; a second signal ends them at once."""
         asked = self._signals
         self._display.tell(
             Event("Stopping", "stopping: the trainers save and end; again to end them at once")
         )
         while self._signals == asked:
-            running: Sequence[Pod] = [pod for pod in pods.observe() if not pod.ended]
+            seen = pods.observe()
+            self._display.show(view(self._name, history, self._spec, seen))
+            running = [pod for pod in seen if not pod.ended]
             if not running:
                 return
             for pod in running:
