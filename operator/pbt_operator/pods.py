@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from pbt_trainer import keys
 from pbt_trainer.records import Birth
 
 
@@ -38,6 +39,14 @@ class Pod:
     disrupted: bool = False
     exit_code: int | None = None
     message: str = ""
+
+    @classmethod
+    def pending(cls, birth: Birth, *, uid: str) -> "Pod":
+        """A pod that was just asked for."""
+        name = keys.life(birth.member, birth.incarnation)
+        return cls(
+            name=name, uid=uid, member=birth.member, incarnation=birth.incarnation, phase=Phase.PENDING
+        )
 
     @property
     def ended(self) -> bool:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from pbt_operator.core.round import Standing
 from pbt_trainer import keys
 from pbt_trainer.errors import RecordRefused
@@ -58,19 +60,7 @@ def schedule(segments: list[Segment]) -> list[Segment]:
     merged: list[Segment] = []
     for segment in segments:
         if merged and merged[-1].hyperparameters == segment.hyperparameters:
-            last = merged.pop()
-            merged.append(
-                Segment(
-                    member=last.member,
-                    incarnation=last.incarnation,
-                    cause=last.cause,
-                    start_step=last.start_step,
-                    end_step=segment.end_step,
-                    hyperparameters=last.hyperparameters,
-                    operations=last.operations,
-                    reason=last.reason,
-                )
-            )
+            merged[-1] = replace(merged[-1], end_step=segment.end_step)
         else:
             merged.append(segment)
     return merged

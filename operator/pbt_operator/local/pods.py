@@ -109,13 +109,7 @@ class LocalPods:
         known = self._processes.get(name)
         if known is not None and not known.pod.ended:
             return
-        pod = Pod(
-            name=name,
-            uid=f"local-{uuid.uuid4().hex[:12]}",
-            member=birth.member,
-            incarnation=birth.incarnation,
-            phase=Phase.PENDING,
-        )
+        pod = Pod.pending(birth, uid=f"local-{uuid.uuid4().hex[:12]}")
         assigned = replace(
             self._assignment,
             member=birth.member,

@@ -56,13 +56,7 @@ class SimulatedPods:
         if known is not None and not known.pod.ended:
             return
         self.num_started += 1
-        pod = Pod(
-            name=name,
-            uid=f"pod-{self.num_started}",
-            member=birth.member,
-            incarnation=birth.incarnation,
-            phase=Phase.PENDING,
-        )
+        pod = Pod.pending(birth, uid=f"pod-{self.num_started}")
         self._trainers[name] = SimulatedTrainer(pod, self)
 
     def stop(self, pod: Pod) -> None:
