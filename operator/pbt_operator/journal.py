@@ -53,9 +53,9 @@ class Journal:
 
     def load(self) -> None:
         """Learns what decisions need after a start, whatever came before it."""
-        rounds = [keys.number_in(key) for key in self.store.names(keys.ROUNDS)]
-        if rounds:
-            self.history.add_round(self.round(max(rounds)))
+        newest = keys.newest_number(self.store.names(keys.ROUNDS))
+        if newest:
+            self.history.add_round(self.round(newest))
         for member, incarnation in _newest_lives(self.store.names(keys.BIRTHS)).items():
             self._load_line(member, incarnation)
         for key in _newest_reports(self.store.names(keys.REPORTS), count=RECORDS_PER_MEMBER):
@@ -106,7 +106,7 @@ class Journal:
         if key in self._refused:
             return False
         try:
-            member, incarnation = _life_in(key)
+            member, incarnation = keys.life_in(key)
             if self.history.record(member, key) is not None:
                 return True
             report = decode_report(self.store.read(key), key=key)
@@ -217,20 +217,12 @@ class Journal:
         return decode(type(record), self.store.create(key, encode(record)), key=key)
 
 
-def _life_in(key: str) -> tuple[int, int]:
-    """The incarnation that the key of a report or save speaks of."""
-    folder, *rest = key.removesuffix(".json").split("/")
-    if len(rest) != 2:
-        raise KeyRefused(f"{key!r} is no report or save")
-    return keys.parse_life(rest[0] if folder + "/" == keys.SAVES else rest[1])
-
-
 def _newest_lives(names: Iterable[str]) -> dict[int, int]:
     """By member, the newest incarnation that has a birth; names that are no births are none of ours."""
     newest: dict[int, int] = {}
     for key in names:
         with suppress(KeyRefused):
-            member, incarnation = keys.parse_life(key.removeprefix(keys.BIRTHS).removesuffix(".json"))
+            member, incarnation = keys.life_in(key)
             newest[member] = max(incarnation, newest.get(member, 0))
     return newest
 
@@ -240,6 +232,6 @@ def _newest_reports(names: Iterable[str], *, count: int) -> list[str]:
     reports: dict[int, list[tuple[int, str]]] = {}
     for key in names:
         with suppress(KeyRefused):
-            member, incarnation = _life_in(key)
+            member, incarnation = keys.life_in(key)
             reports.setdefault(member, []).append((incarnation, key))
     return [key for found in reports.values() for _, key in sorted(found)[-count:]]

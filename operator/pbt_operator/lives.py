@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from pbt_operator.core import births
+from pbt_operator.core.history import History
 from pbt_operator.core.spec import Spec
 from pbt_operator.events import Event
 from pbt_operator.journal import Journal
@@ -39,9 +40,9 @@ class Ends:
         if not claimed and (claim is not None or pod.incarnation != birth.incarnation):
             return []  # it lived an incarnation that was superseded before
         journal.catch_up(pod.member)
-        if finished(journal, pod.member, spec):
+        if finished(history, pod.member, spec):
             return []
-        fault = self._fault(pod, birth, journal)
+        fault = self._fault(pod, journal)
         if fault is None:
             if pod.exit_code == ExitCode.STORAGE:
                 self.not_before[pod.member] = now + LONGEST_BACKOFF_SECONDS / 4
@@ -50,7 +51,7 @@ class Ends:
             journal.void(birth, pod=pod.uid)
         return self._crashed(birth, fault, journal=journal, spec=spec, now=now)
 
-    def _fault(self, pod: Pod, birth: Birth, journal: Journal) -> str | None:
+    def _fault(self, pod: Pod, journal: Journal) -> str | None:
         """Why the end was the trainer's fault; None if it wasn't."""
         if pod.uid in self.hung:
             self.hung.discard(pod.uid)
@@ -59,8 +60,7 @@ class Ends:
             return None
         last = last_line(pod.message)
         if pod.exit_code == 0:
-            record = journal.history.newest_record(pod.member)
-            if record is not None and record.incarnation == birth.incarnation:
+            if journal.history.own_record(pod.member) is not None:
                 return None
             return f"ended by itself before the last step, without a record: {last}"
         code = "without an exit code" if pod.exit_code is None else f"with exit code {pod.exit_code}"
@@ -68,8 +68,7 @@ class Ends:
 
     def _crashed(self, birth: Birth, fault: str, *, journal: Journal, spec: Spec, now: float) -> list[Event]:
         history, member = journal.history, birth.member
-        record = history.newest_record(member)
-        own = record if record is not None and record.incarnation == birth.incarnation else None
+        own = history.own_record(member)
         crashes = 1 if own else birth.crashes + 1
         counted = f"crash {crashes} in a row without a record" if crashes > 1 else "crashed"
         if crashes > spec.backoff_limit:
@@ -97,9 +96,9 @@ def last_line(output: str) -> str:
     return lines[-1][:MAX_LINE] if lines else "no output"
 
 
-def finished(journal: Journal, member: int, spec: Spec) -> bool:
+def finished(history: History, member: int, spec: Spec) -> bool:
     """Whether the member has made its last report, or was born from a donor that had made it."""
-    birth, record = journal.history.newest_birth(member), journal.history.newest_record(member)
+    birth, record = history.newest_birth(member), history.newest_record(member)
     if birth is not None and birth.start_step >= spec.schedule.total_steps:
         return True
     return record is not None and record.round is not None and record.step >= spec.schedule.total_steps
@@ -129,8 +128,7 @@ def next_birth(journal: Journal, member: int, spec: Spec) -> Birth | None:
     if journal.claim(newest) is None:
         return newest
     journal.catch_up(member)
-    record = history.newest_record(member)
-    own = record if record is not None and record.incarnation == newest.incarnation else None
+    own = history.own_record(member)
     return journal.write_birth(
         births.resumed(newest, own, crashed=None, reason="goes on after its process ended")
     )

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from pbt_operator.core.history import History
 from pbt_operator.core.spec import Spec
-from pbt_operator.journal import Journal
 from pbt_operator.lives import finished
 from pbt_operator.status import PopulationPhase
 from pbt_trainer.records import Cause, Report
@@ -18,23 +18,22 @@ class Outcome:
     message: str
 
 
-def outcome_of(journal: Journal, spec: Spec, *, seconds_active: float) -> Outcome | None:
+def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcome | None:
     """The outcome, once there is one."""
-    history = journal.history
     newest = {m: history.newest_birth(m) for m in range(spec.members)}
     failed = [m for m, birth in newest.items() if birth is not None and birth.cause is Cause.FAILED]
     for member in history.members:
-        report = target_report(history.line_records(member), spec)
+        report = target_report(history.line_reports(member), spec)
         if report is not None:
             score = report.score(spec.objective.metric)
             told = f"member {member} reached the target at step {report.step}: {score:.6g}"
             return Outcome(PopulationPhase.COMPLETE, "TargetReached", told)
     if spec.max_failed_members is not None and len(failed) > spec.max_failed_members:
         told = f"{len(failed)} members failed, above maxFailedMembers {spec.max_failed_members}. "
-        return Outcome(PopulationPhase.FAILED, "TooManyFailedMembers", told + _causes(journal, failed))
+        return Outcome(PopulationPhase.FAILED, "TooManyFailedMembers", told + _causes(history, failed))
     if len(failed) == spec.members:
-        return Outcome(PopulationPhase.FAILED, "AllMembersFailed", _causes(journal, failed))
-    if all(m in failed or (newest[m] is not None and finished(journal, m, spec)) for m in newest):
+        return Outcome(PopulationPhase.FAILED, "AllMembersFailed", _causes(history, failed))
+    if all(m in failed or (newest[m] is not None and finished(history, m, spec)) for m in newest):
         return Outcome(
             PopulationPhase.COMPLETE, "AllStepsDone", f"all members are at step {spec.schedule.total_steps}"
         )
@@ -44,20 +43,18 @@ def outcome_of(journal: Journal, spec: Spec, *, seconds_active: float) -> Outcom
     return None
 
 
-def target_report(records: list[Report], spec: Spec) -> Report | None:
+def target_report(reports: list[Report], spec: Spec) -> Report | None:
     """The report that reaches the target: a list's mean does alone, single evaluations only two in a row."""
     before = False
-    for record in records:
-        if record.round is None:
-            continue
-        score = record.score(spec.objective.metric)
+    for report in reports:
+        score = report.score(spec.objective.metric)
         reached = score is not None and spec.objective.reached(score)
-        if reached and (before or len(record.values(spec.objective.metric)) > 1):
-            return record
+        if reached and (before or len(report.values(spec.objective.metric)) > 1):
+            return report
         before = reached
     return None
 
 
-def _causes(journal: Journal, failed: list[int]) -> str:
-    births = [journal.history.newest_birth(member) for member in failed]
+def _causes(history: History, failed: list[int]) -> str:
+    births = [history.newest_birth(member) for member in failed]
     return "; ".join(f"member {birth.member}: {birth.reason}" for birth in births[:3] if birth is not None)

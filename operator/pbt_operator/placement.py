@@ -37,7 +37,7 @@ class Placement:
     def clear(self, live: Live, spec: Spec, *, ended: bool) -> None:
         """Stops all pods; of a population that ended, trainers that are through may end by themselves for a while."""
         for pod in live.values():
-            through = ended and finished(self._journal, pod.member, spec)
+            through = ended and finished(self._history, pod.member, spec)
             if not through or self._waits.seconds("through", pod.uid, self._clock()) > TAKEOVER_SECONDS:
                 self._pods.stop(pod)
 
@@ -120,19 +120,13 @@ class Placement:
 
     def _reported(self, pod: Pod) -> bool:
         """Whether the pod's process has made a ready report since it started or took over."""
-        birth, record = self._history.newest_birth(pod.member), self._history.newest_record(pod.member)
-        return (
-            birth is not None
-            and record is not None
-            and record.round is not None
-            and record.incarnation == birth.incarnation
-            and self._runs(pod, birth)
-        )
+        birth, record = self._history.newest_birth(pod.member), self._history.own_record(pod.member)
+        return bool(birth and record and record.round is not None and self._runs(pod, birth))
 
     def _may_start(self, member: int, spec: Spec, now: float) -> bool:
         birth = self._history.newest_birth(member)
         if birth is not None and birth.cause is Cause.FAILED:
             return False
-        if finished(self._journal, member, spec):
+        if finished(self._history, member, spec):
             return False
         return now >= self._ends.not_before.get(member, now)

@@ -17,7 +17,7 @@ from pbt_operator.outcome import Outcome, outcome_of
 from pbt_operator.placement import Live, Placement
 from pbt_operator.pods import Phase, Pods
 from pbt_operator.remarks import remarks
-from pbt_operator.status import PopulationPhase
+from pbt_operator.status import PopulationPhase, Result
 from pbt_operator.waits import Waits
 from pbt_trainer import keys
 
@@ -29,6 +29,7 @@ class Reconciler:
         spec: what is asked; it may be replaced between two passes, together with `spec_number`.
         spec_number: the number of the spec record.
         outcome: why the population ended; None while it hasn't.
+        result: the record of it.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Reconciler:
         """
         self.spec, self.spec_number = spec, spec_number
         self.outcome: Outcome | None = None
+        self.result: Result | None = None
         self._journal, self._history, self._pods = journal, journal.history, pods
         self._clock, self._emit = clock, emit
         self._started_at = clock()
@@ -140,13 +142,14 @@ class Reconciler:
 
     def _conclude(self) -> None:
         """Records how the population ended, once it has."""
-        outcome = outcome_of(self._journal, self.spec, seconds_active=self._clock() - self._started_at)
+        outcome = outcome_of(self._history, self.spec, seconds_active=self._clock() - self._started_at)
         if outcome is None:
             return
         told = story.read(self._journal.store)
-        if told.result is None:
+        self.result = told.result
+        if self.result is None:
             result = told.conclude(phase=outcome.phase, reason=outcome.reason, message=outcome.message)
-            story.write_result(self._journal.store, result)
+            self.result = story.write_result(self._journal.store, result)
         self.outcome = outcome
         failed = outcome.phase is PopulationPhase.FAILED
         self._emit(Event(outcome.reason, outcome.message, warning=failed))

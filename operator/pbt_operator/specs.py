@@ -19,8 +19,8 @@ class SpecRecord(Record, frozen=True, kw_only=True):
 
 def newest(store: Store) -> SpecRecord | None:
     """The spec record in force; None if the location is empty."""
-    numbers = [keys.number_in(key) for key in store.names(keys.SPECS)]
-    return read(store, max(numbers)) if numbers else None
+    number = keys.newest_number(store.names(keys.SPECS))
+    return read(store, number) if number else None
 
 
 def read(store: Store, number: int) -> SpecRecord:

@@ -125,7 +125,7 @@ class Story:
     def _member(self, member: int) -> MemberStatus:
         birth = self.history.newest_birth(member)
         assert birth is not None, "a member has a birth"
-        ready = [r for r in self.history.line_records(member) if r.round is not None]
+        ready = self.history.line_reports(member)
         closed = {Cause.FAILED: MemberState.FAILED, Cause.REMOVED: MemberState.REMOVED}
         if birth.cause in closed:
             state = closed[birth.cause]
@@ -213,14 +213,14 @@ def read(store: Store, *, readers: int = 1) -> Story:
 
 def write_result(store: Store, result: Result) -> Result:
     """Records how it ended."""
-    key = keys.result(1 + max((keys.number_in(key) for key in store.names(keys.RESULTS)), default=0))
+    key = keys.result(1 + keys.newest_number(store.names(keys.RESULTS)))
     return decode(Result, store.create(key, encode(result)), key=key)
 
 
 def _claimed(store: Store) -> Iterator[tuple[int, int]]:
     for key in store.names(keys.CLAIMS):
         with suppress(KeyRefused):  # somebody else's file
-            yield keys.parse_life(key.removeprefix(keys.CLAIMS).removesuffix(".json"))
+            yield keys.life_in(key)
 
 
 def _of_births(

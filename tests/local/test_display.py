@@ -22,7 +22,7 @@ ROWS = [
     )
     for member in range(40)
 ]
-VIEW = View(name="digits", round=3, last_round=20, total_steps=2000, best=None, rows=ROWS)
+VIEW = View(name="digits", round=3, last_round=20, best=None, rows=ROWS)
 
 
 def drawn(width: int) -> str:

@@ -74,3 +74,31 @@ def test_a_prefix_is_empty_or_a_key_and_a_slash(text: str) -> None:
     else:
         with pytest.raises(KeyRefused):
             keys.check_prefix(text)
+
+
+@pytest.mark.parametrize(
+    "key", [keys.birth(3, 2), keys.claim(3, 2), keys.report(7, 3, 2), keys.save(3, 2, 70)]
+)
+def test_the_key_of_a_record_tells_its_incarnation(key):
+    assert keys.life_in(key) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        keys.round_(3),
+        "births/00003-000002/x.json",
+        "births/x.json",
+        "reports/00003-000002.json",
+        "saves/00003-000002.json",
+        "other/00003-000002.json",
+    ],
+)
+def test_other_keys_tell_no_incarnation(key):
+    with pytest.raises(KeyRefused):
+        keys.life_in(key)
+
+
+def test_the_newest_number_of_nothing_is_0():
+    assert keys.newest_number([]) == 0
+    assert keys.newest_number([keys.round_(2), keys.round_(10), keys.round_(9)]) == 10

@@ -6,6 +6,7 @@ population is.
 """
 
 import re
+from collections.abc import Iterable
 
 from pbt_trainer.errors import KeyRefused
 
@@ -95,6 +96,28 @@ def owner(number: int) -> str:
 def result(number: int) -> str:
     """The outcome of a population that ended."""
     return f"{RESULTS}{number:0{ROUND_DIGITS}}.json"
+
+
+def life_in(key: str) -> tuple[int, int]:
+    """The incarnation that the key of a birth, claim, report or save speaks of.
+
+    Raises:
+        KeyRefused: it is none of these.
+    """
+    match key.removesuffix(".json").split("/"):
+        case ["births" | "claims", text] | ["reports", _, text] | ["saves", text, _]:
+            return parse_life(text)
+        case _:
+            raise KeyRefused(f"{key!r} is no birth, claim, report or save")
+
+
+def newest_number(names: Iterable[str]) -> int:
+    """The highest number among the keys of rounds, specs, owners or results; 0 if there is none.
+
+    Raises:
+        KeyRefused: a key doesn't end in `NUMBER.json`.
+    """
+    return max(map(number_in, names), default=0)
 
 
 def number_in(key: str) -> int:

@@ -102,6 +102,15 @@ class History:
         records = self.line_records(member)
         return records[-1] if records else None
 
+    def own_record(self, member: int) -> Report | None:
+        """The newest record, if the member's newest incarnation wrote it."""
+        birth, record = self.newest_birth(member), self.newest_record(member)
+        return record if birth and record and record.incarnation == birth.incarnation else None
+
+    def line_reports(self, member: int) -> list[Report]:
+        """The ready reports among the records of the member's line, by step."""
+        return [record for record in self.line_records(member) if record.round is not None]
+
     def position(self, member: int) -> int:
         """The step that the member has durably reached."""
         birth, record = self.newest_birth(member), self.newest_record(member)

@@ -41,7 +41,6 @@ class View:
     name: str
     round: int
     last_round: int
-    total_steps: int
     best: Best | None
     rows: list[Row]
 
@@ -53,7 +52,6 @@ def view(name: str, history: History, spec: Spec, pods: Sequence[Pod]) -> View:
         name=name,
         round=history.decided,
         last_round=spec.schedule.last_round,
-        total_steps=spec.schedule.total_steps,
         best=Best.of(history.best(spec.objective)),
         rows=[
             _row(member, history, spec, live.get(member))
@@ -66,7 +64,7 @@ def view(name: str, history: History, spec: Spec, pods: Sequence[Pod]) -> View:
 def _row(member: int, history: History, spec: Spec, pod: Pod | None) -> Row:
     birth = history.newest_birth(member)
     assert birth is not None, "a member has a birth"
-    reports = [record for record in history.line_records(member) if record.round is not None]
+    reports = history.line_reports(member)
     line = history.line(member)[-1]
     if birth.cause is Cause.FAILED:
         state = "failed"

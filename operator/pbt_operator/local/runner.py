@@ -64,6 +64,7 @@ class LocalRunner:
         self._name = population.metadata.name
         self._template, self._source = population.spec.template, source
         container = trainer_container(self._template, source=source)
+        self._grace_seconds = container.grace_seconds
         self._store, self.home = _open(base, self._name)
         probe(self._store)
         known = specs.newest(self._store)
@@ -126,7 +127,7 @@ class LocalRunner:
             seed=self._spec.seed,
             in_place=self._spec.restart is Restart.IN_PLACE,
             poll_seconds=self._poll_seconds,
-            grace_seconds=trainer_container(self._template, source=self._source).grace_seconds,
+            grace_seconds=self._grace_seconds,
         )
 
     @property
@@ -164,10 +165,8 @@ class LocalRunner:
             if self._signals:
                 self._stop_all(pods, wake, journal.history)
                 raise Stopped
-            if reconciler.outcome is not None and all(pod.ended for pod in seen):
-                result = story.read(self._store).result
-                assert result is not None, "the outcome is recorded before it is told"
-                return result
+            if reconciler.result is not None and all(pod.ended for pod in seen):
+                return reconciler.result
             if self._spec.suspend and not seen:
                 raise Stopped
             self._wait(pods, wake)
