@@ -8,29 +8,13 @@ import pytest
 import yaml
 
 from pbt_operator.api.reference import EXAMPLE
-
-SMALL: dict[str, Any] = {
-    "apiVersion": "pbt.dev/v1alpha1",
-    "kind": "Population",
-    "metadata": {"name": "digits"},
-    "spec": {
-        "members": 8,
-        "objective": {"metric": "val_accuracy", "goal": "Maximize"},
-        "schedule": {"totalSteps": 4000, "intervalSteps": 200},
-        "hyperparameters": [
-            {"name": "lr", "logUniform": {"min": 0.0001, "max": 1}},
-            {"name": "layers", "integer": {"min": 1, "max": 4}},
-            {"name": "optimizer", "choice": {"values": ["sgd", "adamw"]}},
-        ],
-        "template": {"spec": {"containers": [{"name": "trainer", "command": ["python", "train.py"]}]}},
-    },
-}
+from wrong_manifests import GOOD
 
 
 @pytest.fixture
 def small() -> dict[str, Any]:
     """A manifest with the required fields only."""
-    return deepcopy(SMALL)
+    return deepcopy(GOOD)
 
 
 @pytest.fixture

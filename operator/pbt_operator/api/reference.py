@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 
 from pbt_operator.api.schema import Schema, schema_at, wanted
+from pbt_operator.api.status_schema import status_schema
 
 EXAMPLE = """\
 apiVersion: pbt.dev/v1alpha1
@@ -35,6 +36,7 @@ spec:
   restart: Recreate
   seed: 7
   suspend: false
+  finish: false
   backoffLimit: 6
   maxFailedMembers: 4
   activeDeadlineSeconds: 86400
@@ -59,8 +61,9 @@ A `Population`, the same file for a cluster and for one machine. This page is ge
 {example}```
 
 A wrong manifest is answered by one message that lists every wrong field with its path, its line, what was
-found and what would be right. On a cluster the API server checks types and bounds; the operator checks the
-rest and shows it in the condition `Accepted`.
+found and what would be right. On a cluster the API server refuses it; what it can't check (the names and values
+in `initial`, and of what type the values of a `choice` are) the operator does, and shows it in the condition
+`Accepted`. `kubectl explain population.spec` tells what stands below.
 
 ## How values are read
 
@@ -88,12 +91,18 @@ image is there to name one. A variable that comes from a Secret, a ConfigMap or 
 resolved: give it a literal `value`, or mark the reference `optional: true`, and it is left unset.
 """
 
-TITLES = {"spec.hyperparameters[]": "one of `spec.hyperparameters`"}
+TITLES = {
+    "spec.hyperparameters[]": "one of `spec.hyperparameters`",
+    "status": "`status`, on a cluster",
+    "status.conditions[]": "one of `status.conditions`",
+    "status.members[]": "one of `status.members`",
+}
 
 
 def reference() -> str:
     """The whole page, as Markdown."""
-    return HEAD.format(example=EXAMPLE) + "".join(_tables("spec", schema_at(("spec",))))
+    tables = [*_tables("spec", schema_at(("spec",))), *_tables("status", status_schema())]
+    return HEAD.format(example=EXAMPLE) + "".join(tables)
 
 
 def _tables(path: str, node: Schema) -> Iterator[str]:

@@ -41,6 +41,8 @@ def _inlined(node: Schema, definitions: Schema) -> Schema:
         return _inlined({**option, **node}, definitions)
     if isinstance(node.get("default"), dict):
         node["default"] = {name: value for name, value in node["default"].items() if value is not None}
+    if "description" in node:
+        node["description"] = " ".join(node["description"].split())
     if "const" in node:
         node["enum"] = [node.pop("const")]
     if "properties" in node:
@@ -75,7 +77,8 @@ def wanted(node: Schema) -> str:
 
 def _text(node: Schema) -> str:
     form = f" {PATTERNS[node['pattern']]}" if "pattern" in node else ""
-    return f"a text of {node.get('minLength', 1)} to {node['maxLength']} characters{form}"
+    size = f" of {node.get('minLength', 1)} to {node['maxLength']} characters" if "maxLength" in node else ""
+    return f"a text{size}{form}"
 
 
 def _list(node: Schema) -> str:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from pbt_operator.api.errors import Path, any_of, shorten, shown
 from pbt_operator.api.hyperparameters import Hyperparameter
 from pbt_operator.api.strategy import Exploit, Explore
+from pbt_operator.api.template_schema import Template
 from pbt_operator.api.wire import (
     MAX_REAL,
     MAX_STEPS,
@@ -33,24 +34,23 @@ PREFIX_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 LOCATION_PATTERN = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9a-f]{8}$"
 
 Members = Annotated[int, Field(strict=True, ge=1, le=MAX_MEMBERS)]
-Template = Annotated[
-    Mapping[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})
-]
 
 
 class Objective(Wire):
-    """What the members are compared by."""
+    """What the members are compared by. It can't be changed: another objective is another experiment."""
 
     metric: str = Field(
-        min_length=1, max_length=128, description="The name under which the trainer reports it."
+        min_length=1,
+        max_length=128,
+        description="The name under which the trainer reports it, such as `val_accuracy`.",
     )
-    goal: Goal = Field(description="Which way the metric is better.")
+    goal: Goal = Field(description="Whether more or less of the metric is better.")
     target: Real | None = Field(
         default=None,
         ge=-MAX_REAL,
         le=MAX_REAL,
-        description="Complete as soon as a member reaches it: by the mean of several evaluations, or in two "
-        "reports in a row.",
+        description="The population is Complete as soon as a member reaches it: by the mean of several "
+        "evaluations, or in two reports in a row. Default: all members train to the end.",
     )
 
 
@@ -58,27 +58,34 @@ class Schedule(Wire):
     """Steps and rounds. A step is whatever the training script counts: batches, epochs, frames."""
 
     total_steps: Steps = Field(
-        description="Each member trains to this step. Can be raised while the population runs."
+        description="Each member trains to this step. It can be raised while the population runs, never lowered."
     )
     interval_steps: Steps = Field(
-        description="Steps between two rounds: members report, are compared, and losers are replaced."
+        description="Steps between two rounds: the members report, are compared, and losers are replaced. At most "
+        "`totalSteps`. It can't be changed."
     )
     burn_in_steps: Whole = Field(
-        default=0, ge=0, le=MAX_STEPS, description="Nobody is replaced up to and including this step."
+        default=0,
+        ge=0,
+        le=MAX_STEPS,
+        description="Nobody is replaced up to and including this step. Below `totalSteps`.",
     )
     quorum_percent: Whole = Field(
         default=75,
         ge=50,
         le=100,
-        description="A round can be decided when this share of the living members has reported it. At least "
-        "half: a minority would be the fast, not the good. 100: every round, in order, with all members.",
+        description="A round can be decided when this share of the living members, in percent, has reported it: "
+        "at least half, for a minority would be the fast, not the good. With 100 every round is decided, in order "
+        "and by all living members, so that the same scores always give the same decisions.",
     )
     straggler_timeout_seconds: Seconds = Field(
         default=600,
-        description="A member without a running pod for longer is not waited for until it is back.",
+        description="Seconds after which a member without a running pod is no longer waited for, until it is back.",
     )
     progress_deadline_seconds: Seconds = Field(
-        default=3600, description="A running member without a new report for this long counts as crashed."
+        default=3600,
+        description="Seconds after which a running member without a new report or save counts as crashed. It should "
+        "be a few times what an interval takes.",
     )
 
     @field_validator("interval_steps")
@@ -104,70 +111,88 @@ class Schedule(Wire):
 
 
 class SecretRef(Wire):
-    """A Secret with credentials for the trainer pods. Default: those of their service account."""
+    """A Secret of the same namespace with the trainer pods' credentials for the store.
+
+    Its keys are AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, if need be, AWS_SESSION_TOKEN. It is mounted, so that
+    new credentials reach running pods. Default: the identity of the pods' service account.
+    """
 
     name: str = Field(
-        min_length=1, max_length=253, pattern=SUBDOMAIN_PATTERN, description="Name of the Secret."
+        min_length=1, max_length=253, pattern=SUBDOMAIN_PATTERN, description="The name of the Secret."
     )
 
 
 class Storage(Wire):
-    """Where births, reports and checkpoints are kept. Not used by a local run."""
+    """Where births, reports and checkpoints are kept. It can't be changed, and a local run doesn't use it."""
 
     store: str = Field(
         default="default",
         min_length=1,
         max_length=63,
         pattern=LABEL_PATTERN,
-        description="One of the stores that the administrator has set up.",
+        description="The name of one of the stores that the cluster's administrator has set up.",
     )
     prefix: str | None = Field(
         default=None,
         min_length=1,
         max_length=128,
         pattern=PREFIX_PATTERN,
-        description="Folders inside the store, such as `team-a/vision`.",
+        description="Folders in the namespace's part of the store, such as `team-a/vision`. Default: none.",
     )
     credentials_secret_ref: SecretRef | None = None
     adopt: str | None = Field(
         default=None,
         max_length=MAX_NAME + 9,
         pattern=LOCATION_PATTERN,
-        description="Go on in this existing location, `NAME-UID8`, of another cluster or a former resource.",
+        description="The population goes on in this existing location, `NAME-UID8`, of another cluster or of a "
+        "deleted Population, such as `digits-1a2b3c4d`. Default: it gets a location of its own.",
     )
 
 
 class Retention(Wire):
-    """Which checkpoints stay."""
+    """Which checkpoints stay in the store. Can be changed while the population runs."""
 
     checkpoints_per_member: Whole = Field(
         default=2,
         ge=1,
         le=10,
-        description="The newest ones of each member. What is still needed, and the best, stay in any case.",
+        description="How many of each member's newest checkpoints stay. What a birth still needs, and the best one, "
+        "stay in any case.",
     )
     on_delete: Literal["Retain", "Delete"] = Field(
-        default="Retain", description="Whether deleting the Population deletes what it stored."
+        default="Retain",
+        description="Whether deleting the Population leaves what it stored, or deletes it too, once its pods are gone.",
     )
 
 
 class PopulationSpec(Wire):
-    """What a population is to do. Objective, hyperparameters, storage, intervalSteps and seed are fixed."""
+    """What the population is to do.
 
-    members: Members = Field(description="How many are trained together. Can be changed by `kubectl scale`.")
+    What identifies the experiment can't be changed: objective, hyperparameters, storage, schedule.intervalSteps and
+    seed. The rest steers it, and can be changed while it runs.
+    """
+
+    members: Members = Field(
+        description="How many members are trained together. Can be changed while the population runs, also by "
+        "`kubectl scale population NAME --replicas=12`: new ones are born from a donor, the highest numbers leave."
+    )
     parallelism: Members | None = Field(
         default=None,
-        description="How many hold a pod at once; the others wait for their turn. Default: all members.",
+        description="How many members hold a pod at once; the others wait for their turn. Default: all members.",
     )
     objective: Objective
     schedule: Schedule
     hyperparameters: tuple[Hyperparameter, ...] = Field(
-        min_length=1, max_length=64, description="What is searched, one distribution each."
+        min_length=1,
+        max_length=64,
+        description="What is searched: hyperparameters of the training script, with one distribution each. They "
+        "can't be changed. Example: {name: lr, logUniform: {min: 1.0e-4, max: 1.0}}.",
     )
     initial: tuple[Annotated[Mapping[str, Scalar], Field(max_length=64)], ...] = Field(
         default=(),
         max_length=MAX_MEMBERS,
-        description="Values, by hyperparameter, that the first members start from. The others are drawn.",
+        description="Values, by hyperparameter, that the first members start from, one mapping for each. What isn't "
+        "given is drawn. Not longer than `members`. Example: [{lr: 0.1, momentum: 0.9}].",
     )
     exploit: Exploit = Exploit()
     explore: Explore = Explore()
@@ -175,39 +200,53 @@ class PopulationSpec(Wire):
     retention: Retention = Retention()
     restart: Restart = Field(
         default=Restart.RECREATE,
-        description="Recreate: a new pod for each birth. InPlace: the running process takes over.",
+        description="How a birth reaches its process. With Recreate, by a new pod. With InPlace, the running "
+        "process takes over the donor's weights, without a new pod where it can.",
     )
     seed: Whole = Field(
-        default=0, ge=0, le=MAX_WHOLE, description="All draws follow from it and from the scores."
+        default=0,
+        ge=0,
+        le=MAX_WHOLE,
+        description="All random draws follow from it and from the scores, so that runs can be repeated. It can't be "
+        "changed.",
     )
     suspend: Flag = Field(
-        default=False, description="Stops the pods and decides nothing, until it is false again."
+        default=False,
+        description="While it is true, all pods are stopped, after a save, and nothing is decided.",
+    )
+    finish: Flag = Field(
+        default=False,
+        description="Ends the population now: its pods are stopped, the best checkpoint is kept, and it is Complete "
+        "with the reason Finished.",
     )
     backoff_limit: Whole = Field(
         default=6,
         ge=0,
         le=10_000,
-        description="A member fails after more crashes than this in a row without a new report.",
+        description="A member fails after more crashes than this in a row without a new report or save. Evictions "
+        "and lost nodes are no crashes.",
     )
     max_failed_members: Whole | None = Field(
         default=None,
         ge=0,
         le=MAX_MEMBERS,
-        description="The population fails with more failed members than this. Default: when all failed.",
+        description="The population fails when more members than this have failed. Default: when all have.",
     )
     active_deadline_seconds: Seconds | None = Field(
         default=None,
-        description="The population fails when it has been active for longer. Default: no limit.",
+        description="Seconds after which an active population fails; a suspension starts them anew. "
+        "Default: no limit.",
     )
     ttl_seconds_after_finished: Whole | None = Field(
         default=None,
         ge=0,
         le=2**31 - 1,
-        description="The Population is deleted this long after its end; 0: at once. Default: never.",
+        description="Seconds after its end at which the Population is deleted; with 0 at once. Default: never.",
     )
     template: Template = Field(
-        description="A PodTemplateSpec. Its container `trainer`, or its only one, trains. `restartPolicy` is "
-        "always Never; everything else reaches the pods as it is."
+        description="The pods of the members: a PodTemplateSpec, as in a Job. Its container `trainer`, or its only "
+        "one, trains. `restartPolicy` is always Never; everything else reaches the pods as it is. A change holds for "
+        "new pods."
     )
 
     @field_validator("hyperparameters")

@@ -12,18 +12,19 @@ Factor = Annotated[Real, Field(gt=0, le=1000)]
 
 
 class Truncation(Wire):
-    """The worst copy the best. This is the default."""
+    """The worst members copy the best ones. This is the default."""
 
     percent: Whole = Field(
         default=25,
         ge=1,
         le=50,
-        description="The share of the members that is replaced, at least one; donors are the best as many.",
+        description="The share of the members that is replaced in a round, rounded up; the donors are drawn from "
+        "as many of the best. Example: 25 of 8 members replaces the worst 2 by copies of the best 2.",
     )
 
 
 class BinaryTournament(Wire):
-    """Each member draws another one and copies it if that one is better."""
+    """Each member draws another one and copies it if that one is better. Write `binaryTournament: {}`."""
 
 
 class TTest(Wire):
@@ -33,28 +34,40 @@ class TTest(Wire):
         default=0.05,
         gt=0,
         lt=1,
-        description="The significance that is asked for. Needs lists of evaluations.",
+        description="The significance that is asked for. The trainer has to report lists of at least two "
+        "evaluations.",
     )
 
 
 class NoExploit(Wire):
-    """Nobody copies: a random search at the same cost."""
+    """Nobody copies: a random search at the same cost. Write `none: {}`."""
 
 
 EXPLOITS = ("truncation", "binaryTournament", "tTest", "none")
 
 
 class Exploit(Wire):
-    """Who copies whom: one of `truncation` (the default), `binaryTournament`, `tTest` and `none`."""
+    """Who copies whom after a round.
+
+    At most one of `truncation` (the default), `binaryTournament`, `tTest` and `none` can be given. Can be changed
+    while the population runs.
+    """
 
     truncation: Truncation | None = None
     binary_tournament: BinaryTournament | None = None
     t_test: TTest | None = None
     none: NoExploit | None = None
     min_gap: Real = Field(
-        default=0, ge=0, le=MAX_REAL, description="A donor's score must be better by more than this."
+        default=0,
+        ge=0,
+        le=MAX_REAL,
+        description="A donor's score must be better than the loser's by more than this, in units of the metric.",
     )
-    copy_: Copy = Field(default=Copy.BOTH, alias="copy", description="What a loser takes from its donor.")
+    copy_: Copy = Field(
+        default=Copy.BOTH,
+        alias="copy",
+        description="What a loser takes from its donor: weights, hyperparameters or both.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -77,17 +90,18 @@ class Exploit(Wire):
 
 
 class Explore(Wire):
-    """How copied hyperparameters change."""
+    """How copied hyperparameters change. Can be changed while the population runs."""
 
     factors: tuple[Factor, ...] = Field(
         default=(0.8, 1.25),
         min_length=1,
         max_length=16,
-        description="One of them is drawn and multiplied with the value, reflected into its bounds.",
+        description="One of them is drawn and multiplied with the copied value; what would leave the bounds of "
+        "its space is reflected back into them.",
     )
     resample_percent: Whole = Field(
         default=25,
         ge=0,
         le=100,
-        description="The chance that a value is drawn anew from its distribution instead.",
+        description="The chance, in percent, that a value is drawn anew from its distribution instead.",
     )

@@ -76,7 +76,6 @@ def _scalar(value: Any) -> Value:
     raise PydanticCustomError("scalar", "not a scalar")
 
 
-Scalar = Annotated[
-    Value, PlainValidator(_scalar), WithJsonSchema({"x-kubernetes-preserve-unknown-fields": True})
-]
+OPEN = "x-kubernetes-preserve-unknown-fields"
+Scalar = Annotated[Value, PlainValidator(_scalar), WithJsonSchema({OPEN: True, "maxLength": MAX_TEXT})]
 """Any scalar. A structural schema has no unions: there this one type is open, and the operator checks it."""

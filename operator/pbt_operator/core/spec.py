@@ -150,6 +150,7 @@ class Spec:
     retention: Retention = Retention()
     restart: Restart = Restart.RECREATE
     suspend: bool = False
+    finish: bool = False
     backoff_limit: int = 6
     max_failed_members: int | None = None
     active_deadline_seconds: float | None = None
