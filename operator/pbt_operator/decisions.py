@@ -43,7 +43,9 @@ class Decisions:
             position = self._history.position(birth.member)
             end = births.closed(birth, cause=Cause.REMOVED, position=position, reason="scaled away")
             self._journal.write_birth(end)
-            self._emit(Event("ScaledAway", f"member {birth.member} is scaled away", birth.member))
+            self._emit(
+                Event("ScaledAway", f"member {birth.member} is scaled away at step {position}", birth.member)
+            )
 
     def _rescue(self, leaving: set[int], spec: Spec) -> None:
         """If a leaving member holds the best score, the worst remaining slot takes it over first."""

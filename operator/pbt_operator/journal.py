@@ -4,13 +4,15 @@ At the start only names are listed, and each member's newest births and reports 
 listing from the newest decided round on shows all that is new; the next report of a laggard has a known key.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
 
 from pbt_operator.core.history import History
+from pbt_operator.core.ledger import Ledger
 from pbt_operator.core.reports import report_fault
 from pbt_operator.core.round import Round
 from pbt_trainer import keys
@@ -29,6 +31,7 @@ class Journal:
 
     Attributes:
         history: what was read so far.
+        ledger: counts over the whole life; None until `count` is called.
     """
 
     def __init__(self, store: Store, *, interval_steps: int, on_refused: Callable[[str, str], None]) -> None:
@@ -41,6 +44,7 @@ class Journal:
         """
         self.store = store
         self.history = History(kept_per_member=RECORDS_PER_MEMBER)
+        self.ledger: Ledger | None = None
         self._interval_steps = interval_steps
         self._on_refused = on_refused
         self._claims: dict[tuple[int, int], Claim] = {}
@@ -63,10 +67,30 @@ class Journal:
         self.refresh()
         self.take_fresh()
 
+    def count(self, *, readers: int) -> None:
+        """Begins to count, once loaded: reads every birth, by so many threads at once, and the names of all records."""
+        ledger = Ledger()
+        lives = [life for life, _ in _by_life(self.store.names(keys.BIRTHS))]
+        with ThreadPoolExecutor(readers) as pool:
+            for birth in pool.map(lambda life: self._read(Birth, keys.birth(*life)), lives):
+                ledger.add_birth(birth)
+        for (member, incarnation), key in _by_life(
+            [*self.store.names(keys.REPORTS), *self.store.names(keys.SAVES)]
+        ):
+            known = self.history.record(member, key)
+            step = known.step if known else keys.step_in(key, self._interval_steps)
+            ledger.add_record(member, incarnation, step)
+        self.ledger = ledger
+
+    def _add_birth(self, birth: Birth) -> None:
+        self.history.add_birth(birth)
+        if self.ledger is not None:
+            self.ledger.add_birth(birth)
+
     def _load_line(self, member: int, incarnation: int) -> None:
         while incarnation > 0 and self.history.birth(member, incarnation) is None:
             birth = self._read(Birth, keys.birth(member, incarnation))
-            self.history.add_birth(birth)
+            self._add_birth(birth)
             if not birth.cause.resumes:
                 return
             incarnation -= 1
@@ -119,6 +143,8 @@ class Journal:
             return False
         self._load_successors(member, incarnation)
         self.history.add_record(report)
+        if self.ledger is not None:
+            self.ledger.add_record(member, incarnation, report.step)
         self._fresh.append(report)
         return True
 
@@ -147,7 +173,7 @@ class Journal:
         known = self.history.birth(member, incarnation)
         if known is None:
             known = self._read(Birth, keys.birth(member, incarnation))
-            self.history.add_birth(known)
+            self._add_birth(known)
         return known
 
     def round(self, number: int) -> Round:
@@ -189,7 +215,7 @@ class Journal:
     def write_birth(self, birth: Birth) -> Birth:
         """Orders an incarnation."""
         stored = self._create(birth, keys.birth(birth.member, birth.incarnation))
-        self.history.add_birth(stored)
+        self._add_birth(stored)
         if birth.incarnation > 1:
             self._dead.append(keys.checkpoints_of(birth.member, birth.incarnation - 1))
         return stored
@@ -217,21 +243,24 @@ class Journal:
         return decode(type(record), self.store.create(key, encode(record)), key=key)
 
 
-def _newest_lives(names: Iterable[str]) -> dict[int, int]:
-    """By member, the newest incarnation that has a birth; names that are no births are none of ours."""
-    newest: dict[int, int] = {}
+def _by_life(names: Iterable[str]) -> Iterator[tuple[tuple[int, int], str]]:
+    """The incarnation that each key speaks of, and the key; names that are none of ours are left out."""
     for key in names:
         with suppress(KeyRefused):
-            member, incarnation = keys.life_in(key)
-            newest[member] = max(incarnation, newest.get(member, 0))
+            yield keys.life_in(key), key
+
+
+def _newest_lives(names: Iterable[str]) -> dict[int, int]:
+    """By member, the newest incarnation that has a birth."""
+    newest: dict[int, int] = {}
+    for (member, incarnation), _ in _by_life(names):
+        newest[member] = max(incarnation, newest.get(member, 0))
     return newest
 
 
 def _newest_reports(names: Iterable[str], *, count: int) -> list[str]:
     """The keys of each member's newest reports: of its newest incarnations, of their latest rounds."""
     reports: dict[int, list[tuple[int, str]]] = {}
-    for key in names:
-        with suppress(KeyRefused):
-            member, incarnation = keys.life_in(key)
-            reports.setdefault(member, []).append((incarnation, key))
+    for (member, incarnation), key in _by_life(names):
+        reports.setdefault(member, []).append((incarnation, key))
     return [key for found in reports.values() for _, key in sorted(found)[-count:]]

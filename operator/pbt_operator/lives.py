@@ -13,7 +13,8 @@ from pbt_trainer.errors import ExitCode
 from pbt_trainer.records import Birth, Cause
 
 LONGEST_BACKOFF_SECONDS = 60.0
-MAX_LINE = 300
+MAX_LINE = 200
+LAST_LINES = 3  # of a Python traceback: where, the line itself, and the error
 ANNOUNCEMENT = re.compile(r"pbt: member \d+, incarnation \d+, ")
 
 
@@ -46,6 +47,11 @@ class Ends:
         if fault is None:
             if pod.exit_code == ExitCode.STORAGE:
                 self.not_before[pod.member] = now + LONGEST_BACKOFF_SECONDS / 4
+            if pod.disrupted:
+                told = (
+                    f"member {pod.member} lost {pod.name} ({pod.message}) and goes on from its newest record"
+                )
+                return [Event("Disrupted", told, pod.member)]
             return []
         if not claimed:
             journal.void(birth, pod=pod.uid)
@@ -55,10 +61,12 @@ class Ends:
         """Why the end was the trainer's fault; None if it wasn't."""
         if pod.uid in self.hung:
             self.hung.discard(pod.uid)
-            return "made no record within progressDeadlineSeconds"
+            return "made no record within progressDeadlineSeconds" + (
+                f": {pod.message}" if pod.message else ""
+            )
         if pod.stopping or pod.disrupted or pod.exit_code in {ExitCode.UNCLAIMED, ExitCode.STORAGE}:
             return None
-        last = last_line(pod.message)
+        last = last_words(pod.message)
         if pod.exit_code == 0:
             if journal.history.own_record(pod.member) is not None:
                 return None
@@ -90,10 +98,10 @@ class Ends:
         return [Event("Crashed", told, member, warning=True)]
 
 
-def last_line(output: str) -> str:
-    """The last line of a trainer's output, but for the one by which the SDK announces itself."""
+def last_words(output: str) -> str:
+    """The last lines of a trainer's output, but for the one by which the SDK announces itself."""
     lines = [line.strip() for line in output.splitlines() if line.strip() and not ANNOUNCEMENT.match(line)]
-    return lines[-1][:MAX_LINE] if lines else "no output"
+    return " | ".join(line[:MAX_LINE] for line in lines[-LAST_LINES:]) if lines else "no output"
 
 
 def finished(history: History, member: int, spec: Spec) -> bool:

@@ -22,12 +22,9 @@ def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcom
     """The outcome, once there is one."""
     newest = {m: history.newest_birth(m) for m in range(spec.members)}
     failed = [m for m, birth in newest.items() if birth is not None and birth.cause is Cause.FAILED]
-    for member in history.members:
-        report = target_report(history.line_reports(member), spec)
-        if report is not None:
-            score = report.score(spec.objective.metric)
-            told = f"member {member} reached the target at step {report.step}: {score:.6g}"
-            return Outcome(PopulationPhase.COMPLETE, "TargetReached", told)
+    wished = _as_wished(history, spec)
+    if wished is not None:
+        return wished
     if spec.max_failed_members is not None and len(failed) > spec.max_failed_members:
         told = f"{len(failed)} members failed, above maxFailedMembers {spec.max_failed_members}. "
         return Outcome(PopulationPhase.FAILED, "TooManyFailedMembers", told + _causes(history, failed))
@@ -40,6 +37,21 @@ def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcom
     if spec.active_deadline_seconds is not None and seconds_active > spec.active_deadline_seconds:
         told = f"still running after activeDeadlineSeconds {spec.active_deadline_seconds:g}"
         return Outcome(PopulationPhase.FAILED, "DeadlineExceeded", told)
+    return None
+
+
+def _as_wished(history: History, spec: Spec) -> Outcome | None:
+    """The target is reached, or somebody asked to finish."""
+    for member in history.members:
+        report = target_report(history.line_reports(member), spec)
+        if report is not None:
+            score = report.score(spec.objective.metric)
+            told = f"member {member} reached the target at step {report.step}: {score:.6g}"
+            return Outcome(PopulationPhase.COMPLETE, "TargetReached", told)
+    if spec.finish:
+        return Outcome(
+            PopulationPhase.COMPLETE, "Finished", "spec.finish is true: ended with the best so far"
+        )
     return None
 
 

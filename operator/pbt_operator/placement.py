@@ -62,7 +62,13 @@ class Placement:
             elif spec.restart is Restart.RECREATE or birth.cause.resumes:
                 self._pods.stop(pod)
             elif self._waits.seconds("takeover", pod.uid, now) > self._takeover_seconds():
-                self._emit(Event("TakeoverLate", f"member {member} didn't swap in time: new pod", member))
+                self._emit(
+                    Event(
+                        "TakeoverLate",
+                        f"member {member} didn't swap to incarnation {birth.incarnation} in time: new pod",
+                        member,
+                    )
+                )
                 self._pods.stop(pod)
 
     def _takeover_seconds(self) -> float:
@@ -79,8 +85,8 @@ class Placement:
         return claim is not None and claim.pod == pod.uid
 
     def _watch_progress(self, pod: Pod, spec: Spec, now: float) -> None:
-        """No record within the deadline counts as a crash."""
-        if pod.phase is not Phase.RUNNING:
+        """No record within the deadline counts as a crash, and so does a pod that can't start for as long."""
+        if pod.phase is not Phase.RUNNING and not pod.stuck:
             return
         waited = self._waits.seconds("progress", pod.uid, now, at=self._history.position(pod.member))
         if waited > spec.schedule.progress_deadline_seconds:
@@ -111,7 +117,8 @@ class Placement:
             interval_steps=spec.schedule.interval_steps,
         )
         for member in allotment.yields:
-            self._emit(Event("Yielded", f"member {member} is ahead and yields its slot", member))
+            told = f"member {member} is ahead at step {self._history.position(member)} and yields its slot"
+            self._emit(Event("Yielded", told, member))
             self._pods.stop(live[member])
         for member in allotment.start:
             birth = next_birth(self._journal, member, spec)

@@ -28,6 +28,7 @@ class Pod:
         disrupted: it was ended by eviction, preemption, a drain or a lost node.
         exit_code: of the trainer, once it ended; None if it never ran or nobody knows.
         message: the last lines of its output, or why it doesn't run.
+        stuck: pending for a reason that no waiting cures: its image can't be had, say.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Pod:
     disrupted: bool = False
     exit_code: int | None = None
     message: str = ""
+    stuck: bool = False
 
     @classmethod
     def pending(cls, birth: Birth, *, uid: str) -> "Pod":

@@ -26,10 +26,11 @@ class Reconciler:
     """Drives one population.
 
     Attributes:
-        spec: what is asked; it may be replaced between two passes, together with `spec_number`.
+        spec: what is asked.
         spec_number: the number of the spec record.
         outcome: why the population ended; None while it hasn't.
         result: the record of it.
+        active_since: by the clock, what activeDeadlineSeconds is counted from; a suspension starts it anew.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Reconciler:
         self.result: Result | None = None
         self._journal, self._history, self._pods = journal, journal.history, pods
         self._clock, self._emit = clock, emit
-        self._started_at = clock()
+        self.active_since = clock()
         self._retained = 0
         self._waits, self._ends = Waits(), Ends()
         self._decisions = Decisions(journal, clock=clock, emit=emit)
@@ -71,6 +72,8 @@ class Reconciler:
         Raises:
             StoreUnavailable: the store can't be reached; nothing is lost, try again later.
         """
+        if self.spec.suspend:
+            self.active_since = self._clock()
         self._journal.refresh()
         self._remark()
         live = self._observe()
@@ -84,6 +87,16 @@ class Reconciler:
             self._placement.clear(live, self.spec, ended=self.outcome is not None)
         else:
             self._placement.place(live, self.spec)
+
+    def replace_spec(self, spec: Spec, number: int) -> None:
+        """Goes on under another spec, also when the population ended under the one before."""
+        self.spec, self.spec_number = spec, number
+        self.outcome = self.result = None
+
+    def resume_result(self, result: Result) -> None:
+        """Takes up a population that ended under this spec before."""
+        self.result = result
+        self.outcome = Outcome(result.phase, result.reason, result.message)
 
     # observe
 
@@ -142,7 +155,7 @@ class Reconciler:
 
     def _conclude(self) -> None:
         """Records how the population ended, once it has."""
-        outcome = outcome_of(self._history, self.spec, seconds_active=self._clock() - self._started_at)
+        outcome = outcome_of(self._history, self.spec, seconds_active=self._clock() - self.active_since)
         if outcome is None:
             return
         told = story.read(self._journal.store)

@@ -13,15 +13,17 @@ from pydantic import ValidationError
 from pbt_operator import specs
 from pbt_operator.api.population import PopulationSpec, to_core
 from pbt_operator.core.history import History
+from pbt_operator.core.ledger import Ledger
 from pbt_operator.core.lineage import Segment, lineage_of, schedule
 from pbt_operator.core.reports import report_fault
 from pbt_operator.core.round import Round, Standing
 from pbt_operator.core.spec import Spec
+from pbt_operator.members import member_status, steps
 from pbt_operator.specs import SpecRecord
-from pbt_operator.status import Best, MemberState, MemberStatus, PopulationPhase, Result, Status, Steps
+from pbt_operator.status import Best, MemberState, MemberStatus, PopulationPhase, Result, Status
 from pbt_trainer import keys
 from pbt_trainer.errors import KeyRefused, NotFound, RecordRefused
-from pbt_trainer.records import Birth, Cause, Report, decode, decode_report, encode
+from pbt_trainer.records import Birth, Report, decode, decode_report, encode
 from pbt_trainer.stores import Store
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -59,21 +61,7 @@ class Story:
     @cached_property
     def final(self) -> Standing | None:
         """The best of the last round."""
-        if not self.rounds:
-            return None
-        objective = self.spec.objective
-        ranked = [e for e in self.rounds[-1].entries if e.score is not None]
-        best = max(ranked, key=lambda e: (objective.utility(e.score or 0.0), -e.member), default=None)
-        if best is None or best.score is None:
-            return None
-        return Standing(
-            member=best.member,
-            incarnation=best.incarnation,
-            step=best.source.step,
-            score=best.score,
-            hyperparameters=best.hyperparameters,
-            source=best.source,
-        )
+        return self.history.final(self.spec.objective)
 
     def lineage(self, standing: Standing) -> list[Segment]:
         """The lineage behind a standing."""
@@ -108,7 +96,7 @@ class Story:
         )
 
     def _status(self, *, phase: PopulationPhase, reason: str, message: str) -> Status:
-        real = [birth for birth in self.births.values() if not birth.cause.closes]
+        ledger = self._ledger()
         return Status(
             phase=phase,
             reason=reason,
@@ -117,53 +105,24 @@ class Story:
             final=Best.of(self.final),
             members=[self._member(member) for member in self.history.members],
             rounds=len(self.rounds),
-            exploits=sum(birth.cause in {Cause.EXPLOIT, Cause.ROLLBACK} for birth in real),
-            births=len(real),
-            steps=self._steps(),
+            exploits=ledger.num_exploits,
+            births=ledger.num_births,
+            steps=steps(ledger, self.history, self.spec),
         )
 
     def _member(self, member: int) -> MemberStatus:
         birth = self.history.newest_birth(member)
-        assert birth is not None, "a member has a birth"
-        ready = self.history.line_reports(member)
-        closed = {Cause.FAILED: MemberState.FAILED, Cause.REMOVED: MemberState.REMOVED}
-        if birth.cause in closed:
-            state = closed[birth.cause]
-        elif self.history.position(member) >= self.spec.schedule.total_steps:
-            state = MemberState.FINISHED
-        elif (member, birth.incarnation) in self.claimed and self.result is None:
-            state = MemberState.TRAINING
-        else:
-            state = MemberState.WAITING
-        return MemberStatus(
-            member=member,
-            incarnation=birth.incarnation,
-            state=state,
-            step=self.history.position(member),
-            score=ready[-1].score(self.spec.objective.metric) if ready else None,
-            hyperparameters=birth.hyperparameters,
-            parent=birth.source,
-            reason=birth.reason,
-        )
+        claimed = birth is not None and (member, birth.incarnation) in self.claimed and self.result is None
+        active = MemberState.TRAINING if claimed else MemberState.WAITING
+        return member_status(self.history, member, self.spec, active=active)
 
-    def _steps(self) -> Steps:
-        productive = discarded = 0
-        by_life: dict[tuple[int, int], list[Report]] = {}
-        for report in [*self.reports.values(), *self.saves.values()]:
-            by_life.setdefault((report.member, report.incarnation), []).append(report)
-        for life, birth in self.births.items():
-            records = by_life.get(life, [])
-            reached = max((r.step for r in records), default=birth.start_step)
-            counted = max((r.step for r in records if self.counts(r)), default=birth.start_step)
-            productive += counted - birth.start_step
-            discarded += reached - counted
-        total = self.spec.schedule.total_steps
-        waiting = sum(
-            max(0, total - self.history.position(member))
-            for member in self.history.members
-            if (newest := self.history.newest_birth(member)) and not newest.cause.closes
-        )
-        return Steps(productive=productive, discarded=discarded, waiting=waiting)
+    def _ledger(self) -> Ledger:
+        ledger = Ledger()
+        for birth in self.births.values():
+            ledger.add_birth(birth)
+        for record in [*self.reports.values(), *self.saves.values()]:
+            ledger.add_record(record.member, record.incarnation, record.step)
+        return ledger
 
 
 def read(store: Store, *, readers: int = 1) -> Story:
@@ -209,6 +168,13 @@ def read(store: Store, *, readers: int = 1) -> Story:
         refused=reader.refused,
         history=history,
     )
+
+
+def newest_result(store: Store) -> Result | None:
+    """How the population ended last, under whichever spec."""
+    number = keys.newest_number(store.names(keys.RESULTS))
+    key = keys.result(number)
+    return decode(Result, store.read(key), key=key) if number else None
 
 
 def write_result(store: Store, result: Result) -> Result:

@@ -8,7 +8,7 @@ import pytest
 from manifests import DETERMINISTIC, spec
 from pbt_operator import audit, story
 from pbt_operator.api.population import to_core
-from pbt_operator.lives import last_line
+from pbt_operator.lives import last_words
 from pbt_operator.simulation import Simulation, TrainerCrashed
 from pbt_operator.simulation.pods import Durations
 from pbt_operator.status import MemberState, PopulationPhase
@@ -281,10 +281,10 @@ def test_who_is_replaced_after_the_end_needs_no_process():
     ("output", "line"),
     [
         ("", "no output"),
-        ("Traceback\nValueError: x\n\n", "ValueError: x"),
+        ("Traceback\n\n  File\n  raise x\nValueError: x\n\n", "File | raise x | ValueError: x"),
         ("boom\npbt: member 3, incarnation 2, from step 5: crashed: boom", "boom"),
         ("pbt: giving up on the store: gone", "pbt: giving up on the store: gone"),
     ],
 )
-def test_a_fault_is_told_by_the_last_line_that_says_something(output, line):
-    assert last_line(output) == line
+def test_a_fault_is_told_by_the_last_lines_that_say_something(output, line):
+    assert last_words(output) == line

@@ -111,6 +111,21 @@ def life_in(key: str) -> tuple[int, int]:
             raise KeyRefused(f"{key!r} is no birth, claim, report or save")
 
 
+def step_in(key: str, interval_steps: int) -> int:
+    """The step of a report or save, as far as its key tells: the last round may end before its full interval.
+
+    Raises:
+        KeyRefused: it is neither.
+    """
+    match key.split("/"):
+        case ["reports", number, _]:
+            return number_in(number) * interval_steps
+        case ["saves", _, step]:
+            return number_in(step)
+        case _:
+            raise KeyRefused(f"{key!r} is no report or save")
+
+
 def newest_number(names: Iterable[str]) -> int:
     """The highest number among the keys of rounds, specs, owners or results; 0 if there is none.
 

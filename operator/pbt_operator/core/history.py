@@ -166,6 +166,23 @@ class History:
             found, key=lambda s: (-objective.utility(s.score), s.step, s.member, s.incarnation), default=None
         )
 
+    def final(self, objective: Objective) -> Standing | None:
+        """The best of the newest decided round; of equals the lowest member."""
+        entries = self._newest_round.entries if self._newest_round else []
+        found = [
+            Standing(
+                member=entry.member,
+                incarnation=entry.incarnation,
+                step=entry.source.step,
+                score=entry.score,
+                hyperparameters=entry.hyperparameters,
+                source=entry.source,
+            )
+            for entry in entries
+            if entry.score is not None
+        ]
+        return max(found, key=lambda s: (objective.utility(s.score), -s.member), default=None)
+
     def forget(self) -> None:
         """Drops records that no decision can need again: older than the newest round, and not a member's newest few."""
         self._counting.clear()

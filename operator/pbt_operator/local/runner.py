@@ -95,8 +95,8 @@ class LocalRunner:
         """
         with _locked(self.home / "runner.lock") as lock, self._interruptible() as wake:
             record = specs.accept(self._store, name=self._name, namespace=NAMESPACE, spec=self._wire)
-            ended = story.read(self._store).result
-            if ended is not None:
+            ended = story.newest_result(self._store)
+            if ended is not None and ended.spec == record.number:
                 return ended
             pods = LocalPods(
                 template=self._template,
