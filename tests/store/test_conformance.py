@@ -294,6 +294,16 @@ def test_abandoning_uploads_keeps_what_is_finished(store: Store, tmp_path: Path)
     store.fetch("checkpoints/1/model", file, tmp_path / "fetched")
 
 
+def test_a_purge_leaves_nothing_behind(store: Store, tmp_path: Path) -> None:
+    fill(store, [*TREE, "owners/0000001.json", "births/00001-000001.json"])
+    put(store, "checkpoints/1/model", os.urandom(LARGE), tmp_path)
+    assert store.purge() is False
+    assert list(store.names("")) == []
+    assert store.purge() is False
+    store.create("births/00001-000001.json", b"again")
+    assert list(store.names("")) == ["births/00001-000001.json"]
+
+
 def test_another_handle_opened_by_the_url_sees_the_same(shared_store: Store) -> None:
     shared_store.create("births/1.json", b"{}")
     other = open_store(shared_store.url)

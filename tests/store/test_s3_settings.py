@@ -12,7 +12,7 @@ import pytest
 from pbt_trainer.errors import StoreRefused, StoreUnavailable
 from pbt_trainer.stores import s3 as s3_module
 from pbt_trainer.stores.s3 import S3Store, connect
-from support.minio import Server
+from support.s3server import Server
 
 
 def test_no_credentials_may_still_come(
@@ -110,6 +110,19 @@ def test_the_region_is_the_one_of_the_environment(
         regions.append(client.meta.region_name)
         client.close()
     assert regions == ["eu-west-3", "eu-west-2", "us-east-1"]
+
+
+@pytest.mark.parametrize(("said", "meant"), [(None, "when_required"), ("when_supported", "when_supported")])
+def test_checksums_are_left_out_unless_the_environment_wants_them(
+    s3_environment: Server, monkeypatch: pytest.MonkeyPatch, said: str | None, meant: str
+) -> None:
+    if said:
+        monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", said)
+        monkeypatch.setenv("AWS_RESPONSE_CHECKSUM_VALIDATION", said)
+    client = connect()
+    config = client.meta.config
+    assert (config.request_checksum_calculation, config.response_checksum_validation) == (meant, meant)
+    client.close()
 
 
 @pytest.mark.parametrize("prefix", ["/a", "a/", "a//b", "..", "a b"])

@@ -69,3 +69,11 @@ class Store(Protocol):
     def abandon_uploads(self, prefix: str) -> None:
         """Drops what unfinished uploads below `prefix` left behind."""
         ...
+
+    def purge(self) -> bool:
+        """Deletes all that lies below the location, whatever its name; `owners/` goes last.
+
+        Returns:
+            Whether the store keeps old versions of what was deleted, which cost until a lifecycle rule ends them.
+        """
+        ...

@@ -7,6 +7,7 @@ ever sees half a file. Several processes may use one folder at once.
 import errno
 import fcntl
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -111,6 +112,16 @@ class FolderStore:
                     with _store_errors(path):
                         path.unlink(missing_ok=True)
             self._prune(Path(folder))
+
+    def purge(self) -> bool:
+        """See `Store.purge`. The folder itself stays."""
+        with _store_errors(self._root), suppress(FileNotFoundError), os.scandir(self._root) as entries:
+            for entry in sorted(entries, key=lambda entry: f"{entry.name}/" == keys.OWNERS):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    Path(entry.path).unlink()
+        return False
 
     def _path(self, key: str) -> Path:
         path = self._root / keys.check(key)

@@ -83,6 +83,13 @@ class MemoryStore:
         """See `Store.abandon_uploads`: uploads here are whole or not at all."""
         keys.check_prefix(prefix)
 
+    def purge(self) -> bool:
+        """See `Store.purge`."""
+        with self._lock:
+            self._objects.clear()
+            self._names.clear()
+        return False
+
     def _get(self, key: str) -> bytes:
         try:
             return self._objects[keys.check(key)]

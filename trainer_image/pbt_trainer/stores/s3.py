@@ -1,6 +1,5 @@
 """A store in S3, or in what speaks its protocol: records by `If-None-Match: *`, files in parallel parts."""
 
-import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from pbt_trainer import keys
 from pbt_trainer.errors import KeyRefused, NotFound, StoreRefused, StoreUnavailable
 from pbt_trainer.records import File
+from pbt_trainer.stores.s3_client import connect
 from pbt_trainer.stores.verify import destination, verify_download, verify_record_size, verify_source
 
 if TYPE_CHECKING:
@@ -24,45 +24,12 @@ if TYPE_CHECKING:
 _MIB = 1024 * 1024
 _CREATE_ATTEMPTS = 8
 _DELETE_BATCH = 1000  # what one DeleteObjects takes
-_ADDRESSING = "PBT_S3_ADDRESSING"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def connect(**settings: Any) -> "S3Client":
-    """A client as this module needs it, by the AWS_* variables and files.
-
-    Args:
-        **settings: arguments of boto3's `Session.client` that go before them: endpoint_url, region_name, ...
-
-    Raises:
-        StoreRefused: the settings contradict themselves.
-    """
-    from boto3.session import Session
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError
-
-    try:
-        session = Session()  # the default session would keep credentials that were rotated since
-        config = Config(
-            retries={"mode": "standard", "total_max_attempts": 3},
-            connect_timeout=5,
-            read_timeout=60,
-            max_pool_connections=32,
-            # Many stores don't know the trailing checksums that boto3 would add; records carry SHA-256.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            s3=cast("Any", {"addressing_style": os.environ.get(_ADDRESSING, "auto")}),
-        )
-        region = os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
-        client: S3Client = session.client("s3", **{"region_name": region, "config": config, **settings})
-    except (BotoCoreError, ValueError) as error:
-        raise StoreRefused(f"S3: {error}; correct the AWS_* variables or {_ADDRESSING}") from error
-    return client
-
-
 def _translated(method: F) -> F:
-    """Raises the store's own errors; after a rotation of credentials, repeats the call with the new ones."""
+    """Raises the store's own errors; repeats a call whose credentials may have been rotated meanwhile."""
 
     @wraps(method)
     def call(self: "S3Store", key: str, *args: Any, **kwargs: Any) -> Any:
@@ -72,8 +39,9 @@ def _translated(method: F) -> F:
         try:
             return method(self, key, *args, **kwargs)
         except s3_errors.FAILURES as error:
-            if not (s3_errors.stale(error) and self._forget(client)):
+            if not s3_errors.stale(error):
                 raise s3_errors.explained(error, f"{self.url}/{key}") from error
+            self._forget(client)
         try:
             return method(self, key, *args, **kwargs)
         except s3_errors.FAILURES as error:
@@ -174,6 +142,40 @@ class S3Store:
         """See `Store.abandon_uploads`."""
         self._abandon(keys.check_prefix(prefix))
 
+    def purge(self) -> bool:
+        """See `Store.purge`.
+
+        Raises:
+            StoreRefused: the location is the whole bucket.
+        """
+        if not self._base:
+            raise StoreRefused(f"{self._url} is a whole bucket, which is no population's to delete")
+        versioned = self._sweep("", spared=keys.OWNERS)
+        self.abandon_uploads("")
+        return self._sweep(keys.OWNERS) or versioned
+
+    def _sweep(self, prefix: str, *, spared: str | None = None) -> bool:
+        """Deletes all below `prefix` but what is `spared`, page by page; tells whether old versions stay."""
+        position: dict[str, Any] = {}
+        versioned = False
+        while True:
+            found, token = self._page(prefix, position)
+            doomed = [key for key in found if spared is None or not key.startswith(spared)]
+            if doomed:
+                versioned |= self._delete(doomed[0], doomed)
+            if not token:
+                return versioned
+            position = {"ContinuationToken": token}
+
+    @_translated
+    def folders(self, beginning: str) -> list[str]:
+        """The names of the folders right below the location that begin so."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._base + beginning, Delimiter="/"
+        )
+        found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", [])]
+        return [name.removeprefix(self._base).removesuffix("/") for name in found]
+
     @property
     def _client(self) -> "S3Client":
         with self._lock:
@@ -183,12 +185,11 @@ class S3Store:
                 self._made = connect()
             return self._made
 
-    def _forget(self, client: "S3Client") -> bool:
-        """Whether a new client may have newer credentials than `client`."""
+    def _forget(self, client: "S3Client") -> None:
+        """A new client finds newer credentials, also those that boto3 doesn't refresh by itself."""
         with self._lock:
             if self._made is client:
                 self._made = None
-        return self._given is None
 
     def _pages(self, prefix: str, start_after: str) -> Iterator[str]:
         position = {"StartAfter": self._base + start_after} if start_after else {}
@@ -207,15 +208,15 @@ class S3Store:
         return found, page.get("NextContinuationToken", "")
 
     @_translated
-    def _delete(self, _: str, batch: list[str]) -> None:
+    def _delete(self, _: str, batch: list[str]) -> bool:
+        """Deletes up to 1,000 keys; tells whether the bucket is versioned, so that they only seem to be gone."""
         from botocore.exceptions import ClientError
 
         objects = [{"Key": self._base + key} for key in batch]
-        answer = self._client.delete_objects(
-            Bucket=self._bucket, Delete=cast("Any", {"Objects": objects, "Quiet": True})
-        )
+        answer = self._client.delete_objects(Bucket=self._bucket, Delete=cast("Any", {"Objects": objects}))
         for error in answer.get("Errors", []):
             raise ClientError(cast("Any", {"Error": error}), "DeleteObjects")
+        return any(item.get("DeleteMarker", False) for item in answer.get("Deleted", []))
 
     @_translated
     def _abandon(self, prefix: str) -> None:

@@ -1,6 +1,6 @@
 """What S3 answers, told as the errors of a store. The only place that knows S3's error codes."""
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError, SSLError
 from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError, S3ValidationError
 
 from pbt_trainer.errors import NotFound, StoreRefused, StoreUnavailable
@@ -11,12 +11,13 @@ FAILURES = (ClientError, BotoCoreError, RetriesExceededError, S3DownloadFailedEr
 _MISSING = {"NoSuchKey", "NotFound", "404"}
 _TAKEN = {"PreconditionFailed", "412"}
 _CONFLICT = {"ConditionalRequestConflict", "OperationAborted", "409"}
-_STALE = {"ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+_STALE = {"ExpiredToken", "InvalidToken", "InvalidTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _RIGHTS = (
-    "grant s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket and "
-    "s3:ListBucketMultipartUploads"
+    "grant trainers s3:GetObject, s3:PutObject, s3:AbortMultipartUpload and s3:ListBucket, and the operator "
+    "s3:DeleteObject and s3:ListBucketMultipartUploads as well"
 )
 _REGION = "correct the region (AWS_REGION) or the endpoint (AWS_ENDPOINT_URL_S3)"
+_TRUST = "if the store has a certificate authority of its own, name its PEM file (AWS_CA_BUNDLE)"
 _REMEDIES = {
     "NoSuchBucket": "create the bucket or correct its name",
     "InvalidBucketName": "correct the bucket's name",
@@ -66,4 +67,5 @@ def explained(error: Exception, place: str) -> NotFound | StoreUnavailable:
     if isinstance(error, ParamValidationError):
         return StoreRefused(f"{place}: {error}")
     cause = error.last_exception if isinstance(error, RetriesExceededError) else error
-    return StoreUnavailable(f"{place}: {cause}")
+    remedy = f"; {_TRUST}" if isinstance(cause, SSLError) else ""
+    return StoreUnavailable(f"{place}: {cause}{remedy}")
