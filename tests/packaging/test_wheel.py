@@ -53,7 +53,7 @@ def test_the_lock_pins_every_direct_requirement_with_hashes():
     direct = [*PROJECT["dependencies"], *groups]
     direct += [
         one
-        for extra in ("local", "operator", "torch", "demo")
+        for extra in ("local", "cluster", "operator", "torch", "demo")
         for one in PROJECT["optional-dependencies"][extra]
     ]
     for requirement in direct:

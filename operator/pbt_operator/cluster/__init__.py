@@ -1,0 +1,1 @@
+"""The operator on a Kubernetes cluster: its config, the stores, pods and status that a pass works with."""

@@ -1,0 +1,138 @@
+"""The operator's process: what its parts share, from the config file to the last pass."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from pbt_operator.cluster import logs
+from pbt_operator.cluster.api import PLURAL, Api, ApiRefused, ApiUnavailable
+from pbt_operator.cluster.config import OperatorConfig
+from pbt_operator.cluster.driver import Driver
+from pbt_operator.cluster.drives import Drives
+from pbt_operator.cluster.health import Health, HealthServer
+from pbt_operator.cluster.metrics import Metrics
+from pbt_operator.cluster.posting import Poster
+from pbt_operator.cluster.seen import SeenPod, population_of
+from pbt_operator.cluster.stores import client_of
+from pbt_operator.cluster.template import MANAGED_BY, MANAGER, Owner
+from pbt_trainer.errors import PbtError
+
+BEAT_SECONDS = 5.0
+INSPECT_SECONDS = 30.0
+PODS = "pods"
+LOG = logging.getLogger(__name__)
+
+
+class Process:
+    """One operator."""
+
+    def __init__(self, config: OperatorConfig, *, api: Api) -> None:
+        """Serves the probes at once, and nothing else yet.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        self.config, self._api = config, api
+        self._poster = Poster(api.create_event, instance=socket.gethostname())
+        self._metrics, self._health = Metrics(), Health()
+        self._server = HealthServer(config.port, health=self._health, registry=self._metrics.registry)
+        self._pods: Any = {}
+        self._drives = Drives(
+            driver_of=self._driver_of,
+            pods_of=self._pods_of,
+            workers=config.workers,
+            around=self._around,
+            on_gone=lambda owner: self._metrics.forget(owner.namespace, owner.name),
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begins to look after itself. Populations come by `show_population`."""
+        await asyncio.to_thread(self._count_requests)  # clients read files
+        self._tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._inspect())]
+
+    async def close(self) -> None:
+        """Ends after the passes that run. Trainers aren't touched."""
+        for task in self._tasks:
+            task.cancel()
+        await self._drives.close()
+        self._server.close()
+
+    # what the watches show
+
+    def show_pod(self, event: Mapping[str, Any], pods: Any) -> None:
+        """A pod is there, has changed or is gone; `pods` is the index of all."""
+        self._pods, body = pods, event["object"]
+        self._health.saw(PODS, *_version(body["metadata"]), deleted=event["type"] == "DELETED")
+        uid = population_of(body)
+        if uid is not None:
+            self._drives.wake(uid)
+
+    def show_population(self, event: Mapping[str, Any], pods: Any) -> None:
+        """A Population is there, has changed or is gone."""
+        self._pods, metadata = pods, event["object"]["metadata"]
+        gone = event["type"] == "DELETED"
+        self._health.saw(PLURAL, *_version(metadata), deleted=gone)
+        if gone:
+            self._drives.drop(metadata["uid"])
+        else:
+            self._drives.take(event["object"])
+
+    def _pods_of(self, uid: str) -> dict[str, SeenPod]:
+        return {seen.pod.uid: seen for seen in self._pods.get(uid, ())}
+
+    # passes
+
+    def _driver_of(self, owner: Owner) -> Driver:
+        return Driver(owner, api=self._api, config=self.config, poster=self._poster, metrics=self._metrics)
+
+    @contextmanager
+    def _around(self, owner: Owner) -> Iterator[None]:
+        with logs.about(owner.namespace, owner.name), self._health.during(f"{owner.namespace}/{owner.name}"):
+            yield
+
+    # health
+
+    def _count_requests(self) -> None:
+        for store in self.config.stores:
+            try:
+                self._metrics.count_requests(client_of(store), store=store.name)
+            except PbtError as error:  # each Population that uses it says so in StorageReady
+                LOG.error("%s", error)
+
+    async def _beat(self) -> None:
+        while True:
+            self._health.beat()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def _inspect(self) -> None:
+        """Compares what is there with what the watches have shown: a watch that is deaf looks like one that is idle."""
+        while True:
+            try:
+                populations, pods = await asyncio.to_thread(self._list)
+            except (ApiUnavailable, ApiRefused) as error:
+                LOG.warning("can't list Populations and pods: %s", error)
+            except Exception:  # a fault here must not end what readiness waits for, and in silence
+                LOG.exception("can't list Populations and pods")
+            else:
+                self._health.listed(PLURAL, populations)
+                self._health.listed(PODS, pods)
+                if self._drives.uids >= set(populations):
+                    self._health.become_ready()
+            await asyncio.sleep(INSPECT_SECONDS if self._health.is_ready else 1.0)
+
+    def _list(self) -> tuple[dict[str, int], dict[str, int]]:
+        populations: dict[str, int] = {}
+        pods: dict[str, int] = {}
+        for namespace in self.config.namespaces or [None]:
+            populations |= dict(_version(body["metadata"]) for body in self._api.populations(namespace))
+            pods |= dict(map(_version, self._api.pods(namespace, selector=f"{MANAGED_BY}={MANAGER}")))
+        return populations, pods
+
+
+def _version(metadata: Mapping[str, Any]) -> tuple[str, int]:
+    """An object's uid and the version of it. Of one object the later version is the higher number."""
+    return metadata["uid"], int(metadata["resourceVersion"])

@@ -1,0 +1,72 @@
+"""What one pass tells the cluster: Events, and one write of the status if anything in it changed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pbt_operator.cluster.api import Api
+from pbt_operator.cluster.conditions import Condition, merged
+from pbt_operator.cluster.posting import Poster
+from pbt_operator.cluster.seen import SETTLED
+from pbt_operator.cluster.template import POPULATION_UID, Owner
+from pbt_operator.cluster.times import rfc3339
+from pbt_operator.events import Event
+from pbt_operator.status import PopulationPhase
+
+
+class Publisher:
+    """The Events and the status of one Population."""
+
+    def __init__(self, owner: Owner, *, api: Api, poster: Poster) -> None:
+        """Has told nothing yet."""
+        self._owner, self._api, self._poster = owner, api, poster
+        self._events: list[Event] = []
+        self._conditions: dict[str, Condition] = {}
+        self._fields: dict[str, Any] = {}
+        self._written: Mapping[str, Any] | None = None
+
+    def tell(self, event: Event) -> None:
+        """Something happened."""
+        self._events.append(event)
+
+    def note(self, condition: Condition) -> None:
+        """How one condition stands; those that a pass doesn't note stay as they are."""
+        self._conditions[condition.kind] = condition
+
+    def show(self, fields: Mapping[str, Any]) -> None:
+        """Other fields of the status; None takes one away."""
+        self._fields = dict(fields)
+
+    def publish(self, status: Mapping[str, Any], *, generation: int, now: float) -> None:
+        """Posts the events and writes the status.
+
+        Args:
+            status: as the watch shows it; what was written after that counts instead.
+            generation: of the resource that the pass looked at.
+            now: POSIX time.
+
+        Raises:
+            ApiUnavailable: nothing is lost, the next pass writes it.
+        """
+        events, self._events = self._events, []
+        self._poster.post(self._owner, events)
+        before = status if self._written is None else self._written
+        shown = {"phase": PopulationPhase.PENDING.value, **before, **self._fields}
+        wanted = {
+            **{name: value for name, value in shown.items() if value is not None},
+            "observedGeneration": generation,
+            "selector": f"{POPULATION_UID}={self._owner.uid},!{SETTLED}",
+            "conditions": merged(
+                before.get("conditions", ()),
+                self._conditions.values(),
+                generation=generation,
+                time=rfc3339(now),
+            ),
+        }
+        if wanted != before:
+            gone = {name: None for name in before if name not in wanted}
+            if (
+                self._api.patch_status(self._owner.namespace, self._owner.name, {**wanted, **gone})
+                is not None
+            ):
+                self._written = wanted
+        self._conditions = {}

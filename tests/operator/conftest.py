@@ -1,0 +1,300 @@
+"""A real API server, a real S3 server, a node of processes, and the operator as a process of its own."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from kubernetes import client
+
+from manifests import DETERMINISTIC
+from pbt_operator import audit, story
+from pbt_operator.story import Story
+from pbt_trainer.stores.s3 import S3Store
+from support import apiserver, minio, node, outage
+from support.apiserver import ApiServer
+from support.minio import Server
+from support.node import Node
+from support.outage import Way
+from support.s3server import write_credentials
+from support.servers import free_port
+
+ROOT = Path(__file__).parents[2]
+PLACE = {"group": "pbt.dev", "version": "v1alpha1", "plural": "populations"}
+SECONDS = 90
+COMMAND = [sys.executable, str(ROOT / "tests" / "local" / "deterministic.py")]
+# Both HTTP clients that block, boto3's and Kubernetes', are http.client underneath; kopf's own isn't.
+SCRIPT = """
+import sys, threading
+threads = set()
+def note(event, _):
+    name = threading.current_thread().name.rstrip("0123456789")
+    if event == "http.client.send" and name not in threads:
+        threads.add(name)
+        print("blocking request on", name, file=sys.stderr, flush=True)
+sys.addaudithook(note)
+from pbt_operator.cli.main import main
+main(sys.argv[1:])
+"""
+
+T = TypeVar("T")
+
+
+def until(found: Callable[[], T], *, seconds: float = SECONDS) -> T:
+    """What `found` returns as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while not (answer := found()):
+        assert time.monotonic() < deadline, f"not in time; the last answer was {answer!r}"
+        time.sleep(0.1)
+    return answer
+
+
+class Operator:
+    """`pbt operator` as a process.
+
+    Attributes:
+        port: of its probes and metrics.
+        log: what all its processes have printed.
+    """
+
+    def __init__(self, folder: Path, config: dict[str, Any], kubeconfig: Path) -> None:
+        folder.mkdir()
+        self._folder, self._config, self._kubeconfig = folder, config, kubeconfig
+        self.port, self.log, self._file = free_port(), folder / "operator.log", folder / "config.yaml"
+        self._file.write_text(yaml.safe_dump({**config, "port": self.port}))
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "KUBECONFIG": str(kubeconfig),
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it and waits until it is ready."""
+        command = [sys.executable, "-c", SCRIPT, "operator", "--config", str(self._file)]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        until(lambda: self.get("/readyz")[0] == 200)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ends it by a signal; returns its exit code."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(60)
+
+    def twin(self) -> "Operator":
+        """Another one like it."""
+        return Operator(self._folder / "twin", self._config, self._kubeconfig)
+
+    def close(self) -> None:
+        """Ends it if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self.end()
+
+    def get(self, path: str) -> tuple[int, str]:
+        """The answer of its HTTP server: status (0 where nothing listens) and text."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of what its metrics show under a name with these labels."""
+        wanted = {f'{label}="{value}"' for label, value in labels.items()}
+        lines = [
+            line
+            for line in self.get("/metrics")[1].splitlines()
+            if line.startswith((f"{name}{{", f"{name} "))
+        ]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(label in line for label in wanted))
+
+
+class Team:
+    """A namespace with the credentials for the store."""
+
+    until = staticmethod(until)
+
+    def __init__(self, world: "World") -> None:
+        self.name, self.world = f"team-{secrets.token_hex(4)}", world
+        connection = node.connect(world.api)
+        self.core, self.custom = client.CoreV1Api(connection), client.CustomObjectsApi(connection)
+        self.core.create_namespace({"metadata": {"name": self.name}})
+        found = {"AWS_ACCESS_KEY_ID": world.s3.access_key, "AWS_SECRET_ACCESS_KEY": world.s3.secret_key}
+        data = {name: b64encode(text.encode()).decode() for name, text in found.items()}
+        self.core.create_namespaced_secret(self.name, {"metadata": {"name": "s3"}, "data": data})
+
+    def create(self, name: str, *, step_seconds: float = 0, command: list[str] = COMMAND, **spec: Any) -> Any:
+        """A Population of the deterministic trainer, unless it is given another command."""
+        container = {"name": "trainer", "image": "trainer", "command": command}
+        container["env"] = [{"name": "STEP_SECONDS", "value": str(step_seconds)}]
+        storage = {"credentialsSecretRef": {"name": "s3"}, **spec.pop("storage", {})}
+        template = {"spec": {"containers": [container], "terminationGracePeriodSeconds": 10}}
+        base = {**deepcopy(DETERMINISTIC), "storage": storage, "template": template}
+        body = {
+            "apiVersion": "pbt.dev/v1alpha1",
+            "kind": "Population",
+            "metadata": {"name": name},
+            "spec": {**base, **spec},
+        }
+        return self.custom.create_namespaced_custom_object(**PLACE, namespace=self.name, body=body)
+
+    def read(self, name: str) -> Any:
+        """A Population as it is now; None if it is gone."""
+        try:
+            return self.custom.get_namespaced_custom_object(**PLACE, namespace=self.name, name=name)
+        except client.ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def change(self, name: str, **spec: Any) -> None:
+        """Merges into its spec."""
+        self.custom.patch_namespaced_custom_object(
+            **PLACE, namespace=self.name, name=name, body={"spec": spec}
+        )
+
+    def annotate(self, name: str, **annotations: str) -> None:
+        """Sets annotations in the domain pbt.dev."""
+        told = {f"pbt.dev/{key.replace('_', '-')}": value for key, value in annotations.items()}
+        self.custom.patch_namespaced_custom_object(
+            **PLACE, namespace=self.name, name=name, body={"metadata": {"annotations": told}}
+        )
+
+    def delete(self, name: str) -> None:
+        """Deletes it."""
+        self.custom.delete_namespaced_custom_object(**PLACE, namespace=self.name, name=name)
+
+    def condition(self, name: str, kind: str) -> dict[str, Any]:
+        """One condition of it; empty if it has none."""
+        conditions = (self.read(name).get("status") or {}).get("conditions", [])
+        return next((c for c in conditions if c["type"] == kind), {})
+
+    def wait(self, name: str, kind: str, status: str, reason: str | None = None) -> dict[str, Any]:
+        """Its condition, as soon as it stands so."""
+
+        def stands() -> dict[str, Any]:
+            found = self.condition(name, kind)
+            same = found.get("status") == status and reason in {None, found.get("reason")}
+            return found if same else {}
+
+        return until(stands)
+
+    def pods(self, name: str) -> dict[str, str]:
+        """The uids of its pods by their names."""
+        pods = self.core.list_namespaced_pod(self.name, label_selector=f"pbt.dev/population={name}")
+        return {pod.metadata.name: pod.metadata.uid for pod in pods.items}
+
+    def events(self, name: str) -> list[tuple[str, str]]:
+        """Reason and message of its Events."""
+        events = self.core.list_namespaced_event(self.name, field_selector=f"involvedObject.name={name}")
+        return [(event.reason, event.message) for event in events.items]
+
+    def store(self, name: str) -> S3Store:
+        """Its location."""
+        return self.world.store(self.read(name)["status"]["location"])
+
+    def story(self, name: str) -> Story:
+        """What is recorded of it, after a look at the invariants."""
+        store = self.store(name)
+        told = story.read(store)
+        assert audit.violations(store, told) == []
+        return told
+
+
+@dataclass
+class World:
+    """What all tests of the operator share.
+
+    Attributes:
+        operator: serves all namespaces; its store `default` is reached directly, `far` by `way_to_store`.
+        way_to_api: how the operator reaches the API server.
+    """
+
+    api: ApiServer
+    s3: Server
+    node: Node
+    operator: Operator
+    way_to_api: Way
+    way_to_store: Way
+
+    def store(self, url: str) -> S3Store:
+        """What lies below a URL."""
+        bucket, _, prefix = url.removeprefix("s3://").partition("/")
+        return S3Store(bucket, prefix, client=self.s3.client())
+
+
+def _kubeconfig(server: ApiServer, way: Way, file: Path) -> Path:
+    config = json.loads(server.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{way.port}"
+    file.write_text(json.dumps(config))
+    return file
+
+
+def _config(s3: Server, way: Way, credentials: Path) -> dict[str, Any]:
+    write_credentials(credentials, access_key=s3.access_key, secret_key=s3.secret_key)
+    common = {"bucket": s3.bucket, "pathStyle": True, "credentials": str(credentials)}
+    stores = [
+        {"name": "default", "prefix": "pbt", "endpoint": s3.endpoint, **common},
+        {"name": "far", "endpoint": f"http://127.0.0.1:{way.port}", **common},
+    ]
+    return {"stores": stores, "pollSeconds": 0.3, "logFormat": "text"}
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The operator at work on an API server that knows Populations."""
+    if os.environ.get("PBT_SKIP_CLUSTER") == "1":
+        pytest.skip("PBT_SKIP_CLUSTER=1: nothing is tested against a real API server")
+    folder = tmp_path_factory.mktemp("world")
+    for name in ("api", "s3", "node"):
+        (folder / name).mkdir()
+    with ExitStack() as stack:
+        api = stack.enter_context(apiserver.running(folder / "api"))
+        api.kubectl("create", "-f", str(ROOT / "charts" / "pbt-operator" / "files" / "population-crd.yaml"))
+        api.kubectl("wait", "--for=condition=Established", "crd/populations.pbt.dev")
+        s3 = stack.enter_context(minio.running(folder / "s3"))
+        ways = [stack.enter_context(outage.way_to(urlsplit(url).port or 0)) for url in (api.url, s3.endpoint)]
+        config = _config(s3, ways[1], folder / "credentials")
+        operator = Operator(folder / "operator", config, _kubeconfig(api, ways[0], folder / "kubeconfig"))
+        found = stack.enter_context(node.running(api, folder / "node"))
+        stack.callback(operator.close)
+        operator.start()
+        yield World(api, s3, found, operator, *ways)
+
+
+@pytest.fixture
+def team(world: World) -> Iterator[Team]:
+    """A namespace of its own, whose Populations end with the test."""
+    found = Team(world)
+    yield found
+    listed = found.custom.list_namespaced_custom_object(**PLACE, namespace=found.name)
+    for body in listed["items"]:
+        if body["metadata"].get("finalizers"):
+            found.custom.patch_namespaced_custom_object(
+                **PLACE,
+                namespace=found.name,
+                name=body["metadata"]["name"],
+                body={"metadata": {"finalizers": []}},
+            )
+        found.delete(body["metadata"]["name"])
+    # Nobody collects garbage here.
+    found.core.delete_collection_namespaced_pod(found.name)

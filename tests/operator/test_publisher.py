@@ -1,0 +1,155 @@
+"""What a pass tells the cluster: the status is written once, and only if something in it has changed."""
+
+import pytest
+
+from pbt_operator.cluster.api import ApiUnavailable
+from pbt_operator.cluster.conditions import Condition
+from pbt_operator.cluster.posting import Poster
+from pbt_operator.cluster.publisher import Publisher
+from pbt_operator.cluster.template import Owner
+from pbt_operator.events import Event
+
+OWNER = Owner(name="digits", namespace="team", uid="u1")
+NOW, TIME, LATER = 1_772_366_400.0, "2026-03-01T12:00:00Z", "2026-03-01T12:01:00Z"
+READY = Condition("StorageReady", "True", "Ready", "s3://b/x")
+
+
+class Server:
+    """Keeps one Population's status, as merge patches make it."""
+
+    def __init__(self):
+        self.status, self.patches, self.events = {}, [], []
+        self.gone = self.away = False
+
+    def patch_status(self, namespace, name, status):
+        assert (namespace, name) == ("team", "digits")
+        if self.away:
+            raise ApiUnavailable("away")
+        if self.gone:
+            return None
+        self.patches.append(status)
+        merged = {**self.status, **status}
+        self.status = {field: value for field, value in merged.items() if value is not None}
+        return {"status": self.status}
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+def publisher_of(server):
+    poster = Poster(lambda _namespace, body: server.events.append(body["message"]), instance="operator-0")
+    return Publisher(OWNER, api=server, poster=poster)
+
+
+@pytest.fixture
+def publisher(server):
+    return publisher_of(server)
+
+
+def publish(publisher, status, *, now=NOW, generation=1):
+    publisher.publish(status, generation=generation, now=now)
+
+
+def test_the_first_pass_writes_everything_once(server, publisher):
+    publisher.note(READY)
+    publisher.show({"phase": "Running", "rounds": 3, "completionTime": None})
+    publish(publisher, {})
+    assert len(server.patches) == 1
+    assert server.status == {
+        "phase": "Running",
+        "rounds": 3,
+        "observedGeneration": 1,
+        "selector": "pbt.dev/population-uid=u1,!pbt.dev/settled",
+        "conditions": [
+            {
+                "type": "StorageReady",
+                "status": "True",
+                "reason": "Ready",
+                "message": "s3://b/x",
+                "observedGeneration": 1,
+                "lastTransitionTime": TIME,
+            }
+        ],
+    }
+
+
+def test_a_population_of_which_nothing_is_known_is_pending(server, publisher):
+    publisher.note(Condition("Accepted", "False", "UnknownStore", "no such store"))
+    publish(publisher, {})
+    assert server.status["phase"] == "Pending"
+
+
+def test_nothing_is_written_while_nothing_changes(server, publisher):
+    for minute in range(3):
+        publisher.note(READY)
+        publisher.show({"phase": "Running"})
+        # The watch is late: it still shows what was there before the first write.
+        publish(publisher, {}, now=NOW + 60 * minute)
+    assert len(server.patches) == 1
+
+
+def test_a_restart_writes_nothing_if_the_cluster_shows_it_already(server, publisher):
+    for one in (publisher, publisher_of(server)):
+        one.note(READY)
+        one.show({"phase": "Running"})
+        publish(one, server.status, now=NOW + 60)
+    assert len(server.patches) == 1
+
+
+def test_what_vanishes_is_taken_away(server, publisher):
+    publisher.show({"phase": "Running", "startTime": TIME, "rounds": 1})
+    publish(publisher, {})
+    publisher.show({"phase": "Suspended", "startTime": None, "rounds": 1})
+    publish(publisher, {})
+    assert server.patches[-1]["startTime"] is None
+    assert "startTime" not in server.status
+    publish(publisher, {})
+    assert len(server.patches) == 2
+
+
+def test_conditions_that_are_not_noted_stay_and_keep_their_time(server, publisher):
+    publisher.note(Condition("Accepted", "True", "Accepted"))
+    publisher.note(READY)
+    publish(publisher, {})
+    publisher.note(Condition("StorageReady", "False", "Unreachable", "no route"))
+    publish(publisher, {}, now=NOW + 60, generation=2)
+    found = {
+        c["type"]: (c["status"], c["lastTransitionTime"], c["observedGeneration"])
+        for c in server.status["conditions"]
+    }
+    assert found == {"Accepted": ("True", TIME, 1), "StorageReady": ("False", LATER, 2)}
+    publisher.note(Condition("StorageReady", "False", "Refused", "no rights"))
+    publish(publisher, {}, now=NOW + 120, generation=2)
+    (storage,) = [c for c in server.status["conditions"] if c["type"] == "StorageReady"]
+    assert (storage["reason"], storage["lastTransitionTime"]) == ("Refused", LATER)
+
+
+def test_what_could_not_be_written_is_written_by_the_next_pass(server, publisher):
+    publisher.note(READY)
+    publisher.show({"phase": "Running"})
+    publisher.tell(Event("Exploited", "member 1 copies member 0"))
+    server.away = True
+    with pytest.raises(ApiUnavailable):
+        publish(publisher, {})
+    server.away = False
+    publish(publisher, {})
+    assert server.status["phase"] == "Running"
+    assert server.status["conditions"][0]["type"] == "StorageReady"
+    assert server.events == ["member 1 copies member 0"]
+
+
+def test_the_status_of_a_population_that_is_gone_is_nobodys(server, publisher):
+    server.gone = True
+    publisher.show({"phase": "Running"})
+    publish(publisher, {})
+    assert server.patches == []
+
+
+def test_each_event_is_posted_once(server, publisher):
+    for _ in range(3):
+        publisher.tell(Event("Refused", "no rights", warning=True))
+        publish(publisher, {})
+    publish(publisher, {})
+    assert server.events == ["no rights"]

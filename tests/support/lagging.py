@@ -1,0 +1,133 @@
+"""An API server's pods in memory, and a watch that lags behind them: what a real server shows too seldom."""
+
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import Any
+
+from pbt_operator.cluster.pods import ClusterPods
+from pbt_operator.cluster.seen import SeenPod, read
+from pbt_trainer.records import Birth, Cause
+
+GRACE_SECONDS = 30.0
+
+
+class Server:
+    """An API server's pods, and a watch that shows as much of what happened as it was let.
+
+    Attributes:
+        pods: as they are, by uid.
+        refusing: what the next creations are refused with.
+        requests: what was asked, in order.
+    """
+
+    def __init__(self) -> None:
+        self.pods: dict[str, dict[str, Any]] = {}
+        self.now = 1_000_000.0
+        self.refusing: Exception | None = None
+        self.requests: list[tuple[str, ...]] = []
+        self._happened: list[tuple[str, dict[str, Any] | None]] = []
+        self._shown: dict[str, dict[str, Any]] = {}
+        self._made = 0
+
+    # the operator's requests
+
+    def create_pod(self, _namespace: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        name = body["metadata"]["name"]
+        self.requests.append(("create", name))
+        if self.refusing is not None:
+            raise self.refusing
+        if any(pod["metadata"]["name"] == name for pod in self.pods.values()):
+            return None
+        self._made += 1
+        pod = deepcopy(body)
+        pod["metadata"]["uid"] = f"uid-{self._made}"
+        pod["status"] = {"phase": "Pending"}
+        self._write(pod)
+        return pod
+
+    def delete_pod(self, _namespace: str, name: str, *, uid: str, grace_seconds: int | None = None) -> None:
+        self.requests.append(("delete", name) if grace_seconds is None else ("kill", name))
+        pod = self.pods.get(uid)
+        if pod is None:
+            return
+        if pod["status"]["phase"] == "Running" and grace_seconds is None:
+            if "deletionTimestamp" not in pod["metadata"]:
+                until = datetime.fromtimestamp(self.now + GRACE_SECONDS, UTC)
+                pod["metadata"]["deletionTimestamp"] = until.isoformat()
+            self._write(pod)
+        else:
+            self._remove(uid)
+
+    def label_pod(self, _namespace: str, name: str, labels: dict[str, str]) -> None:
+        self.requests.append(("label", name))
+        for pod in self.pods.values():
+            if pod["metadata"]["name"] == name:
+                pod["metadata"]["labels"] |= labels
+                self._write(pod)
+
+    # the node
+
+    def tell(self, uid: str, phase: str, state: dict[str, Any]) -> None:
+        """The kubelet says how a pod and its trainer are."""
+        pod = self.pods[uid]
+        pod["status"] = {"phase": phase, "containerStatuses": [{"name": "trainer", "state": state}]}
+        self._write(pod)
+
+    def end(self, uid: str, code: int = 0) -> None:
+        """The trainer ends, and so does the pod; one that is deleted goes."""
+        self.tell(uid, "Failed" if code else "Succeeded", {"terminated": {"exitCode": code}})
+        if "deletionTimestamp" in self.pods[uid]["metadata"]:
+            self._remove(uid)
+
+    # the watch
+
+    @property
+    def lag(self) -> int:
+        """How much has happened that the watch hasn't shown."""
+        return len(self._happened)
+
+    def show(self, count: int | None = None) -> None:
+        """The watch shows the next so many things that happened, or all."""
+        count = len(self._happened) if count is None else count
+        for uid, body in self._happened[:count]:
+            if body is None:
+                self._shown.pop(uid, None)
+            else:
+                self._shown[uid] = body
+        self._happened = self._happened[count:]
+
+    @property
+    def seen(self) -> dict[str, SeenPod]:
+        """What the operator's index holds."""
+        found = {uid: read(body) for uid, body in self._shown.items()}
+        return {uid: seen for uid, seen in found.items() if seen is not None}
+
+    def _write(self, pod: dict[str, Any]) -> None:
+        self.pods[pod["metadata"]["uid"]] = pod
+        self._happened.append((pod["metadata"]["uid"], deepcopy(pod)))
+
+    def _remove(self, uid: str) -> None:
+        del self.pods[uid]
+        self._happened.append((uid, None))
+
+
+def render(birth: Birth) -> dict[str, Any]:
+    labels = {"pbt.dev/member": str(birth.member), "pbt.dev/incarnation": str(birth.incarnation)}
+    container = {"name": "trainer", "env": [{"name": "PBT_LOCATION", "value": "s3://b/x"}]}
+    return {
+        "metadata": {"name": f"digits-{birth.member}-{birth.incarnation}", "labels": labels},
+        "spec": {"containers": [container]},
+    }
+
+
+def birth(member: int = 0, incarnation: int = 1) -> Birth:
+    return Birth(
+        member=member, incarnation=incarnation, cause=Cause.INITIAL, hyperparameters={}, reason="sampled"
+    )
+
+
+def pods_of(server: Server) -> ClusterPods:
+    return ClusterPods(server, namespace="team", render=render, now=lambda: server.now)  # type: ignore[arg-type]
+
+
+RUNNING: dict[str, Any] = {"running": {}}
