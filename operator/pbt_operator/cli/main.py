@@ -2,20 +2,29 @@
 
 import os
 import sys
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pbt_operator.cli import RUNS, is_plugin, program
+from pbt_operator.cli.operator import app as operator_app
+
+if TYPE_CHECKING:
+    from pbt_operator.cli.cluster import ClusterOptions
+
 app = typer.Typer(
-    help="Population Based Training on this machine, and what a population did, wherever it ran.",
+    help="Population Based Training: on this machine, and on a cluster.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(operator_app, name="operator")
 
 
 class Output(StrEnum):
@@ -33,62 +42,97 @@ class ScheduleForm(StrEnum):
     JSON = "json"
 
 
-Location = Annotated[
-    str, typer.Argument(metavar="LOCATION", help="The population: a folder, or s3://BUCKET/PREFIX.")
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="POPULATION",
+        help="A run on this machine or a Population on a cluster, by its name; a folder; or s3://BUCKET/PREFIX.",
+    ),
 ]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The Population on a cluster.")]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text, or json for programs.")]
+Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Of the Population, on a cluster.")]
+Context = Annotated[
+    str | None, typer.Option("--context", help="The cluster, by its context in the kubeconfig.")
+]
+Kubeconfig = Annotated[
+    str | None, typer.Option("--kubeconfig", metavar="FILE", help="Instead of $KUBECONFIG or ~/.kube/config.")
+]
 
 
 @app.command()
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The manifest.")],
-    directory: Annotated[str, typer.Option("--dir", help="Where populations are kept.")] = "pbt-runs",
+    directory: Annotated[str, typer.Option("--dir", help="Where populations are kept.")] = RUNS,
     parallelism: Annotated[
         int | None, typer.Option(min=1, help="Members that train at once, instead of the manifest's.")
     ] = None,
 ) -> None:
     """Run a population on this machine, or go on with it."""
+    if is_plugin():
+        raise typer.BadParameter(
+            f"on a cluster it is `kubectl apply -f {file}`; `pbt run` is for this machine"
+        )
     from pbt_operator.cli.run import run_population
 
     raise typer.Exit(run_population(file, directory, parallelism))
 
 
 @app.command()
-def status(location: Location, output: OutputOption = Output.TEXT) -> None:
+def status(
+    target: Target,
+    *,
+    from_store: Annotated[
+        bool, typer.Option("--from-store", help="By the records: all members, whatever the cluster says.")
+    ] = False,
+    output: OutputOption = Output.TEXT,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
     """Show where a population stands."""
     from pbt_operator.cli.status import show_status
 
-    show_status(location, as_json=output is Output.JSON)
+    options = _options(namespace, context, kubeconfig)
+    show_status(target, options, from_store=from_store, as_json=output is Output.JSON)
 
 
 @app.command()
 def lineage(
-    location: Location,
+    target: Target,
     member: Annotated[int | None, typer.Option(min=0, help="This member's instead of the winner's.")] = None,
     output: OutputOption = Output.TEXT,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show the lives behind the winner or a member."""
     from pbt_operator.cli.lineage import show_lineage
 
-    show_lineage(location, member=member, as_json=output is Output.JSON)
+    with _located(target, namespace, context, kubeconfig) as location:
+        show_lineage(location, member=member, as_json=output is Output.JSON)
 
 
 @app.command()
 def schedule(
-    location: Location,
+    target: Target,
     output: Annotated[
         ScheduleForm, typer.Option("--output", "-o", help="table, or yaml or json for programs.")
     ] = ScheduleForm.TABLE,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show the hyperparameter schedule that was found."""
     from pbt_operator.cli.schedule import show_schedule
 
-    show_schedule(location, form=output.value)
+    with _located(target, namespace, context, kubeconfig) as location:
+        show_schedule(location, form=output.value)
 
 
 @app.command()
 def fetch(
-    location: Location,
+    target: Target,
     *,
     member: Annotated[int | None, typer.Option(min=0, help="This member's newest checkpoint.")] = None,
     best: Annotated[bool, typer.Option("--best", help="The best ever (default).")] = False,
@@ -97,26 +141,97 @@ def fetch(
         Path | None, typer.Option(metavar="DIR", help="Where to; by default ./NAME-best or the like.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what was fetched there before.")] = False,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Fetch a checkpoint and verify it."""
     if (member is not None) + best + final > 1:
         raise typer.BadParameter("give only one of --member, --best and --final")
     from pbt_operator.cli.fetch import fetch_checkpoint
 
-    fetch_checkpoint(location, member=member, final=final, to=to, force=force)
+    with _located(target, namespace, context, kubeconfig) as location:
+        fetch_checkpoint(location, member=member, final=final, to=to, force=force)
 
 
 @app.command()
 def report(
-    location: Location,
+    target: Target,
     to: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="The page; by default ./NAME-report.html.")
     ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Write the whole story as one HTML page."""
     from pbt_operator.cli.report import write_report
 
-    write_report(location, to=to)
+    with _located(target, namespace, context, kubeconfig) as location:
+        write_report(location, to=to)
+
+
+@app.command()
+def suspend(
+    name: Name, namespace: Namespace = None, context: Context = None, kubeconfig: Kubeconfig = None
+) -> None:
+    """Let a Population save and give up its pods for a while."""
+    from pbt_operator.cli.steer import SUSPEND, steer
+
+    steer(name, SUSPEND, _options(namespace, context, kubeconfig))
+
+
+@app.command()
+def resume(
+    name: Name, namespace: Namespace = None, context: Context = None, kubeconfig: Kubeconfig = None
+) -> None:
+    """Go on with a suspended Population."""
+    from pbt_operator.cli.steer import RESUME, steer
+
+    steer(name, RESUME, _options(namespace, context, kubeconfig))
+
+
+@app.command()
+def finish(
+    name: Name, namespace: Namespace = None, context: Context = None, kubeconfig: Kubeconfig = None
+) -> None:
+    """End a Population now and keep the best."""
+    from pbt_operator.cli.steer import FINISH, steer
+
+    steer(name, FINISH, _options(namespace, context, kubeconfig))
+
+
+@app.command()
+def logs(
+    name: Name,
+    member: Annotated[int, typer.Argument(metavar="MEMBER", min=0, help="Its number.")],
+    *,
+    previous: Annotated[
+        bool, typer.Option("--previous", "-p", help="Of the incarnation before the newest.")
+    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the trainer ends.")] = False,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Show what a member's trainer prints."""
+    from pbt_operator.cli.logs import show_logs
+
+    show_logs(name, member, _options(namespace, context, kubeconfig), previous=previous, follow=follow)
+
+
+def _options(namespace: str | None, context: str | None, kubeconfig: str | None) -> "ClusterOptions":
+    from pbt_operator.cli.cluster import ClusterOptions
+
+    return ClusterOptions(namespace, context, kubeconfig)
+
+
+def _located(
+    target: str, namespace: str | None, context: str | None, kubeconfig: str | None
+) -> AbstractContextManager[str]:
+    from pbt_operator.cli.place import find, located
+
+    return located(find(target, _options(namespace, context, kubeconfig)))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -125,7 +240,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     try:
         try:
-            app(arguments, prog_name="pbt")
+            app(arguments, prog_name=program())
         finally:
             sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough

@@ -4,11 +4,14 @@ import json
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import msgspec
 
 from pbt_operator import story
+from pbt_operator.cli import program
 from pbt_operator.report.words import printable
+from pbt_operator.status import Status
 from pbt_operator.story import Story
 from pbt_trainer import keys
 from pbt_trainer.errors import NotFound, PbtError, StoreRefused
@@ -22,6 +25,10 @@ WIDEST = 10_000  # a terminal wraps long lines; cut columns are of no use to any
 
 class Mistake(PbtError):
     """The command was called with something that isn't there; its exit code is 2."""
+
+
+class NoPopulation(Mistake):
+    """Nothing of that name or at that place is a population."""
 
 
 def open_location(location: str) -> Store:
@@ -40,7 +47,7 @@ def read_story(location: str) -> Story:
     """The story that is recorded at a location. What it refuses to read is told on standard error.
 
     Raises:
-        Mistake: there is no population.
+        NoPopulation: there is none.
     """
     store = open_location(location)
     try:
@@ -48,7 +55,7 @@ def read_story(location: str) -> Story:
     except NotFound:
         places = [f"{location.rstrip('/')}/{name}" for name in islice(_below(store), MAX_SUGGESTIONS)]
         guess = f"; did you mean {' or '.join(places)}?" if places else ""
-        raise Mistake(f"there is no population at {location}{guess}") from None
+        raise NoPopulation(f"there is no population at {location}{guess}") from None
     if told.refused:
         first = next(iter(told.refused.values()))
         complain(f"{len(told.refused)} malformed records are left out, the first: {first}")
@@ -76,7 +83,7 @@ def _below(store: Store) -> Iterator[str]:
 
 def complain(text: str) -> None:
     """One line on standard error."""
-    print(f"pbt: {printable(' '.join(text.split()))}", file=sys.stderr)
+    print(f"{program()}: {printable(' '.join(text.split()))}", file=sys.stderr)
 
 
 def say(text: str = "") -> None:
@@ -84,7 +91,13 @@ def say(text: str = "") -> None:
     print(printable(text))
 
 
-def say_json(record: msgspec.Struct) -> None:
+def standing(status: Status) -> str:
+    """The phase and why: `Complete (Finished: ended with the best so far)`."""
+    told = f"{status.reason}: {status.message}" if status.message else status.reason
+    return f"{status.phase} ({told})"
+
+
+def say_json(record: msgspec.Struct | dict[str, Any]) -> None:
     """A record as JSON, in its own words."""
     print(json.dumps(msgspec.to_builtins(record), indent=2))
 

@@ -1,25 +1,70 @@
 """`pbt status`: where a population stands."""
 
-from pbt_operator.cli.output import read_story, say, say_json, say_table
+from collections.abc import Sequence
+
+from pbt_operator.api.status_schema import MAX_MEMBERS
+from pbt_operator.cli import program
+from pbt_operator.cli.cluster import ClusterOptions
+from pbt_operator.cli.output import read_story, say, say_json, say_table, standing
+from pbt_operator.cli.place import OnCluster, find, located
+from pbt_operator.cli.resource import PopulationResource
 from pbt_operator.report.words import counted, life_text, score_text, value_text, values_text
 from pbt_operator.status import Best, Status
-from pbt_operator.story import Story
 
 
-def show_status(location: str, *, as_json: bool) -> None:
-    """Prints the status that the records tell."""
+def show_status(target: str, options: ClusterOptions, *, from_store: bool, as_json: bool) -> None:
+    """Prints the status: the custom resource's, or for a location the one that its records tell.
+
+    Args:
+        target: as it was typed.
+        options: the cluster.
+        from_store: by the records in any case: all members, but nothing of their pods.
+        as_json: for programs.
+    """
+    place = find(target, options)
+    if isinstance(place, OnCluster) and not from_store:
+        _show_resource(place.population, as_json=as_json)
+        return
+    with located(place) as location:
+        _show_story(location, as_json=as_json)
+
+
+def _show_story(location: str, *, as_json: bool) -> None:
     story = read_story(location)
     status = story.status()
     if as_json:
         say_json(status)
         return
-    told = f" ({status.reason}: {status.message})" if status.message else f" ({status.reason})"
-    say(f"{story.record.name}: {status.phase}{told}")
+    names = [h.name for h in story.spec.hyperparameters]
+    say(f"{story.record.name}: {standing(status)}")
     say()
-    say(f"best   {_best(status.best, story)}")
-    say(f"final  {_best(status.final, story)}")
+    _body(status, metric=story.spec.objective.metric, names=names)
+
+
+def _show_resource(population: PopulationResource, *, as_json: bool) -> None:
+    if as_json:
+        say_json(population.as_json())
+        return
+    status, wanted = population.status(), population.spec["members"]
+    say(f"{population.name}: {standing(status)}")
+    for trouble in population.troubles():
+        say(f"{trouble['type']} is {trouble['status']} ({trouble['reason']}: {trouble.get('message', '')})")
+    if population.is_behind:
+        say("the operator has not seen the newest spec yet")
     say()
-    _members(status, story)
+    _body(status, metric=population.metric, names=population.hyperparameters)
+    if len(status.members) == MAX_MEMBERS < wanted:
+        whole = f"`{program()} status {population.name} --from-store` shows all"
+        say(f"{len(status.members)} of {wanted} members, the troubled and the best; {whole}")
+    if population.location:
+        say(f"records: {population.location}")
+
+
+def _body(status: Status, *, metric: str, names: Sequence[str]) -> None:
+    say(f"best   {_best(status.best, metric, names)}")
+    say(f"final  {_best(status.final, metric, names)}")
+    say()
+    _members(status, metric, names)
     say()
     steps = status.steps
     amounts = (status.rounds, "round"), (status.exploits, "exploit"), (status.births, "birth")
@@ -27,17 +72,15 @@ def show_status(location: str, *, as_json: bool) -> None:
     say(f"steps: {steps.productive:,} productive, {steps.discarded:,} discarded, {steps.waiting:,} waiting")
 
 
-def _best(best: Best | None, story: Story) -> str:
+def _best(best: Best | None, metric: str, names: Sequence[str]) -> str:
     if best is None:
         return "-"
     who = f"{life_text(best.member, best.incarnation)} at step {best.step:,}"
-    values = {h.name: best.hyperparameters.get(h.name, "-") for h in story.spec.hyperparameters}
-    return f"{story.spec.objective.metric} {score_text(best.score)} by member {who}; {values_text(values)}"
+    values = {name: best.hyperparameters.get(name, "-") for name in names}
+    return f"{metric} {score_text(best.score)} by member {who}; {values_text(values)}"
 
 
-def _members(status: Status, story: Story) -> None:
-    names = [h.name for h in story.spec.hyperparameters]
-    metric = story.spec.objective.metric
+def _members(status: Status, metric: str, names: Sequence[str]) -> None:
     rows = [
         [
             str(member.member),
