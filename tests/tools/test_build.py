@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.build import binary
+
 BUILD = Path(__file__).with_name("build.py")
 
 GO = """#!/bin/sh
@@ -14,7 +16,10 @@ if [ "$1" = env ]; then echo ${GO_SAYS:-go1.26.8}; exit; fi
 echo "$GOTOOLCHAIN $GOFLAGS $PWD $*" >> "$GO_LOG"
 while [ "$1" != -o ]; do shift; done
 [ -z "$GO_FAILS" ] || { echo "no such module" >&2; exit 1; }
-echo program > "$2"
+case "$2" in
+  */) folder=$2; shift 2; for package; do echo program > "$folder${package##*/}"; done;;
+  *) echo "cgo $CGO_ENABLED" > "$2";;
+esac
 """
 
 
@@ -44,11 +49,40 @@ def test_several_processes_build_a_program_once(environment: dict[str, str], tmp
     printed = {build.communicate(timeout=60)[0].strip() for build in builds}
     assert len(printed) == 1
     program = Path(printed.pop())
-    assert program.read_text() == "program\n"
+    assert program.read_text() == "cgo 0\n"
     assert program.is_relative_to(tmp_path / "cache")
     [line] = (tmp_path / "log").read_text().splitlines()
     assert line.startswith(f"local -mod=readonly {BUILD.parent}/minio build -trimpath -ldflags -s -w -o ")
     assert line.endswith(" github.com/minio/minio")
+
+
+def test_one_command_builds_what_lacks_of_a_group(environment: dict[str, str], tmp_path: Path) -> None:
+    start(environment, "kubectl").communicate(timeout=60)
+    printed = start(environment, "kubelet", "etcd", "kubectl", "kubeadm").communicate(timeout=60)[0]
+    names = [Path(line).name for line in printed.splitlines() if Path(line).is_file()]
+    assert sorted(names) == ["etcd", "kubeadm", "kubectl", "kubelet"]
+    _, kubernetes, _ = (tmp_path / "log").read_text().splitlines()
+    assert kubernetes.endswith("/ k8s.io/kubernetes/cmd/kubelet k8s.io/kubernetes/cmd/kubeadm")
+    assert "version.gitVersion=v1." in kubernetes
+
+
+def test_runc_alone_is_built_with_c(environment: dict[str, str], tmp_path: Path) -> None:
+    printed = start(environment, "runc").communicate(timeout=60)[0]
+    assert Path(printed.strip()).read_text() == "cgo 1\n"
+    assert " -tags seccomp,netgo,osusergo " in (tmp_path / "log").read_text()
+
+
+def test_assets_of_ones_own_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    for name in ("PATH", "PBT_CACHE", "GO_LOG"):
+        monkeypatch.setenv(name, environment[name])
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    (assets / "etcd").touch()
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(assets))
+    assert binary("etcd") == assets / "etcd"
+    assert binary("helm").is_relative_to(tmp_path / "cache")
 
 
 def test_another_go_makes_another_program(environment: dict[str, str]) -> None:

@@ -23,9 +23,11 @@ COMMAND = f"python -m pbt_operator.api.crd > {FILE}"
 
 LISTS: dict[str, Schema] = {
     "spec.hyperparameters": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-    "spec.hyperparameters[].choice.values": {"x-kubernetes-list-type": "set"},
 }
-"""Lists whose items have to differ; the others are atomic."""
+"""Lists whose items have to differ; the others are atomic.
+
+`choice.values` is none: the server would compare sets by hashes, which values that only the operator refuses have not.
+"""
 
 NULLS = {f"spec.exploit.{arm}" for arm in EXPLOITS}
 """Where a null is kept, for the operator to refuse it: pruned, `tTest:` without `{}` would read as truncation."""

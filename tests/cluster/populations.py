@@ -1,0 +1,37 @@
+"""What the tests of this folder train, and how the decisions of two runs are compared."""
+
+import re
+from typing import Any
+
+from manifests import DETERMINISTIC
+from pbt_operator.story import Story
+from pbt_trainer.records import encode
+
+SMALL: dict[str, Any] = {
+    **{name: value for name, value in DETERMINISTIC.items() if name != "template"},
+    "members": 4,
+    "schedule": {"totalSteps": 60, "intervalSteps": 10, "quorumPercent": 100},
+}
+"""Four members of the deterministic trainer, which decide the same wherever they train. It lacks its template."""
+
+TINY: dict[str, Any] = {**SMALL, "members": 2, "schedule": {**SMALL["schedule"], "totalSteps": 20}}
+"""For tests in which nothing has to be decided."""
+
+_NONCE = re.compile(rb"(checkpoints/\d{5}-\d{6}/\d{12})-[^/]+/")
+
+
+def records(told: Story) -> dict[str, list[bytes]]:
+    """The rounds and births, byte for byte, but for the nonces by which processes name their checkpoints."""
+    written = {"rounds": told.rounds, "births": [told.births[life] for life in sorted(told.births)]}
+    return {
+        kind: [_NONCE.sub(rb"\1/", encode(record)) for record in found] for kind, found in written.items()
+    }
+
+
+def decisions(found: Story) -> list[tuple[Any, ...]]:
+    """What was decided in each round, whatever the numbers of the incarnations that it was decided about."""
+    return [
+        (one.number, d.member, d.cause, d.source and (d.source.member, d.source.step), d.hyperparameters)
+        for one in found.rounds
+        for d in one.decisions
+    ]
