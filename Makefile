@@ -35,6 +35,7 @@ demo: $(VENV)/.ready ## Train a population on real images and open its report (a
 	@$(BIN)/python examples/digits/demo.py
 
 test: check ## Everything that CI runs: all checks, all tests, those on a real cluster where this machine can have one
+	@$(KINDCLUSTER) build
 	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/cluster --ignore tests/chart $(PYTEST_ARGS)
 	@$(MAKE) --no-print-directory e2e
 
@@ -59,6 +60,7 @@ cluster-env: $(VENV)/.ready ## Print the settings by which a shell uses it, for 
 	@$(KINDCLUSTER) env
 
 e2e: $(VENV)/.ready ## The tests on a cluster: this machine's kind cluster, or the one of KUBECONFIG=FILE
+	@$(if $(E2E_CLUSTER),true,$(KINDCLUSTER) build)
 	$(E2E_CLUSTER) $(BIN)/python -m pytest -n 3 --dist worksteal tests/cluster $(PYTEST_ARGS)
 
 format: $(VENV)/.ready ## Format and fix what can be fixed

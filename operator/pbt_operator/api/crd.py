@@ -29,7 +29,7 @@ LISTS: dict[str, Schema] = {
 `choice.values` is none: the server would compare sets by hashes, which values that only the operator refuses have not.
 """
 
-NULLS = {f"spec.exploit.{arm}" for arm in EXPLOITS}
+NULLS = {*(f"spec.exploit.{arm}" for arm in EXPLOITS), "spec.hyperparameters[].choice.values[]"}
 """Where a null is kept, for the operator to refuse it: pruned, `tTest:` without `{}` would read as truncation."""
 
 BOUNDED = {"integer", "number", "string", "array"}
