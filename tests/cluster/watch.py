@@ -1,11 +1,11 @@
-"""What `kubectl get --watch` shows of one resource in a namespace, from the beginning and without a gap."""
+"""What `kubectl get --watch` shows of one resource in a namespace, from the beginning to the end of a test."""
 
 import json
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 Body = dict[str, Any]
 
@@ -19,11 +19,12 @@ class Change:
 
 
 class Watch:
-    """A watch that goes on until it is closed.
+    """A watch until it is closed; begun anew when the API server ends it, as it does after a change of a CRD.
 
     Attributes:
         changes: everything that it showed, in its order.
         now: the objects that are there, by name.
+        broken: why it shows nothing any more; None while it does.
     """
 
     def __init__(
@@ -38,36 +39,57 @@ class Watch:
         """
         self.changes: list[Change] = []
         self.now: dict[str, Body] = {}
-        self._news = news
-        whole = [*command, "--watch", "--output-watch-events", "--output=json"]
-        self._process = subprocess.Popen(
-            whole, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout
-        self._thread = threading.Thread(target=self._read, args=[self._process.stdout], daemon=True)
+        self.broken: str | None = None
+        self._command, self._environment, self._news = [*command, "--output=json"], dict(environment), news
+        self._closed = False
+        self._process = self._start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-
-    @property
-    def broken(self) -> str | None:
-        """Why it shows nothing any more; None while it does."""
-        if self._process.poll() is None:
-            return None
-        assert self._process.stderr
-        return f"kubectl ended with {self._process.returncode}: {self._process.stderr.read()}"
 
     def close(self) -> None:
         """Ends it."""
-        self._process.terminate()
-        self._process.wait()
-        self._thread.join()
-        for pipe in (self._process.stdout, self._process.stderr):
-            assert pipe
-            pipe.close()
+        self._closed = True
+        while self._thread.is_alive():  # it may be starting another one
+            self._process.terminate()
+            self._thread.join(0.1)
 
-    def _read(self, lines: IO[str]) -> None:
-        for line in lines:
-            event = json.loads(line)
-            self._take(Change(event["type"], event["object"]))
+    def _start(self) -> "subprocess.Popen[str]":
+        command = [*self._command, "--watch", "--output-watch-events"]
+        return subprocess.Popen(
+            command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def _run(self) -> None:
+        while self._follow() and not self._closed:
+            self._process = self._start()
+            self._miss()
+
+    def _follow(self) -> bool:
+        """Takes all that the process shows; returns whether the API server ended it."""
+        output, errors = self._process.stdout, self._process.stderr
+        assert output
+        assert errors
+        with self._process, output, errors:
+            for line in output:
+                event = json.loads(line)
+                self._take(Change(event["type"], event["object"]))
+            told = errors.read()
+        if self._process.returncode and not self._closed:
+            self.broken = f"kubectl ended with {self._process.returncode}: {told}"
+        return self._process.returncode == 0
+
+    def _miss(self) -> None:
+        """What is gone and was there before: the watch that has just begun doesn't tell of it."""
+        done = subprocess.run(
+            self._command, env=self._environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            self.broken = f"kubectl can't list: {done.stderr}"
+            return
+        there = {body["metadata"]["uid"] for body in json.loads(done.stdout)["items"]}
+        for body in self.now.values():
+            if body["metadata"]["uid"] not in there:
+                self._take(Change("DELETED", body))
 
     def _take(self, change: Change) -> None:
         name = change.body["metadata"]["name"]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from decided import decisions
 from manifests import DETERMINISTIC, PAPER_TOY, population, spec
 from pbt_operator import audit, story
-from pbt_operator.core.round import Round
 from pbt_operator.local.warden import children
 from pbt_operator.simulation import Simulation
 from pbt_operator.story import Story
@@ -30,15 +30,6 @@ def told(location: Path) -> Story:
     found = story.read(store)
     assert audit.violations(store, found) == []
     return found
-
-
-def decisions(rounds: list[Round]) -> list[object]:
-    """Round, member, donor, start step and hyperparameters of every decision."""
-    return [
-        (one.number, d.member, d.source and d.source.member, d.source and d.source.step, d.hyperparameters)
-        for one in rounds
-        for d in one.decisions
-    ]
 
 
 @pytest.fixture(scope="module")

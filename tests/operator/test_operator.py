@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from decided import decisions
 from manifests import DETERMINISTIC, spec
 from pbt_operator import audit, owners, story
-from pbt_operator.core.round import Round
 from pbt_operator.simulation import Simulation
 from pbt_trainer.records import Cause
 from tasks import Deterministic
@@ -24,15 +24,6 @@ ENDLESS: dict[str, Any] = {
     "exploit": {"none": {}},
     "step_seconds": 0.05,
 }
-
-
-def decisions(rounds: list[Round]) -> list[object]:
-    """Round, member, donor, start step and hyperparameters of every decision."""
-    return [
-        (one.number, d.member, d.source and d.source.member, d.source and d.source.step, d.hyperparameters)
-        for one in rounds
-        for d in one.decisions
-    ]
 
 
 @pytest.fixture(scope="module")

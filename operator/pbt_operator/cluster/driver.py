@@ -73,9 +73,8 @@ class Driver:
         self._clock, self._now = clock, now
         self._manifest: PopulationSpec | None = None
         self._examined: int | None = None  # the generation
-        self._examine_again = (
-            0.0  # what was refused may be right later: a ServiceAccount that was missing, say
-        )
+        # What was refused may be right later: a ServiceAccount that was missing, say.
+        self._examine_again = 0.0
         self._superseded = False
         self._times = Times()
         metrics.observe_phase(owner.namespace, owner.name, PopulationPhase.PENDING)
