@@ -195,13 +195,15 @@ def test_a_settled_pod_gives_its_name_to_the_same_birth(server, pods):
     assert [request for request, _ in server.requests] == ["create", "label", "delete", "create"]
 
 
-def test_a_pod_whose_sidecar_runs_on_is_deleted(server, pods):
+@pytest.mark.parametrize(("sidecar", "request_"), [("running", "delete"), ("terminated", "label")])
+def test_a_pod_whose_sidecar_runs_on_is_deleted_and_any_other_is_kept(server, pods, sidecar, request_):
+    """The phase is Running for a moment after the last container has ended."""
     uid = run_one(server, pods)
-    server.tell(uid, "Running", {"terminated": {"exitCode": 0}})
+    server.tell(uid, "Running", {"terminated": {"exitCode": 0}}, proxy={sidecar: {}})
     server.show()
     pods.refresh(server.seen)
     pods.forget(pods.observe()[0])
-    assert server.requests[-1] == ("delete", "digits-0-1")
+    assert server.requests[-1] == (request_, "digits-0-1")
     server.show()
     pods.refresh(server.seen)
     assert pods.observe() == []

@@ -67,10 +67,12 @@ class Server:
 
     # the node
 
-    def tell(self, uid: str, phase: str, state: dict[str, Any]) -> None:
-        """The kubelet says how a pod and its trainer are."""
+    def tell(self, uid: str, phase: str, state: dict[str, Any], **sidecars: dict[str, Any]) -> None:
+        """The kubelet says how a pod, its trainer and its other containers are."""
         pod = self.pods[uid]
-        pod["status"] = {"phase": phase, "containerStatuses": [{"name": "trainer", "state": state}]}
+        states = {"trainer": state, **sidecars}
+        statuses = [{"name": name, "state": found} for name, found in states.items()]
+        pod["status"] = {"phase": phase, "containerStatuses": statuses}
         self._write(pod)
 
     def end(self, uid: str, code: int = 0) -> None:
