@@ -1,5 +1,7 @@
 """A location outlives the Population that began it; one of them drives it at a time."""
 
+import msgspec
+
 from cluster.applied import Applied
 from cluster.populations import SMALL, decisions
 from cluster.space import Space
@@ -19,14 +21,14 @@ def test_a_new_population_goes_on_where_a_deleted_one_was(space: Space, local: S
     first.until_round(2)
     first.patch(suspend=True)
     first.until_condition("Suspended")
-    first.until(lambda: not first.pods, "no pod is left")
+    first.until(lambda: not first.live, "no trainer is left")
     best, keys, store = first.status["best"], first.keys, first.store
     first.delete()
     assert set(store.names("")) == keys
     second = space.apply(space.population("second", SMALL, template=template, storage={"adopt": leaf(first)}))
     found = second.until_ended()
     shown = [c.body["status"]["best"] for c in space.populations.changes if is_shown_by(second, c.body)]
-    assert shown[0] == best
+    assert shown[0] == msgspec.to_builtins(best)
     assert second.store.url == store.url
     owner = owners.current(store)
     assert owner is not None

@@ -2,10 +2,12 @@
 
 import subprocess
 import time
+from collections.abc import Iterable
 
 from cluster.applied import Applied
 from cluster.populations import SMALL
 from cluster.space import Space
+from cluster.watch import Body
 from pbt_trainer.records import Cause
 
 NO_EXPLOIT = {"none": {}}
@@ -14,6 +16,11 @@ NO_EXPLOIT = {"none": {}}
 def steps(log: str) -> list[int]:
     """The steps that a trainer printed, in order."""
     return [int(line.removeprefix("step ")) for line in log.splitlines() if line.startswith("step ")]
+
+
+def names(pods: Iterable[Body]) -> list[str]:
+    """The names of pods."""
+    return [pod["metadata"]["name"] for pod in pods]
 
 
 def follow(applied: Applied, pod: str) -> "subprocess.Popen[str]":
@@ -29,23 +36,22 @@ def test_suspended_for_a_while_no_step_is_trained_twice(space: Space) -> None:
     spec = {**SMALL, "members": 3, "exploit": NO_EXPLOIT, "template": template}
     applied = space.apply(space.population("paused", spec))
     applied.until_round(2)
-    followed = {member: follow(applied, pod["metadata"]["name"]) for member, pod in applied.live.items()}
+    followed = {name: follow(applied, name) for name in names(applied.live.values())}
     applied.patch(suspend=True)
     applied.until_condition("Suspended")
-    applied.until(lambda: not applied.pods and applied.status["replicas"] == 0, "no pod is left")
+    applied.until(lambda: not applied.live and applied.status["replicas"] == 0, "no trainer is left")
     assert applied.status["phase"] == "Suspended"
     before = applied.keys
     time.sleep(3)  # several polls of the operator, in which it may do nothing
     assert applied.keys == before
-    trained = {member: steps(process.communicate()[0]) for member, process in followed.items()}
+    logs = {name: process.communicate()[0] for name, process in followed.items()}
     applied.patch(suspend=False)
     found = applied.until_ended()
     assert applied.condition("Suspended")["status"] == "False"
-    for pod in applied.pods:
-        name = pod["metadata"]["name"]
-        member = int(pod["metadata"]["labels"]["pbt.dev/member"])
-        trained[member] = trained.get(member, []) + steps(space.kubectl("logs", name))
-    assert trained == {member: list(range(1, 61)) for member in range(3)}
+    logs |= {name: space.kubectl("logs", name) for name in names(applied.pods)}
+    for member in range(3):
+        lives = sorted(name for name in logs if name.startswith(f"paused-{member}-"))
+        assert [step for name in lives for step in steps(logs[name])] == list(range(1, 61))
     resumed = [birth for birth in found.births.values() if birth.incarnation == 2]
     assert {birth.cause for birth in resumed} == {Cause.RESUME}
 
