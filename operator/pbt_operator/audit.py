@@ -8,7 +8,7 @@ in their spaces and from the donor's own report (6).
 from collections.abc import Iterator
 
 from pbt_operator import specs
-from pbt_operator.api.population import PopulationSpec, to_core
+from pbt_operator.api.population import recorded, to_core
 from pbt_operator.core.exploit import choose
 from pbt_operator.core.round import Decision, Round
 from pbt_operator.core.spec import Spec
@@ -98,8 +98,8 @@ def replay(decided: Round, spec: Spec) -> list[Decision]:
 
 def _decisions(store: Store, story: Story) -> Iterator[str]:
     for decided in story.rounds:
-        wire = specs.read(store, decided.spec).spec
-        if replay(decided, to_core(PopulationSpec.model_validate(wire))) != decided.decisions:
+        spec = to_core(recorded(specs.read(store, decided.spec)))
+        if replay(decided, spec) != decided.decisions:
             yield f"5: round {decided.number} doesn't replay to its decisions"
     born = [
         (birth.round, birth.member)

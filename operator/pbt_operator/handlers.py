@@ -4,6 +4,7 @@ kopf keeps nothing in the resources: no handler of creations, updates or deletio
 Every event of a Population, those of the first listing included, goes to `Drives`, which is level-triggered.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from pbt_operator.cluster.template import MANAGED_BY, MANAGER
 
 POPULATIONS = (GROUP, VERSION, PLURAL)
 PODS = ("", "v1", "pods")
+# The API server takes objects that are nested 10,000 deep. Who can't read one sees no other object either.
+RECURSION_LIMIT = 50_000
 
 
 def registry_of(process: Process) -> kopf.OperatorRegistry:
@@ -38,9 +41,9 @@ def registry_of(process: Process) -> kopf.OperatorRegistry:
         return kopf.login_via_client(**arguments)
 
     @kopf.index(*PODS, registry=registry, id="pods_by_population")
-    def index_pod(body: kopf.Body, **_: Any) -> Mapping[str, SeenPod] | None:
+    def index_pod(body: kopf.Body, **_: Any) -> Mapping[tuple[str, str], SeenPod] | None:
         uid, seen = population_of(body), read(body)
-        return {uid: seen} if uid is not None and seen is not None else None
+        return None if uid is None or seen is None else {(body["metadata"]["namespace"], uid): seen}
 
     @kopf.on.event(*PODS, registry=registry)
     async def pod_changed(event: kopf.RawEvent, **known: Any) -> None:
@@ -71,6 +74,7 @@ def configured(settings: kopf.OperatorSettings, *, namespaced: bool) -> None:
 
 def serve(config: OperatorConfig) -> None:
     """Runs the operator until it gets SIGTERM or SIGINT."""
+    sys.setrecursionlimit(RECURSION_LIMIT)
     logs.configure(config.log_format)
     process = Process(config, api=Api.of_this_pod(connections=config.workers))
     kopf.run(

@@ -8,9 +8,9 @@ from pbt_operator.core.history import History
 from pbt_operator.core.spec import Spec
 from pbt_operator.events import Event
 from pbt_operator.journal import Journal
-from pbt_operator.pods import Pod
+from pbt_operator.pods import Pod, Pods
 from pbt_trainer.errors import ExitCode
-from pbt_trainer.records import Birth, Cause
+from pbt_trainer.records import Birth, Cause, quoted
 
 LONGEST_BACKOFF_SECONDS = 60.0
 MAX_LINE = 200
@@ -45,24 +45,29 @@ class Ends:
             return []
         fault = self._fault(pod, journal)
         if fault is None:
-            if pod.exit_code == ExitCode.STORAGE:
-                self.not_before[pod.member] = now + LONGEST_BACKOFF_SECONDS / 4
-            if pod.disrupted:
-                told = (
-                    f"member {pod.member} lost {pod.name} ({pod.message}) and goes on from its newest record"
-                )
-                return [Event("Disrupted", told, pod.member)]
-            return []
+            return self._blameless(pod, now=now)
         if not claimed:
             journal.void(birth, pod=pod.uid)
         return self._crashed(birth, fault, journal=journal, spec=spec, now=now)
+
+    def _blameless(self, pod: Pod, *, now: float) -> list[Event]:
+        """What is worth telling of an end that was nobody's fault."""
+        member = pod.member
+        if pod.exit_code == ExitCode.STORAGE:
+            self.not_before[member] = now + LONGEST_BACKOFF_SECONDS / 4
+            told = f"member {member} gave up on the store and is started again: {last_words(pod.message)}"
+            return [Event("StoreGivenUp", told, member, warning=True)]
+        if pod.disrupted:
+            told = f"member {member} lost {pod.name} ({pod.message}) and goes on from its newest record"
+            return [Event("Disrupted", told, member)]
+        return []
 
     def _fault(self, pod: Pod, journal: Journal) -> str | None:
         """Why the end was the trainer's fault; None if it wasn't."""
         if pod.uid in self.hung:
             self.hung.discard(pod.uid)
             return "made no record within progressDeadlineSeconds" + (
-                f": {pod.message}" if pod.message else ""
+                f": {last_words(pod.message)}" if pod.message else ""
             )
         if pod.stopping or pod.disrupted or pod.exit_code in {ExitCode.UNCLAIMED, ExitCode.STORAGE}:
             return None
@@ -101,7 +106,7 @@ class Ends:
 def last_words(output: str) -> str:
     """The last lines of a trainer's output, but for the one by which the SDK announces itself."""
     lines = [line.strip() for line in output.splitlines() if line.strip() and not ANNOUNCEMENT.match(line)]
-    return " | ".join(line[:MAX_LINE] for line in lines[-LAST_LINES:]) if lines else "no output"
+    return " | ".join(quoted(line, size=MAX_LINE) for line in lines[-LAST_LINES:]) if lines else "no output"
 
 
 def finished(history: History, member: int, spec: Spec) -> bool:
@@ -117,8 +122,8 @@ def backoff_seconds(crashes: int) -> float:
     return 0.0 if crashes <= 1 else min(2.0 ** (crashes - 2), LONGEST_BACKOFF_SECONDS)
 
 
-def next_birth(journal: Journal, member: int, spec: Spec) -> Birth | None:
-    """The birth to start a member with, now that it has a slot and no process; None if its line is closed.
+def next_birth(journal: Journal, member: int, spec: Spec, *, pods: Pods) -> Birth | None:
+    """The birth to start a member with, now that it has a slot and no process; None if it can't start now.
 
     An unclaimed birth stands. A claimed one is over, so the member resumes. A slot that is new or came back is born
     from a donor.
@@ -135,6 +140,8 @@ def next_birth(journal: Journal, member: int, spec: Spec) -> Birth | None:
         return None
     if journal.claim(newest) is None:
         return newest
+    if not pods.is_vacant(member):
+        return None  # who claimed it is there, and not seen yet
     journal.catch_up(member)
     own = history.own_record(member)
     return journal.write_birth(

@@ -18,6 +18,11 @@ class OwnerRecord(Record, frozen=True, kw_only=True):
     name: str
     namespace: str
 
+    @property
+    def key(self) -> str:
+        """Where this record is stored."""
+        return keys.owner(self.number)
+
 
 def current(store: Store) -> OwnerRecord | None:
     """Who drives the location; None if nobody ever did."""

@@ -51,10 +51,10 @@ class Placement:
         now = self._clock()
         for member, pod in live.items():
             birth = self._history.newest_birth(member)
-            assert birth is not None, "a pod is started for a birth"
             if pod.stopping:
                 continue
-            if birth.cause.closes or (pod.incarnation > birth.incarnation):
+            # Who may create pods here may also label them as a member's that was never born.
+            if birth is None or birth.cause.closes or (pod.incarnation > birth.incarnation):
                 self._pods.stop(pod)
             elif pod.incarnation == birth.incarnation or self._runs(pod, birth):
                 self._waits.over("takeover", pod.uid)
@@ -121,7 +121,7 @@ class Placement:
             self._emit(Event("Yielded", told, member))
             self._pods.stop(live[member])
         for member in allotment.start:
-            birth = next_birth(self._journal, member, spec)
+            birth = next_birth(self._journal, member, spec, pods=self._pods)
             if birth is not None:
                 self._pods.start(birth)
 

@@ -63,6 +63,10 @@ class Pods(Protocol):
         """All pods that were not forgotten, ended ones included."""
         ...
 
+    def is_vacant(self, member: int) -> bool:
+        """Whether no process of a member is left, also none that `observe` doesn't show yet."""
+        ...
+
     def start(self, birth: Birth) -> None:
         """Creates the pod for a birth; does nothing if there is one that hasn't ended."""
         ...

@@ -104,6 +104,7 @@ class Reconciler:
         """The live pod of each member; those that ended are accounted for and forgotten."""
         live: Live = {}
         for pod in self._pods.observe():
+            self._journal.learn_birth(pod.member, pod.incarnation)
             if pod.ended:
                 for event in self._ends.settle(pod, journal=self._journal, spec=self.spec, now=self._clock()):
                     self._emit(event)
@@ -143,7 +144,8 @@ class Reconciler:
 
     def _retain(self) -> None:
         """Deletes the checkpoints that nothing needs any more, once for each new round that anybody reports."""
-        newest = max(self._history.rounds_seen(), default=0)
+        last = self.spec.schedule.last_round  # whoever claims a later one must not end retention for good
+        newest = max((n for n in self._history.rounds_seen() if n <= last), default=0)
         if newest <= self._retained:
             return
         self._retained = newest

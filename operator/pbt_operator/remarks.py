@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from pbt_operator.events import Event
-from pbt_trainer.records import Birth, Report, Value
+from pbt_trainer.records import Birth, Report, Value, quoted
+
+MAX_NOTES, MAX_NOTE = 8, 500  # the whole stays in the record
 
 
 def remarks(report: Report, birth: Birth, source: Report | None) -> Iterator[Event]:
@@ -14,10 +16,10 @@ def remarks(report: Report, birth: Birth, source: Report | None) -> Iterator[Eve
         birth: the one of its incarnation.
         source: the record that this incarnation started from, if it did from one.
     """
-    for note in report.notes:
+    for note in report.notes[:MAX_NOTES]:
         yield Event(
             "TrainerNote",
-            f"member {report.member} at step {report.step}: {note}",
+            f"member {report.member} at step {report.step}: {quoted(note, size=MAX_NOTE)}",
             report.member,
             warning=True,
         )

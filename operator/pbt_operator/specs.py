@@ -1,5 +1,6 @@
 """The spec records: the accepted spec of a population, as it changed."""
 
+from collections.abc import Callable
 from typing import Any
 
 from pbt_trainer import keys
@@ -15,6 +16,11 @@ class SpecRecord(Record, frozen=True, kw_only=True):
     name: str
     namespace: str
     spec: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Where this record is stored."""
+        return keys.spec(self.number)
 
 
 def newest(store: Store) -> SpecRecord | None:
@@ -33,10 +39,25 @@ def read(store: Store, number: int) -> SpecRecord:
     return decode(SpecRecord, store.read(key), key=key)
 
 
-def accept(store: Store, *, name: str, namespace: str, spec: dict[str, Any]) -> SpecRecord:
-    """Records the spec, unless it is the one in force, and returns the record in force."""
+def accept(
+    store: Store,
+    *,
+    name: str,
+    namespace: str,
+    spec: dict[str, Any],
+    as_now: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> SpecRecord:
+    """Records the spec, unless it is the one in force, and returns the record in force.
+
+    Args:
+        store: opened at the population's location.
+        name: of the population.
+        namespace: of the population.
+        spec: in this version's words.
+        as_now: puts a recorded spec into this version's words, so that an upgrade alone is no change of it.
+    """
     known = newest(store)
-    while known is None or known.spec != spec:
+    while known is None or as_now(known.spec) != spec:
         number = known.number + 1 if known else 1
         record = SpecRecord(number=number, name=name, namespace=namespace, spec=spec)
         key = keys.spec(number)

@@ -1,17 +1,15 @@
 """The whole story of a population, read from its store alone: for the commands, results and the page."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TypeVar, cast
 
 import msgspec
-from pydantic import ValidationError
 
 from pbt_operator import specs
-from pbt_operator.api.population import PopulationSpec, to_core
+from pbt_operator.api.population import recorded, to_core
 from pbt_operator.core.history import History
 from pbt_operator.core.ledger import Ledger
 from pbt_operator.core.lineage import Segment, lineage_of, schedule
@@ -19,10 +17,11 @@ from pbt_operator.core.reports import report_fault
 from pbt_operator.core.round import Round, Standing
 from pbt_operator.core.spec import Spec
 from pbt_operator.members import member_status, steps
+from pbt_operator.reading import read_all
 from pbt_operator.specs import SpecRecord
 from pbt_operator.status import Best, MemberState, MemberStatus, PopulationPhase, Result, Status
 from pbt_trainer import keys
-from pbt_trainer.errors import KeyRefused, NotFound, RecordRefused
+from pbt_trainer.errors import KeyRefused, NewerFormat, NotFound, RecordRefused
 from pbt_trainer.records import Birth, Report, decode, decode_report, encode
 from pbt_trainer.stores import Store
 
@@ -134,15 +133,13 @@ def read(store: Store, *, readers: int = 1) -> Story:
 
     Raises:
         NotFound: there is no population at this location.
-        RecordRefused: its spec is not one that this version reads.
+        NewerFormat: a newer version has written something here: half a story would be a wrong one.
+        RecordRefused: its spec is malformed.
     """
     record = specs.newest(store)
     if record is None:
         raise NotFound(f"there is no population at {store.url}")
-    try:
-        spec = to_core(PopulationSpec.model_validate(record.spec))
-    except ValidationError as error:
-        raise RecordRefused(f"{keys.spec(record.number)}: {error}") from error
+    spec = to_core(recorded(record))
     reader = _Reader(store, readers)
     births = {(birth.member, birth.incarnation): birth for birth in reader.all(keys.BIRTHS, Birth)}
     rounds = list(reader.all(keys.ROUNDS, Round))
@@ -216,35 +213,18 @@ class _Reader:
 
     def all(self, prefix: str, kind: type[R]) -> Iterator[R]:
         """The records below a prefix, by key."""
-        read_one = partial(self._read_one, kind)
-        names = list(self._store.names(prefix))
-        if self._readers == 1:
-            found = list(map(read_one, names))
-        else:
-            with ThreadPoolExecutor(self._readers) as pool:
-                found = list(pool.map(read_one, names))
+        found = read_all(partial(self._read_one, kind), self._store.names(prefix), readers=self._readers)
         return (record for record in found if record is not None)
 
     def _read_one(self, kind: type[R], key: str) -> R | None:
         try:
             data = self._store.read(key)
             record = decode_report(data, key=key) if kind is Report else decode(kind, data, key=key)
-            _check_key(record, key)
         except NotFound:
             return None  # deleted in between
+        except NewerFormat:
+            raise
         except RecordRefused as refusal:
             self.refused[key] = str(refusal)
             return None
         return cast("R", record)
-
-
-def _check_key(record: object, key: str) -> None:
-    match record:
-        case Birth():
-            own = keys.birth(record.member, record.incarnation)
-        case Round():
-            own = keys.round_(record.number)
-        case _:
-            return
-    if own != key:
-        raise RecordRefused(f"{key}: the record says that it is {own}")

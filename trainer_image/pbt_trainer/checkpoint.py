@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pbt_trainer.codec import decode, loads
 from pbt_trainer.errors import RecordRefused
+from pbt_trainer.records import check_format, quoted
 
 FORMAT = 1
 STATE, TENSORS = "state.json", "state.safetensors"
@@ -17,7 +18,7 @@ class Checkpoint:
     """The files in one folder, open for reading; nothing in them can run code.
 
     Raises:
-        RecordRefused: the files are missing, malformed, or of another format.
+        RecordRefused: the files are missing, malformed, or of a newer format.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -73,8 +74,9 @@ class Checkpoint:
             content = loads(path.read_bytes())
         except FileNotFoundError:
             raise RecordRefused(f"the checkpoint has no {STATE}") from None
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise RecordRefused(f"{STATE} is not of format {FORMAT}")
+        if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+            raise RecordRefused(f"{STATE} names no format; this version reads format {FORMAT}")
+        check_format(content["format"], known=FORMAT, key=STATE)
         objects, parts = content.get("objects"), {"class", "kind", "state", "built"}
         if not isinstance(objects, dict) or not isinstance(content.get("random"), dict):
             raise RecordRefused(f"{STATE} lacks the objects or the random state")
@@ -99,5 +101,5 @@ class Checkpoint:
                 file = safe_open(self._folder / TENSORS, framework="pt" if kind == "tensor" else "np")
                 self._opened[kind] = self._files.enter_context(file)
             return self._opened[kind].get_tensor(leaf)
-        except (FileNotFoundError, SafetensorError) as error:
-            raise RecordRefused(f"{TENSORS}: {error}") from error
+        except (OSError, SafetensorError) as error:
+            raise RecordRefused(f"{TENSORS}: {quoted(str(error))}") from error

@@ -26,6 +26,7 @@ from pbt_trainer.leaves import (
     is_tensor,
     refusal,
 )
+from pbt_trainer.records import quoted
 
 MAX_DEPTH = 100  # nested containers; what real state has is far below, and Python's stack far above
 _EXACT = 2**53  # beyond it other JSON readers round
@@ -57,7 +58,8 @@ def decode(tree: object, read: Read) -> Any:
     try:
         return _Decoder(read).decode(tree, 0)
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RuntimeError) as error:
-        raise RecordRefused(f"the state is malformed: {type(error).__name__}: {error}") from error
+        told = quoted(f"{type(error).__name__}: {error}")
+        raise RecordRefused(f"the state is malformed: {told}") from error
 
 
 def dumps(tree: object) -> bytes:
@@ -74,7 +76,7 @@ def loads(data: bytes) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise RecordRefused(f"the state is no JSON: {error}") from error
+        raise RecordRefused(f"the state is no JSON: {quoted(str(error))}") from error
 
 
 class Encoder:

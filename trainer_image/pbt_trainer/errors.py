@@ -3,8 +3,9 @@
 PbtError
 ├── UsageError          the training script and the manifest don't fit together
 ├── StateError          a tracked object holds something a checkpoint can't keep
-├── RecordRefused       a record is malformed, of another format, or not ours
-│   └── KeyRefused      a key leaves the population's location
+├── RecordRefused       a record is malformed or not ours
+│   ├── KeyRefused      a key leaves the population's location
+│   └── NewerFormat     a newer version wrote it: nothing here is wrong but the version that reads
 ├── CorruptCheckpoint   size or checksum differ from the record
 ├── NotFound            nothing is stored under that key
 └── StoreUnavailable    the store can't be reached or refuses us; worth a retry
@@ -35,11 +36,15 @@ class StateError(PbtError):
 
 
 class RecordRefused(PbtError):
-    """A record is malformed, of another format, or doesn't belong here."""
+    """A record is malformed or doesn't belong here."""
 
 
 class KeyRefused(RecordRefused):
     """A key that would leave the population's location."""
+
+
+class NewerFormat(RecordRefused):
+    """A record of a format that only newer versions know; the message names both and what to upgrade."""
 
 
 class CorruptCheckpoint(PbtError):

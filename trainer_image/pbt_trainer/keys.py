@@ -7,6 +7,7 @@ population is.
 
 import re
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from pbt_trainer.errors import KeyRefused
 
@@ -104,8 +105,13 @@ def life_in(key: str) -> tuple[int, int]:
     Raises:
         KeyRefused: it is none of these.
     """
-    match key.removesuffix(".json").split("/"):
-        case ["births" | "claims", text] | ["reports", _, text] | ["saves", text, _]:
+    stem = key.removesuffix(".json")
+    match stem.split("/") if stem != key else []:
+        case ["births" | "claims", text]:
+            return parse_life(text)
+        case ["reports", number, text] if _is_number(number, digits=ROUND_DIGITS):
+            return parse_life(text)
+        case ["saves", text, number] if _is_number(number, digits=STEP_DIGITS):
             return parse_life(text)
         case _:
             raise KeyRefused(f"{key!r} is no birth, claim, report or save")
@@ -129,10 +135,10 @@ def step_in(key: str, interval_steps: int) -> int:
 def newest_number(names: Iterable[str]) -> int:
     """The highest number among the keys of rounds, specs, owners or results; 0 if there is none.
 
-    Raises:
-        KeyRefused: a key doesn't end in `NUMBER.json`.
+    Names that no record is ever written under may lie there too, and are left out.
     """
-    return max(map(number_in, names), default=0)
+    stems = (PurePosixPath(name) for name in names if name.endswith(".json"))
+    return max((int(s.stem) for s in stems if _is_number(s.stem, digits=ROUND_DIGITS)), default=0)
 
 
 def number_in(key: str) -> int:
@@ -142,9 +148,13 @@ def number_in(key: str) -> int:
         KeyRefused: the key doesn't end in `NUMBER.json`.
     """
     stem = key.rsplit("/", 1)[-1].removesuffix(".json")
-    if not (stem.isascii() and stem.isdigit()):
+    if not _is_number(stem, digits=len(stem)):
         raise KeyRefused(f"{key!r} doesn't end in NUMBER.json")
     return int(stem)
+
+
+def _is_number(text: str, *, digits: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) == digits
 
 
 def check(key: str) -> str:

@@ -241,7 +241,9 @@ class Link:
 
     def _failed(self, error: str, message: str) -> NoReturn:
         self._pending = None
-        kind = getattr(errors, error, None)
+        kind = (
+            getattr(errors, error, None) if error else RuntimeError
+        )  # of the machine: a disk that is full, say
         if kind is None or issubclass(kind, StoreUnavailable):
             leave(ExitCode.STORAGE, f"giving up on the store: {message}")
         raise kind(message)

@@ -12,10 +12,12 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from pbt_trainer import keys
-from pbt_trainer.errors import RecordRefused
+from pbt_trainer.errors import NewerFormat, RecordRefused
 
 FORMAT = 1
 MAX_RECORD_BYTES = 4 * 1024 * 1024  # checkpoints are elsewhere: a larger record is an accident or an attack
+MAX_QUOTED = 200
+_NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12 - 1)]
 """Steps, rounds, sizes of anything counted; as many digits as a key has room for."""
@@ -31,7 +33,21 @@ Score = float | str
 
 
 class Record(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """Camel case on the wire, unknown fields ignored, so that a later version may add some."""
+    """Camel case on the wire, unknown fields ignored: a later version may add what older ones can do without.
+
+    Anything else (a field that must not be ignored, another meaning, a new cause) takes the next format.
+    """
+
+    @property
+    def key(self) -> str | None:
+        """Where this record is stored; None where it doesn't say so itself, or is a part of another one."""
+        return None
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What is read of every record first."""
+
+    format: int
 
 
 class Cause(StrEnum):
@@ -95,6 +111,11 @@ class Birth(Record, frozen=True, kw_only=True):
     operations: dict[str, str] = {}
     reason: str
 
+    @property
+    def key(self) -> str:
+        """Where this record is stored."""
+        return keys.birth(self.member, self.incarnation)
+
 
 class Claim(Record, frozen=True, kw_only=True):
     """Taken by one process before its first step; `void` means that the operator closed an unclaimed birth."""
@@ -105,6 +126,11 @@ class Claim(Record, frozen=True, kw_only=True):
     pod: str
     nonce: str
     void: bool = False
+
+    @property
+    def key(self) -> str:
+        """Where this record is stored."""
+        return keys.claim(self.member, self.incarnation)
 
 
 class File(Record, frozen=True, kw_only=True):
@@ -138,7 +164,7 @@ class Report(Record, frozen=True, kw_only=True):
     effective: dict[str, Value | list[Value]] = {}
     checkpoint: str
     files: list[File]
-    seconds: float = 0.0
+    seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     notes: list[str] = []
 
     @property
@@ -188,38 +214,71 @@ def decode(kind: type[R], data: bytes, *, key: str) -> R:
     """Reads a record of `kind`.
 
     Raises:
-        RecordRefused: it is too large, malformed, or of a format that this version doesn't know.
+        NewerFormat: only a newer version can read it.
+        RecordRefused: it is too large, malformed, or says that it is another record.
     """
     if len(data) > MAX_RECORD_BYTES:
         raise RecordRefused(f"{key}: {len(data)} bytes, a record has at most {MAX_RECORD_BYTES}")
     try:
+        check_format(msgspec.json.decode(data, type=Header).format, known=FORMAT, key=key)
         record = msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise RecordRefused(f"{key}: {error}") from error
-    version = getattr(record, "format", FORMAT)
-    if version != FORMAT:
-        raise RecordRefused(f"{key}: format {version}, this version reads format {FORMAT}")
+        raise RecordRefused(f"{key}: {quoted(str(error))}") from error
+    if isinstance(record, Record) and record.key not in {None, key}:
+        raise RecordRefused(f"{key}: the record says that it is {record.key}")
     return record
 
 
-def decode_report(data: bytes, *, key: str) -> Report:
-    """Reads a report or save and checks that it speaks of its own key, its own checkpoint and of numbers.
+def quoted(text: str, *, size: int = MAX_QUOTED) -> str:
+    """What a message may quote of a record: short, and without the characters that terminals and logs obey."""
+    head = text if len(text) <= size else f"{text[:size]}..."
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in head
+    )
+
+
+def check_format(found: int, *, known: int, key: str) -> None:
+    """Makes sure that something stored is of the format that this version knows.
 
     Raises:
-        RecordRefused: it doesn't.
+        NewerFormat: only a newer version can read it.
+        RecordRefused: no version has ever written such a format.
+    """
+    if found > known:
+        raise NewerFormat(
+            f"{key}: format {found}, and this version reads format {known}: a newer version wrote it; "
+            "upgrade what can't read it: the operator, pbt, or pbt_trainer in the trainer's image"
+        )
+    if found < known:
+        raise RecordRefused(f"{key}: format {found} doesn't exist, the first one is {known}")
+
+
+def decode_report(data: bytes, *, key: str) -> Report:
+    """Reads a report or save and checks that its checkpoint is its own and can lie in a folder, and its numbers.
+
+    Raises:
+        RecordRefused: it isn't.
     """
     report = decode(Report, data, key=key)
-    if report.key != key:
-        raise RecordRefused(f"{key}: the record says that it is {report.key}")
+    told = quoted(report.checkpoint)
     if not report.checkpoint.startswith(keys.checkpoints_of(report.member, report.incarnation)):
-        raise RecordRefused(f"{key}: its checkpoint {report.checkpoint!r} is not this incarnation's")
+        raise RecordRefused(f"{key}: its checkpoint '{told}' is not this incarnation's")
+    place = keys.checkpoint(report.member, report.incarnation, report.step, "").removesuffix("/")
+    if not (report.checkpoint.startswith(place) and report.checkpoint.endswith("/")):
+        raise RecordRefused(f"{key}: its checkpoint '{told}' is not a folder of step {report.step}")
+    names: set[str] = set()
     for file in report.files:
         keys.check(report.checkpoint + file.name)
-    try:
-        for metric in report.metrics:
-            report.values(metric)
-    except ValueError as error:
-        raise RecordRefused(f"{key}: a metric is not a number: {error}") from error
+        if file.name in names:
+            raise RecordRefused(f"{key}: it names the file {quoted(file.name)} twice")
+        names.add(file.name)
+    for name in names:
+        if any(name[:end] in names for end, character in enumerate(name) if character == "/"):
+            raise RecordRefused(f"{key}: the file {quoted(name)} lies in what is a file too")
+    for value in report.metrics.values():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, str) and item not in _NOT_FINITE:
+                raise RecordRefused(f"{key}: a metric is not a number: '{quoted(item)}'")
     return report
 
 

@@ -5,7 +5,8 @@ Modules and other objects get their state as it was, optimizers and schedulers g
 the device a second time; what doesn't fit there is an error, where a fresh process only notes it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from pbt_trainer.checkpoint import Checkpoint
@@ -13,7 +14,9 @@ from pbt_trainer.entry import Entry, options, plain_names
 from pbt_trainer.errors import StateError
 from pbt_trainer.leaves import is_tensor, number
 from pbt_trainer.options import LEARNING_RATES, OPTIONS, Change, Fields, learning_rate, merge, rebuilt
-from pbt_trainer.records import Value
+from pbt_trainer.records import Value, quoted
+
+MAX_TOLD = 1000
 
 
 class Assigned(NamedTuple):
@@ -35,7 +38,10 @@ def restore_objects(
     Raises:
         StateError: weights don't fit; or in place, anything doesn't, and nothing was changed yet.
     """
-    reasons = {entry.name: _mismatch(entry, checkpoint) for entry in entries}
+    reasons: dict[str, str | None] = {}
+    for entry in entries:
+        with taking_over(entry.name):
+            reasons[entry.name] = _mismatch(entry, checkpoint)
     notes = [f"{name} starts fresh: {reason}" for name, reason in reasons.items() if reason]
     if in_place and notes:
         raise StateError(f"This process can't take the checkpoint over in place: {'; '.join(notes)}")
@@ -46,8 +52,19 @@ def restore_objects(
     restore = _Restore(checkpoint, assigned, in_place=in_place)
     # Optimizers last: a scheduler may write to its optimizer while it loads.
     for entry in sorted(entries, key=lambda entry: entry.kind == "optimizer"):
-        restore.one(entry, fits=not reasons[entry.name])
+        with taking_over(entry.name):
+            restore.one(entry, fits=not reasons[entry.name])
     return notes
+
+
+@contextmanager
+def taking_over(name: str) -> Iterator[None]:
+    """What an object makes of a state that isn't its own may be any error; this one tells whose it was."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        told = quoted(f"{type(error).__name__}: {error}", size=MAX_TOLD)
+        raise StateError(f"{name} can't take the checkpoint's state over: {told}") from error
 
 
 def _mismatch(entry: Entry, checkpoint: Checkpoint) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pbt_trainer.environment import Assignment
 from pbt_trainer.errors import ExitCode, UsageError
 from pbt_trainer.hyperparameters import Hyperparameters
+from pbt_trainer.leaving import TERMINATION_LOG, tell_crash
 from pbt_trainer.membership import Membership
 from pbt_trainer.metrics import plain
 from pbt_trainer.random_state import reseed
@@ -56,6 +57,8 @@ def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int
             process has joined before.
     """
     global _joined  # noqa: PLW0603 - a process has one birth, and that is claimed once
+    if log := os.environ.get(TERMINATION_LOG):
+        tell_crash(Path(log))
     ranks = Ranks.from_environment(os.environ)
     assignment = Assignment.from_environment(os.environ)
     if assignment is None:

@@ -12,7 +12,7 @@ from pbt_trainer.errors import StateError, UsageError
 from pbt_trainer.leaves import Leaves, number
 from pbt_trainer.options import LEARNING_RATES, OPTIONS
 from pbt_trainer.records import Value
-from pbt_trainer.restore import Assigned, restore_objects
+from pbt_trainer.restore import Assigned, restore_objects, taking_over
 from pbt_trainer.staging import Staging
 
 
@@ -126,7 +126,8 @@ class Tracked:
             if random_state == "restore":
                 generators = randomness.generators()
                 for name, state in checkpoint.random(set(generators)):
-                    generators[name].set(state)
+                    with taking_over(f"random.{name}"):
+                        generators[name].set(state)
             else:
                 randomness.reseed(tuple(random_state))
         return notes

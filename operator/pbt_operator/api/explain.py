@@ -10,18 +10,22 @@ from pbt_operator.api.errors import Path, Problem, dotted, shown
 from pbt_operator.api.reader import scalar
 from pbt_operator.api.schema import Schema, manifest_schema, schema_at, wanted
 
+MAX_EXPLAINED = 200  # a search for what was meant takes a while
+
 
 def problems_in(error: ValidationError) -> Iterator[Problem]:
     """The wrong fields that a validation of a whole manifest found."""
     items = error.errors(include_url=False)
-    misspelt = {_meant(item["loc"]) for item in items if item["type"] == "extra_forbidden"}
+    unknown = [item["loc"] for item in items if item["type"] == "extra_forbidden"][:MAX_EXPLAINED]
+    explained = {path: _unknown(path) for path in unknown}
+    misspelt = set(map(_meant, unknown))
     for item in items:
         path, kind, found = item["loc"], item["type"], item["input"]
         asked = schema_at(path)
         if kind == "rule":
             yield from (Problem((*path, *below), text) for below, text in item["ctx"]["rules"])
         elif kind == "extra_forbidden":
-            yield Problem(path, _unknown(path))
+            yield Problem(path, explained.get(path, "unknown field"))
         elif kind == "missing":
             if path not in misspelt:
                 yield Problem(path, f"is missing; should be {wanted(asked)}")

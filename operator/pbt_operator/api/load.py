@@ -1,6 +1,6 @@
 """Reads a manifest from a file, or checks one that was read already; what is wrong comes as one message."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from pbt_operator.api.errors import ManifestError, Path, Problem, shown
 from pbt_operator.api.explain import problems_in
 from pbt_operator.api.population import Population
-from pbt_operator.api.reader import Document, Refused, read
+from pbt_operator.api.reader import MAX_DEPTH, TOO_DEEP, Document, Refused, read
 
 MAX_BYTES = 1024 * 1024  # no API server takes more
+SHOWN_DEPTH = 8
 
 
 def load(path: str | FilePath) -> Population:
@@ -39,7 +40,24 @@ def parse(tree: Any, *, source: str) -> Population:
     Raises:
         ManifestError: it is wrong somewhere.
     """
+    deep = _deepest(tree)
+    if deep is not None:
+        raise ManifestError(source, [Problem(deep, TOO_DEEP)])
     return _validated(Document(tree), source)
+
+
+def _deepest(tree: Any) -> Path | None:
+    """The beginning of the way to what is nested too deeply, for code that goes there by recursion."""
+    level: list[tuple[Path, Any]] = [((), tree)]
+    for _ in range(MAX_DEPTH + 1):
+        level = [((*path, key), inner) for path, value in level for key, inner in _parts(value)]
+    return level[0][0][:SHOWN_DEPTH] if level else None
+
+
+def _parts(value: Any) -> Iterable[tuple[str | int, Any]]:
+    if isinstance(value, Mapping):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
 
 
 def _text(path: FilePath) -> str:
@@ -75,10 +93,8 @@ def _only_population(documents: Sequence[Document]) -> Document:
 
 def _validated(document: Document, source: str) -> Population:
     if not isinstance(document.tree, Mapping):
-        raise ManifestError(
-            source,
-            [Problem((), f"is {shown(document.tree)}; should be a mapping with apiVersion, kind, ...")],
-        )
+        told = f"is {shown(document.tree)}; should be a mapping with apiVersion, kind, ..."
+        raise ManifestError(source, document.problems or [Problem((), told)])
     population, refused = None, []
     try:
         population = Population.model_validate(document.tree)

@@ -3,15 +3,29 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from pbt_operator.api import hyperparameters as wire
 from pbt_operator.api.spec import LABEL_PATTERN, MAX_NAME, PopulationSpec
 from pbt_operator.api.strategy import Exploit, Truncation
 from pbt_operator.api.wire import Wire
 from pbt_operator.core import space, spec
+from pbt_operator.specs import SpecRecord
+from pbt_trainer import keys
+from pbt_trainer.errors import RecordRefused
+from pbt_trainer.records import quoted
 
-__all__ = ["Metadata", "Population", "PopulationSpec", "changed_identity", "identity", "to_core", "to_wire"]
+__all__ = [
+    "Metadata",
+    "Population",
+    "PopulationSpec",
+    "as_now",
+    "changed_identity",
+    "identity",
+    "recorded",
+    "to_core",
+    "to_wire",
+]
 
 
 class Metadata(Wire):
@@ -51,6 +65,30 @@ class Population(Wire):
 def to_wire(manifest: Population | PopulationSpec) -> dict[str, Any]:
     """The manifest as JSON, defaults included; it validates to the same models again."""
     return manifest.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def recorded(record: SpecRecord) -> PopulationSpec:
+    """The spec in a record of any version: fields that this one doesn't know are left out.
+
+    Raises:
+        RecordRefused: what this version needs is missing or wrong.
+    """
+    try:
+        return _known_part(record.spec)
+    except ValidationError as error:
+        raise RecordRefused(f"{keys.spec(record.number)}: {quoted(str(error))}") from error
+
+
+def as_now(wire: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded spec in this version's words; one that this version can't read is left as it is."""
+    try:
+        return to_wire(_known_part(wire))
+    except ValidationError:
+        return dict(wire)
+
+
+def _known_part(wire: Mapping[str, Any]) -> PopulationSpec:
+    return PopulationSpec.model_validate(wire, extra="ignore")
 
 
 def to_core(manifest: PopulationSpec) -> spec.Spec:

@@ -7,7 +7,13 @@ from typing import Any
 from pbt_operator.api.errors import Path, any_of
 from pbt_operator.api.hyperparameters import NAME_PATTERN
 from pbt_operator.api.population import Population
-from pbt_operator.api.spec import LABEL_PATTERN, LOCATION_PATTERN, PREFIX_PATTERN, SUBDOMAIN_PATTERN
+from pbt_operator.api.spec import (
+    LABEL_PATTERN,
+    LOCATION_PATTERN,
+    METRIC_PATTERN,
+    PREFIX_PATTERN,
+    SUBDOMAIN_PATTERN,
+)
 from pbt_operator.api.wire import MAX_REAL
 
 Schema = dict[str, Any]
@@ -17,6 +23,7 @@ PATTERNS = {
     SUBDOMAIN_PATTERN: "of a-z, 0-9, '-' and '.', with a letter or digit at both ends",
     NAME_PATTERN: "of letters, digits, '_', '-' and '.', beginning with a letter or '_'",
     PREFIX_PATTERN: "of folder names, joined by '/', of letters, digits, '_', '-' and '.'",
+    METRIC_PATTERN: "without control characters",
     LOCATION_PATTERN: "that ends in '-' and the first 8 characters of a UID",
 }
 MAX_FIELDS_NAMED = 6

@@ -31,6 +31,7 @@ MAX_NAME = 40
 LABEL_PATTERN = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 SUBDOMAIN_PATTERN = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"
 PREFIX_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
+METRIC_PATTERN = r"^[^\p{Cc}]*$"  # no terminal, log or environment could hold others
 LOCATION_PATTERN = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9a-f]{8}$"
 
 Members = Annotated[int, Field(strict=True, ge=1, le=MAX_MEMBERS)]
@@ -42,6 +43,7 @@ class Objective(Wire):
     metric: str = Field(
         min_length=1,
         max_length=128,
+        pattern=METRIC_PATTERN,
         description="The name under which the trainer reports it, such as `val_accuracy`.",
     )
     goal: Goal = Field(description="Whether more or less of the metric is better.")

@@ -15,11 +15,13 @@ from pbt_operator.status import Status
 from pbt_operator.story import Story
 from pbt_trainer import keys
 from pbt_trainer.errors import NotFound, PbtError, StoreRefused
+from pbt_trainer.records import quoted
 from pbt_trainer.stores import Store, open_store
 
 READERS = 16
 MAX_SUGGESTIONS = 5
 MAX_LISTED = 200
+LONGEST = 4000
 WIDEST = 10_000  # a terminal wraps long lines; cut columns are of no use to anybody
 
 
@@ -83,7 +85,7 @@ def _below(store: Store) -> Iterator[str]:
 
 def complain(text: str) -> None:
     """One line on standard error."""
-    print(f"{program()}: {printable(' '.join(text.split()))}", file=sys.stderr)
+    print(f"{program()}: {quoted(' '.join(text.split()), size=LONGEST)}", file=sys.stderr)
 
 
 def say(text: str = "") -> None:
@@ -104,7 +106,8 @@ def say_json(record: msgspec.Struct | dict[str, Any]) -> None:
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> None:
     """A table in columns as wide as their content; on a terminal with a rule and a bold head."""
-    cells = [[printable(cell) for cell in row] for row in rows]
+    right = set(map(printable, right))
+    columns, *cells = [[printable(cell) for cell in row] for row in [columns, *rows]]
     if sys.stdout.isatty():
         _rich_table(columns, cells, right)
         return

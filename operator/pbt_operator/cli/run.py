@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pbt_operator.api.errors import ManifestError
 from pbt_operator.api.load import load
+from pbt_operator.cli.output import complain, say
 from pbt_operator.local.display import display_for, short
 from pbt_operator.local.pods import WardenLost
 from pbt_operator.local.runner import LocalRunner, Stopped, exit_code
@@ -30,12 +31,13 @@ def run_population(file: Path, directory: str, parallelism: int | None) -> int:
         print(error, file=sys.stderr)
         return 2
     except (PbtError, WardenLost) as error:
-        print(f"pbt run: {error}", file=sys.stderr)
+        complain(str(error))
         return 1
     except Stopped:
         print("stopped; the same command goes on from here")
         return STOPPED
-    print(summary(result, location=f"{directory}/{population.metadata.name}"))
+    for line in summary(result, location=f"{directory}/{population.metadata.name}").splitlines():
+        say(line)
     return exit_code(result)
 
 

@@ -9,7 +9,7 @@ from pbt_operator.cli.output import read_story, say, say_json, say_table, standi
 from pbt_operator.cli.place import OnCluster, find, located
 from pbt_operator.cli.resource import PopulationResource
 from pbt_operator.report.words import counted, life_text, score_text, value_text, values_text
-from pbt_operator.status import Best, Status
+from pbt_operator.status import Best, MemberState, Status
 
 
 def show_status(target: str, options: ClusterOptions, *, from_store: bool, as_json: bool) -> None:
@@ -65,6 +65,9 @@ def _body(status: Status, *, metric: str, names: Sequence[str]) -> None:
     say(f"final  {_best(status.final, metric, names)}")
     say()
     _members(status, metric, names)
+    for member in status.members:
+        if member.state is MemberState.FAILED:
+            say(f"member {member.member} failed: {member.reason}")
     say()
     steps = status.steps
     amounts = (status.rounds, "round"), (status.exploits, "exploit"), (status.births, "birth")

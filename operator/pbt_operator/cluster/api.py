@@ -129,6 +129,10 @@ class Api:
         for pod in self._pages(_core(namespace, "pods"), options, accept=METADATA_ONLY):
             yield pod["metadata"]
 
+    def pods_of(self, namespace: str, *, selector: str) -> Iterator[dict[str, Any]]:
+        """The pods with certain labels as they are now, whatever a watch shows."""
+        return self._pages(_core(namespace, "pods"), {"labelSelector": selector})
+
     def _pages(
         self, path: str, options: Mapping[str, str] | None = None, *, accept: str = JSON
     ) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pbt_operator.cluster.posting import plain
+
 MAX_MESSAGE = 2000
 """The API takes 32768 characters; nobody reads so many."""
 
@@ -44,7 +46,7 @@ def merged(
             "type": condition.kind,
             "status": condition.status,
             "reason": condition.reason,
-            "message": condition.message[:MAX_MESSAGE],
+            "message": plain(condition.message)[:MAX_MESSAGE],
             "observedGeneration": generation,
             "lastTransitionTime": time if changed else former["lastTransitionTime"],
         }

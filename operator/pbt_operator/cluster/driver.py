@@ -25,11 +25,11 @@ from pbt_operator.cluster.posting import Poster
 from pbt_operator.cluster.publisher import Publisher
 from pbt_operator.cluster.seen import SeenPod
 from pbt_operator.cluster.summary import conditions_of, observe, summarize
-from pbt_operator.cluster.template import Owner, gpus_of
+from pbt_operator.cluster.template import POPULATION_UID, Owner, gpus_of
 from pbt_operator.cluster.times import Times
 from pbt_operator.events import Event
 from pbt_operator.status import PopulationPhase
-from pbt_trainer.errors import RecordRefused, StoreRefused, StoreUnavailable
+from pbt_trainer.errors import NewerFormat, NotFound, RecordRefused, StoreRefused, StoreUnavailable
 
 LONGEST_WAIT_SECONDS = 60.0
 OWNER_CHECK_SECONDS = 30.0
@@ -112,7 +112,7 @@ class Driver:
             self._refuse(rejected)
             if rejected.reason == "NotOwner":
                 self._try_pass(body, seen, began)  # its pods go at once
-        except (StoreUnavailable, RecordRefused) as error:
+        except (StoreUnavailable, RecordRefused, NotFound) as error:
             self._tell_of_store(error)
         except (ApiUnavailable, ApiRefused) as error:
             self._tell_of_api(error)
@@ -166,6 +166,7 @@ class Driver:
             pods=ClusterPods(
                 self._api,
                 namespace=self._owner.namespace,
+                selector=f"{POPULATION_UID}={self._owner.uid}",
                 render=self._home.renderer(manifest),
                 now=self._now,
             ),
@@ -213,19 +214,26 @@ class Driver:
         if self.experiment is None:
             self._publisher.note(Condition("Progressing", "False", rejected.reason, rejected.message))
 
-    def _tell_of_store(self, error: StoreUnavailable | RecordRefused) -> None:
+    def _tell_of_store(self, error: StoreUnavailable | RecordRefused | NotFound) -> None:
         """A store that can't be reached is nobody's fault: trainers go on and the next pass tries again."""
         self._failures += 1
+        told = str(error)
         match error:
             case StoreRefused():
                 reason = "Refused"
             case StoreUnavailable():
                 reason = "Unreachable"
+            case NotFound():
+                reason = "RecordMissing"
+                told += "; records are never deleted one by one: restore it"
+            case NewerFormat():
+                reason = "RecordRefused"
             case _:
                 reason = "RecordRefused"
+                told += "; restore what the operator wrote there, or delete it if that was never anything"
         self._metrics.count_error(f"Storage{reason}")
-        self._publisher.note(Condition("StorageReady", "False", reason, str(error)))
-        self._publisher.tell(Event(f"Storage{reason}", str(error), warning=True))
+        self._publisher.note(Condition("StorageReady", "False", reason, told))
+        self._publisher.tell(Event(f"Storage{reason}", told, warning=True))
 
     def _tell_of_api(self, error: ApiUnavailable | ApiRefused) -> None:
         self._failures += 1
@@ -255,7 +263,10 @@ class Driver:
         """Writes what the pass found; returns when the next one is due."""
         try:
             self._publisher.publish(
-                body.get("status") or {}, generation=body["metadata"]["generation"], now=self._now()
+                body.get("status") or {},
+                generation=body["metadata"]["generation"],
+                now=self._now(),
+                version=int(body["metadata"]["resourceVersion"]),
             )
         except (ApiUnavailable, ApiRefused) as error:
             self._tell_of_api(error)

@@ -40,7 +40,7 @@ class Drives:
         self,
         *,
         driver_of: Callable[[Owner], Driver],
-        pods_of: Callable[[str], Mapping[str, SeenPod]],
+        pods_of: Callable[[Owner], Mapping[str, SeenPod]],
         workers: int,
         around: Callable[[Owner], AbstractContextManager[None]],
         on_gone: Callable[[Owner], None],
@@ -49,7 +49,7 @@ class Drives:
 
         Args:
             driver_of: makes the driver of a Population.
-            pods_of: the pods that the watch shows of the Population with a uid.
+            pods_of: the pods that the watch shows of a Population.
             workers: how many passes run at once.
             around: what each pass runs in, in its thread.
             on_gone: called after the last pass.
@@ -105,7 +105,7 @@ class Drives:
         loop = asyncio.get_running_loop()
         while (body := drive.body) is not None:
             drive.changed.clear()
-            seen = self._pods_of(owner.uid)  # here, where nothing changes it meanwhile
+            seen = self._pods_of(owner)  # here, where nothing changes it meanwhile
             seconds = await loop.run_in_executor(self._threads, self._pass, owner, drive.driver, body, seen)
             with suppress(TimeoutError):
                 await asyncio.wait_for(drive.changed.wait(), seconds)

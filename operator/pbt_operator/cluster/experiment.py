@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pbt_operator import owners, specs, story
-from pbt_operator.api.population import PopulationSpec, to_core, to_wire
+from pbt_operator.api.population import PopulationSpec, as_now, recorded, to_core, to_wire
 from pbt_operator.cluster.acceptance import Rejected, check_identity
 from pbt_operator.cluster.pods import ClusterPods
 from pbt_operator.cluster.seen import SeenPod
@@ -56,9 +56,11 @@ class Experiment:
         known = specs.newest(store)
         self.is_new = known is None
         if known is not None:
-            check_identity(PopulationSpec.model_validate(known.spec), manifest, location=store.url)
+            check_identity(recorded(known), manifest, location=store.url)
         self.check_owner()
-        record = specs.accept(store, name=owner.name, namespace=owner.namespace, spec=to_wire(manifest))
+        record = specs.accept(
+            store, name=owner.name, namespace=owner.namespace, spec=to_wire(manifest), as_now=as_now
+        )
         self.journal = Journal(
             store, interval_steps=manifest.schedule.interval_steps, on_refused=self._tell_refused
         )
@@ -103,7 +105,11 @@ class Experiment:
         """Records a spec that changed and goes on under it; pods that run keep the template they were made from."""
         self.pods.render = render
         record = specs.accept(
-            self.store, name=self._owner.name, namespace=self._owner.namespace, spec=to_wire(manifest)
+            self.store,
+            name=self._owner.name,
+            namespace=self._owner.namespace,
+            spec=to_wire(manifest),
+            as_now=as_now,
         )
         self.reconciler.replace_spec(to_core(manifest), record.number)
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pbt_operator import owners, specs
-from pbt_operator.api.population import PopulationSpec
+from pbt_operator.api.population import PopulationSpec, recorded
 from pbt_operator.api.spec import Storage
 from pbt_operator.api.template import grace_seconds
 from pbt_operator.cluster import stores
@@ -43,7 +43,7 @@ class Home:
             driving, record = owners.current(store), specs.newest(store)
             if driving is None or driving.uid != self._owner.uid or record is None:
                 return None
-            return PopulationSpec.model_validate(record.spec)
+            return recorded(record)
         except (ValidationError, Rejected):
             return None
 

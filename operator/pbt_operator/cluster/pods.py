@@ -1,11 +1,11 @@
-"""Pods of a cluster: what the watch shows, what was just asked for and it doesn't show yet, and the API's refusals."""
+"""Pods of a cluster: what the watch shows, what is there and it doesn't show yet, and the API's refusals."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pbt_operator.cluster.api import Api, ApiRefused
-from pbt_operator.cluster.seen import SETTLED, SeenPod
+from pbt_operator.cluster.seen import SETTLED, SeenPod, read
 from pbt_operator.pods import Phase, Pod
 from pbt_trainer.records import Birth
 
@@ -14,7 +14,7 @@ UNSEEN_SECONDS = 120.0  # a watch that takes longer to show a pod is broken, and
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """A pod that was created and isn't in the watch yet."""
+    """A pod that is there and isn't in the watch yet."""
 
     pod: Pod
     since: float
@@ -32,6 +32,7 @@ class ClusterPods:
         api: Api,
         *,
         namespace: str,
+        selector: str,
         render: Callable[[Birth], dict[str, Any]],
         now: Callable[[], float],
     ) -> None:
@@ -40,23 +41,42 @@ class ClusterPods:
         Args:
             api: the API server.
             namespace: of the population and its pods.
+            selector: the label that only its pods have.
             render: the pod's resource for a birth.
             now: POSIX time; the API's deletion times are compared with it.
         """
         self.refusal: ApiRefused | None = None
         self.render = render
-        self._api, self._namespace, self._now = api, namespace, now
+        self._api, self._namespace, self._selector, self._now = api, namespace, selector, now
         self._seen: Mapping[str, SeenPod] = {}
         self._unseen: dict[str, Unseen] = {}
         self._stopped: dict[str, Pod] = {}
         self._forgotten: set[str] = set()
+        self._incomplete = (
+            False  # there may be pods that neither the watch has shown nor this process has counted
+        )
+        self._looked = False
 
     def refresh(self, seen: Mapping[str, SeenPod]) -> None:
-        """Takes what the watch shows now, by uid. To be called before each pass."""
-        self._seen = seen
+        """Takes what the watch shows now, by uid. To be called before each pass.
+
+        Raises:
+            ApiUnavailable: the watch lacks a pod, and nobody can tell now what is there.
+        """
+        self._seen, self._looked = seen, False
         late = self._now() - UNSEEN_SECONDS
         self._unseen = {u: p for u, p in self._unseen.items() if u not in seen and p.since > late}
         self._forgotten &= {*seen, *self._stopped}
+        if self._incomplete:
+            self._look()
+
+    def _look(self) -> None:
+        """Lists what is there, past the watch."""
+        found = map(read, self._api.pods_of(self._namespace, selector=self._selector))
+        there = {pod.pod.uid: pod.pod for pod in found if pod is not None and not pod.pod.ended}
+        now = self._now()
+        self._unseen = {uid: Unseen(pod, now) for uid, pod in there.items() if uid not in self._seen}
+        self._incomplete, self._looked = False, True
 
     def observe(self) -> Sequence[Pod]:
         """See `Pods.observe`. A pod that was stopped and is gone is shown as ended, until it is forgotten."""
@@ -75,6 +95,16 @@ class ClusterPods:
             return replace(seen.pod, phase=Phase.ENDED, disrupted=True, message="its node is lost")
         return seen.pod
 
+    def is_vacant(self, member: int) -> bool:
+        """See `Pods.is_vacant`: asks the API server, once in a pass.
+
+        Raises:
+            ApiUnavailable: nobody can tell now.
+        """
+        if not self._looked:
+            self._look()
+        return all(pod.ended or pod.member != member for pod in self.observe())
+
     def start(self, birth: Birth) -> None:
         """See `Pods.start`. What the API server refuses is kept in `refusal` and tried again with the next pass."""
         body = self.render(birth)
@@ -86,13 +116,15 @@ class ClusterPods:
             return
         if any(unseen.pod.name == name for unseen in self._unseen.values()):
             return
+        self._incomplete = True  # until the answer says what became of it
         try:
             created = self._api.create_pod(self._namespace, body)
         except ApiRefused as refused:
-            self.refusal = refused
+            self.refusal, self._incomplete = refused, False
             return
         self.refusal = None
         if created is not None:
+            self._incomplete = False
             uid = created["metadata"]["uid"]
             self._unseen[uid] = Unseen(replace(Pod.pending(birth, uid=uid), name=name), self._now())
 

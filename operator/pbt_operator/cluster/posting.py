@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
 
-from pbt_operator.cluster.api import GROUP, KIND, VERSION
+from pbt_operator.cluster.api import GROUP, KIND, VERSION, ApiUnavailable
 from pbt_operator.cluster.template import Owner
 from pbt_operator.events import Event
 
@@ -43,21 +43,26 @@ class Poster:
         """
         self._create, self._instance, self._now = create, instance[:128], now
         self._told: dict[tuple[str, Event], datetime] = {}
+        self._waiting: dict[str, list[Event]] = {}  # by uid, those for which the API server was away
         self._lock = Lock()
 
     def post(self, owner: Owner, events: Sequence[Event]) -> None:
-        """Logs and posts the events of one pass. What can't be posted stays in the log."""
+        """Logs and posts the events of one pass. What the API server refuses stays in the log."""
         fresh = self._fresh(owner.uid, events)
         for event in fresh:
             level = logging.WARNING if event.warning else logging.INFO
-            LOG.log(level, "%s: %s", event.reason, plain(event.message))
-        bounded = list(bound(fresh))
+            LOG.log(level, "%s: %s", event.reason, cut(event.message, NOTE_BYTES))
+        with self._lock:
+            bounded = list(bound([*self._waiting.pop(owner.uid, ()), *fresh]))
         for number, event in enumerate(bounded):
             try:
                 self._create(owner.namespace, self._body(owner, event))
             except Exception as error:  # noqa: BLE001 - no Event is worth a pass, whatever the client raised
                 # The others would only wait for the same server's time-out, one after the other.
                 LOG.warning("%d of %d Events can't be posted: %s", len(bounded) - number, len(bounded), error)
+                if isinstance(error, ApiUnavailable):
+                    with self._lock:
+                        self._waiting[owner.uid] = bounded[number:]
                 return
 
     def _fresh(self, uid: str, events: Sequence[Event]) -> list[Event]:

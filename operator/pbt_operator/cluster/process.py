@@ -81,8 +81,9 @@ class Process:
         else:
             self._drives.take(event["object"])
 
-    def _pods_of(self, uid: str) -> dict[str, SeenPod]:
-        return {seen.pod.uid: seen for seen in self._pods.get(uid, ())}
+    def _pods_of(self, owner: Owner) -> dict[str, SeenPod]:
+        """Those of its own namespace: in another one, anybody may label pods as they like."""
+        return {seen.pod.uid: seen for seen in self._pods.get((owner.namespace, owner.uid), ())}
 
     # passes
 

@@ -23,6 +23,8 @@ class Publisher:
         self._conditions: dict[str, Condition] = {}
         self._fields: dict[str, Any] = {}
         self._written: Mapping[str, Any] | None = None
+        self._stored: Mapping[str, Any] = {}  # what the API server made of that
+        self._version = 0
 
     def tell(self, event: Event) -> None:
         """Something happened."""
@@ -36,20 +38,23 @@ class Publisher:
         """Other fields of the status; None takes one away."""
         self._fields = dict(fields)
 
-    def publish(self, status: Mapping[str, Any], *, generation: int, now: float) -> None:
+    def publish(self, status: Mapping[str, Any], *, generation: int, now: float, version: int = 0) -> None:
         """Posts the events and writes the status.
 
         Args:
-            status: as the watch shows it; what was written after that counts instead.
+            status: as the watch shows it; what was written after that counts instead, unless somebody else has
+                written since.
             generation: of the resource that the pass looked at.
             now: POSIX time.
+            version: of the resource that `status` is from.
 
         Raises:
             ApiUnavailable: nothing is lost, the next pass writes it.
         """
         events, self._events = self._events, []
         self._poster.post(self._owner, events)
-        before = status if self._written is None else self._written
+        late = version < self._version or status == self._stored
+        before = self._written if self._written is not None and late else status
         shown = {"phase": PopulationPhase.PENDING.value, **before, **self._fields}
         wanted = {
             **{name: value for name, value in shown.items() if value is not None},
@@ -64,9 +69,8 @@ class Publisher:
         }
         if wanted != before:
             gone = {name: None for name in before if name not in wanted}
-            if (
-                self._api.patch_status(self._owner.namespace, self._owner.name, {**wanted, **gone})
-                is not None
-            ):
-                self._written = wanted
+            patched = self._api.patch_status(self._owner.namespace, self._owner.name, {**wanted, **gone})
+            if patched is not None:
+                self._written, self._stored = wanted, patched["status"]
+                self._version = int(patched["metadata"]["resourceVersion"])
         self._conditions = {}

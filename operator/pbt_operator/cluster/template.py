@@ -9,6 +9,7 @@ from pbt_operator.api.errors import Path, Problem, shown
 from pbt_operator.api.template import POD, Reading
 from pbt_operator.cluster.config import StoreConfig
 from pbt_trainer.environment import Assignment
+from pbt_trainer.leaving import TERMINATION_LOG
 from pbt_trainer.records import Birth
 
 MANAGER = "pbt-operator"
@@ -54,7 +55,10 @@ def problems_of(template: Mapping[str, Any]) -> list[Problem]:
                 reading.refuse(path, "is missing; should be given")
             reading.text(container.get(field), path)
     if trainer is not None:
-        _check_variables(reading, containers[trainer].get("env"), (*POD, "containers", trainer, "env"))
+        path = (*POD, "containers", trainer)
+        _check_variables(reading, containers[trainer].get("env"), (*path, "env"))
+        reading.items(containers[trainer].get("volumeMounts"), (*path, "volumeMounts"))
+    reading.items(pod.get("volumes"), (*POD, "volumes"))
     reading.grace_seconds(pod)
     metadata = reading.mapping(template.get("metadata"), METADATA)
     for field in ("labels", "annotations"):
@@ -96,7 +100,8 @@ def render(
     index = reading.pick(reading.containers(pod))
     assert index is not None
     trainer = pod["containers"][index]
-    variables = _place(birth, assignment) + _access(store, credentials_secret, ca_bundle)
+    told = _literal(TERMINATION_LOG, trainer.get("terminationMessagePath") or "/dev/termination-log")
+    variables = [*_place(birth, assignment), *_access(store, credentials_secret, ca_bundle), told]
     # First, so that the template's own variables can refer to them.
     trainer["env"] = [*variables, *(trainer.get("env") or ())]
     if trainer.get("terminationMessagePolicy") is None:

@@ -33,11 +33,18 @@ def kept(history: History, spec: Spec) -> set[Place]:
 def doomed(names: Iterable[str], *, history: History, spec: Spec) -> list[str]:
     """Of the keys below `checkpoints/`, those to delete.
 
-    What dead incarnations left unrecorded is among them, what a current one may be uploading just now is not.
+    What dead incarnations left unrecorded is among them, what a current one may be uploading just now is not. Nothing
+    past the newest round is: another operator may not know of a birth yet, and decide about what came before it.
     """
     stays = kept(history, spec)
+    decided = spec.schedule.step_of(history.decided)
     return [
-        key for key in names if (place := _place_in(key)) and place not in stays and not _open(place, history)
+        key
+        for key in names
+        if (place := _place_in(key))
+        and place not in stays
+        and place[2] <= decided
+        and not _open(place, history)
     ]
 
 

@@ -1,5 +1,6 @@
 """The record of a round: what was compared and what was decided. Decisions can be replayed from it, bit for bit."""
 
+from pbt_trainer import keys
 from pbt_trainer.records import FORMAT, Cause, Count, IncarnationNumber, MemberNumber, Record, Source, Value
 
 
@@ -67,3 +68,8 @@ class Round(Record, frozen=True, kw_only=True):
     entries: list[Entry]
     decisions: list[Decision] = []
     best: Standing | None = None
+
+    @property
+    def key(self) -> str:
+        """Where this record is stored."""
+        return keys.round_(self.number)

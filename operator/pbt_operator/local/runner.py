@@ -13,7 +13,7 @@ from types import FrameType
 
 from pbt_operator import specs, story
 from pbt_operator.api.errors import ManifestError, Problem
-from pbt_operator.api.population import Population, PopulationSpec, changed_identity, to_core, to_wire
+from pbt_operator.api.population import Population, as_now, changed_identity, recorded, to_core, to_wire
 from pbt_operator.api.template import trainer_container
 from pbt_operator.core.history import History
 from pbt_operator.core.spec import Restart
@@ -69,7 +69,7 @@ class LocalRunner:
         probe(self._store)
         known = specs.newest(self._store)
         if known is not None:
-            changed = changed_identity(PopulationSpec.model_validate(known.spec), population.spec)
+            changed = changed_identity(recorded(known), population.spec)
             if changed:
                 remedy = "give the population another name, or run it in another --dir"
                 told = f"changed since {self._store.url} was begun; it identifies the experiment: {remedy}"
@@ -94,7 +94,9 @@ class LocalRunner:
             Busy: another runner drives this location.
         """
         with _locked(self.home / "runner.lock") as lock, self._interruptible() as wake:
-            record = specs.accept(self._store, name=self._name, namespace=NAMESPACE, spec=self._wire)
+            record = specs.accept(
+                self._store, name=self._name, namespace=NAMESPACE, spec=self._wire, as_now=as_now
+            )
             ended = story.newest_result(self._store)
             if ended is not None and ended.spec == record.number:
                 return ended

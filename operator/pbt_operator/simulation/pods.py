@@ -49,6 +49,10 @@ class SimulatedPods:
         """See `Pods.observe`."""
         return [trainer.pod for trainer in self._trainers.values()]
 
+    def is_vacant(self, member: int) -> bool:
+        """See `Pods.is_vacant`."""
+        return all(pod.ended or pod.member != member for pod in self.observe())
+
     def start(self, birth: Birth) -> None:
         """See `Pods.start`."""
         name = keys.life(birth.member, birth.incarnation)

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,12 +65,12 @@ class FolderStore:
     def read(self, key: str) -> bytes:
         """See `Store.read`."""
         path = self._path(key)
-        with _store_errors(path), _found(path), path.open("rb") as file:
+        with _store_errors(path), _found(path), _opened(path) as file:
             verify_record_size(os.fstat(file.fileno()).st_size, key=key)
             return file.read(MAX_RECORD_BYTES)
 
     def names(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
-        """See `Store.names`. Symbolic links are not followed, and what no key can name is left out."""
+        """See `Store.names`. What no key can name is left out, and so is all but plain files and folders."""
         return self._walk(keys.check_prefix(prefix), start_after)
 
     def upload(self, key: str, path: Path, *, size: int) -> None:
@@ -90,6 +91,7 @@ class FolderStore:
         """See `Store.fetch`: the store's own file, to be read and never changed."""
         path = self._path(key)
         with _store_errors(path), _found(path):
+            _opened(path).close()
             verify(path, file, key=key)
         return path
 
@@ -145,7 +147,7 @@ class FolderStore:
                 names = [
                     folder + entry.name + ("/" if entry.is_dir(follow_symlinks=False) else "")
                     for entry in entries
-                    if not entry.is_symlink()
+                    if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
                 ]
         except NotFound:
             return []
@@ -205,6 +207,15 @@ class FolderStore:
 def _flush(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A plain file, opened to be read. Of a pipe that somebody has put there, a reader would wait for ever."""
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise FileNotFoundError(path)
+    return file
 
 
 @contextmanager

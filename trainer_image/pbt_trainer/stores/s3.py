@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pbt_trainer import keys
-from pbt_trainer.errors import KeyRefused, NotFound, StoreRefused, StoreUnavailable
+from pbt_trainer.errors import CorruptCheckpoint, KeyRefused, NotFound, StoreRefused, StoreUnavailable
 from pbt_trainer.records import File
 from pbt_trainer.stores.s3_client import connect
 from pbt_trainer.stores.verify import destination, verify_download, verify_record_size, verify_source
@@ -127,7 +127,9 @@ class S3Store:
         name, path = self._base + keys.check(key), destination(folder, file)
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._transfers(file.size) as transfers:
-            transfers.download(self._bucket, name, str(path)).result()
+            transfers.download(
+                self._bucket, name, str(path), subscribers=[_bounded(file.size, key=key)]
+            ).result()
         verify_download(path, file, key=key)
         return path
 
@@ -254,3 +256,23 @@ def _sized(size: int) -> "BaseSubscriber":
             future.meta.provide_transfer_size(size)
 
     return Sized()
+
+
+def _bounded(size: int, *, key: str) -> "BaseSubscriber":
+    """Ends a download that brings more than its record says, before it fills the disk."""
+    from s3transfer.subscribers import BaseSubscriber
+
+    class Bounded(BaseSubscriber):
+        received = 0
+
+        def on_progress(
+            self,
+            future: "TransferFuture",  # noqa: ARG002 - s3transfer names it
+            bytes_transferred: int,
+            **_: Any,
+        ) -> None:
+            self.received += bytes_transferred  # negative where a part is tried again
+            if self.received > size:
+                raise CorruptCheckpoint(f"{key} has more bytes than its record says, {size}")
+
+    return Bounded()

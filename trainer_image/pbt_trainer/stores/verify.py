@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pbt_trainer import keys
 from pbt_trainer.errors import CorruptCheckpoint, RecordRefused
-from pbt_trainer.records import MAX_RECORD_BYTES, File
+from pbt_trainer.records import MAX_RECORD_BYTES, File, quoted
 
 
 def verify(path: Path, file: File, *, key: str) -> None:
@@ -21,7 +21,7 @@ def verify(path: Path, file: File, *, key: str) -> None:
             raise CorruptCheckpoint(f"{key} has {size} bytes, its record says {file.size}")
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     if digest != file.sha256:
-        raise CorruptCheckpoint(f"{key} has SHA-256 {digest}, its record says {file.sha256}")
+        raise CorruptCheckpoint(f"{key} has SHA-256 {digest}, its record says {quoted(file.sha256)}")
 
 
 def verify_download(path: Path, file: File, *, key: str) -> None:
