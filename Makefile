@@ -5,6 +5,10 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+SEEDS ?= 10000
+FIRST ?= 0
+SOAK_MINUTES ?= 30
+SOAK_ARGS ?=
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
   --no-emit-index-url --no-emit-find-links
 PROGRAMS := minio versitygw etcd kube-apiserver kubectl helm
@@ -17,7 +21,7 @@ SOURCES := operator trainer_image tests examples
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check programs cluster-up cluster-down cluster-env e2e format lock clean
+.PHONY: help demo test check simulate programs cluster-up cluster-down cluster-env e2e faults soak format lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,7 +40,8 @@ demo: $(VENV)/.ready ## Train a population on real images and open its report (a
 
 test: check ## Everything that CI runs: all checks, all tests, those on a real cluster where this machine can have one
 	@$(KINDCLUSTER) build
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/cluster --ignore tests/chart $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/cluster --ignore tests/faults --ignore tests/chart \
+	  $(PYTEST_ARGS)
 	@$(MAKE) --no-print-directory e2e
 
 check: $(VENV)/.ready programs ## Format, lint, types, import contracts, drift of what is generated, the chart
@@ -46,6 +51,9 @@ check: $(VENV)/.ready programs ## Format, lint, types, import contracts, drift o
 	$(BIN)/lint-imports
 	$(BIN)/python -m pbt_operator.api.crd --check charts/pbt-operator/files/population-crd.yaml
 	$(BIN)/python -m pytest --quiet tests/chart
+
+simulate: $(VENV)/.ready ## Experiments with faults in virtual time: SEEDS=10000 FIRST=0; TRACE=1 shows all of the first
+	@PYTHONPATH=tests $(BIN)/python -m simulate --seeds $(SEEDS) --first $(FIRST) $(if $(TRACE),--trace)
 
 programs: ## Build the servers and tools that tests use, once (outside the checkout)
 	@$(PYTHON) tests/tools/build.py $(PROGRAMS) > /dev/null
@@ -61,7 +69,16 @@ cluster-env: $(VENV)/.ready ## Print the settings by which a shell uses it, for 
 
 e2e: $(VENV)/.ready ## The tests on a cluster: this machine's kind cluster, or the one of KUBECONFIG=FILE
 	@$(if $(E2E_CLUSTER),true,$(KINDCLUSTER) build)
-	$(E2E_CLUSTER) $(BIN)/python -m pytest -n 3 --dist worksteal tests/cluster $(PYTEST_ARGS)
+	$(E2E_CLUSTER) $(BIN)/python -m pytest -n 3 --dist worksteal tests/cluster tests/faults -m "not faults or quick" \
+	  $(PYTEST_ARGS)
+
+faults: $(VENV)/.ready ## Break all that a population stands on, one thing after the other, and print what each fault cost
+	@$(KINDCLUSTER) build
+	$(BIN)/python -m pytest -n 0 tests/faults $(PYTEST_ARGS)
+
+soak: $(VENV)/.ready ## Half an hour (SOAK_MINUTES=30) of populations on a cluster of this machine, under random faults
+	@$(KINDCLUSTER) build
+	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(SOAK_MINUTES) $(SOAK_ARGS)
 
 format: $(VENV)/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff format $(SOURCES)

@@ -5,6 +5,7 @@ loser thrown back (3), the best survives (4), decisions replay bit for bit and a
 in their spaces and from the donor's own report (6).
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 from pbt_operator import specs
@@ -101,13 +102,16 @@ def _decisions(store: Store, story: Story) -> Iterator[str]:
         spec = to_core(recorded(specs.read(store, decided.spec)))
         if replay(decided, spec) != decided.decisions:
             yield f"5: round {decided.number} doesn't replay to its decisions"
-    born = [
-        (birth.round, birth.member)
-        for birth in story.births.values()
+    closed = [life for life, birth in story.births.items() if birth.cause.closes]
+    born = Counter(
+        # A member that was scaled away and came back begins anew, and may lose the same round again.
+        (birth.round, member, sum(m == member and i < incarnation for m, i in closed))
+        for (member, incarnation), birth in story.births.items()
         if birth.cause in {Cause.EXPLOIT, Cause.ROLLBACK}
-    ]
-    for life in {life for life in born if born.count(life) > 1}:
-        yield f"5: member {life[1]} was born twice from round {life[0]}"
+    )
+    for (number, member, _), times in born.items():
+        if times > 1:
+            yield f"5: member {member} was born twice from round {number}"
 
 
 def _hyperparameters(story: Story) -> Iterator[str]:

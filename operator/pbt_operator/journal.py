@@ -54,6 +54,7 @@ class Journal:
         )
         self._claims: dict[tuple[int, int], Claim] = {}
         self._rounds: dict[int, Round] = {}
+        self._alone = True  # until a record shows that another operator is at work
         # What was sent and never answered: it may be stored all the same.
         self._round_in_doubt = False
         self._births_in_doubt: set[tuple[int, int]] = set()
@@ -114,7 +115,7 @@ class Journal:
 
     def _settle_doubts(self) -> None:
         if self._round_in_doubt:
-            self._learn_rounds()
+            self._learn_rounds(since=self.history.decided)
         for life in sorted(self._births_in_doubt):
             self.learn_birth(*life)
             self._births_in_doubt.discard(life)
@@ -135,6 +136,7 @@ class Journal:
             return known
         found = self._read(Birth, keys.birth(member, incarnation))
         newest = self.history.newest_birth(member)
+        self._alone = self._alone and newest is not None and newest.incarnation > incarnation
         for earlier in range(newest.incarnation + 1 if newest else 1, incarnation):
             self._add_birth(self._read(Birth, keys.birth(member, earlier)))
         self._add_birth(found)
@@ -146,6 +148,12 @@ class Journal:
         if newest is None or newest.incarnation < incarnation:
             with suppress(NotFound):
                 self.birth(member, incarnation)
+
+    def learn_births(self) -> None:
+        """Learns of all that other operators have ordered, if there are others: what retention must not miss."""
+        if not self._alone:
+            for member, incarnation in _newest_lives(self.store.names(keys.BIRTHS)).items():
+                self.learn_birth(member, incarnation)
 
     def round(self, number: int) -> Round:
         """One decided round.
@@ -189,6 +197,7 @@ class Journal:
         self._births_in_doubt.add(life)
         stored = self._create(birth, keys.birth(*life))
         self._births_in_doubt.discard(life)
+        self._alone = self._alone and stored == birth
         self._add_birth(stored)
         if birth.incarnation > 1:
             self._dead.append(keys.checkpoints_of(birth.member, birth.incarnation - 1))
@@ -201,19 +210,21 @@ class Journal:
 
     def write_round(self, decided: Round) -> Round:
         """Records a round's decisions; returns the newest round, which is a later one if another operator is ahead."""
-        self._round_in_doubt = True
+        before, self._round_in_doubt = self.history.decided, True
         stored = self._create(decided, keys.round_(decided.number))
+        self._alone = self._alone and stored == decided
         self._rounds[stored.number] = stored
         self.history.add_round(stored)
-        self._learn_rounds()
+        self._learn_rounds(since=before)
         return self.history.newest_round or stored
 
-    def _learn_rounds(self) -> None:
-        """Learns of the newest round, whoever recorded it."""
-        decided = self.history.decided
-        newest = keys.newest_number(self.store.names(keys.ROUNDS, start_after=keys.round_(decided)))
+    def _learn_rounds(self, *, since: int) -> None:
+        """Learns of the newest round after that one, whoever recorded it."""
+        names = list(self.store.names(keys.ROUNDS, start_after=keys.round_(since)))
+        newest = keys.newest_number(names)
         if newest:
             self.history.add_round(self.round(newest))
+        self._alone = self._alone and len(names) <= 1
         self._round_in_doubt = False
 
     def void(self, birth: Birth, *, pod: str) -> Claim:

@@ -8,7 +8,7 @@ from pbt_operator.core.history import History
 from pbt_operator.core.spec import Spec
 from pbt_operator.events import Event
 from pbt_operator.journal import Journal
-from pbt_operator.pods import Pod, Pods
+from pbt_operator.pods import Pod
 from pbt_trainer.errors import ExitCode
 from pbt_trainer.records import Birth, Cause, quoted
 
@@ -122,8 +122,14 @@ def backoff_seconds(crashes: int) -> float:
     return 0.0 if crashes <= 1 else min(2.0 ** (crashes - 2), LONGEST_BACKOFF_SECONDS)
 
 
-def next_birth(journal: Journal, member: int, spec: Spec, *, pods: Pods) -> Birth | None:
-    """The birth to start a member with, now that it has a slot and no process; None if it can't start now.
+def is_claimed(journal: Journal, member: int) -> bool:
+    """Whether a process took the member's newest birth."""
+    newest = journal.history.newest_birth(member)
+    return newest is not None and not newest.cause.closes and journal.claim(newest) is not None
+
+
+def next_birth(journal: Journal, member: int, spec: Spec, *, claimed: bool) -> Birth | None:
+    """The birth to start a member with, now that it has a slot and no process; None if its line is closed.
 
     An unclaimed birth stands. A claimed one is over, so the member resumes. A slot that is new or came back is born
     from a donor.
@@ -138,10 +144,8 @@ def next_birth(journal: Journal, member: int, spec: Spec, *, pods: Pods) -> Birt
         )
     if newest.cause.closes:
         return None
-    if journal.claim(newest) is None:
+    if not claimed:
         return newest
-    if not pods.is_vacant(member):
-        return None  # who claimed it is there, and not seen yet
     journal.catch_up(member)
     own = history.own_record(member)
     return journal.write_birth(

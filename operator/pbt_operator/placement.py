@@ -1,12 +1,12 @@
 """Which pods run: those that shouldn't are stopped, and the slots are shared out among the members that wait."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pbt_operator.core.slots import Holder, Waiter, allot
 from pbt_operator.core.spec import Restart, Spec
 from pbt_operator.events import Event
 from pbt_operator.journal import Journal
-from pbt_operator.lives import Ends, finished, next_birth
+from pbt_operator.lives import Ends, finished, is_claimed, next_birth
 from pbt_operator.pods import Phase, Pod, Pods
 from pbt_operator.waits import Waits
 from pbt_trainer.records import Birth, Cause
@@ -120,8 +120,16 @@ class Placement:
             told = f"member {member} is ahead at step {self._history.position(member)} and yields its slot"
             self._emit(Event("Yielded", told, member))
             self._pods.stop(live[member])
-        for member in allotment.start:
-            birth = next_birth(self._journal, member, spec, pods=self._pods)
+        self._start(allotment.start, spec)
+
+    def _start(self, members: Sequence[int], spec: Spec) -> None:
+        """Starts members that have no live pod; who claimed a birth may be there all the same, and not seen yet."""
+        claimed = {member for member in members if is_claimed(self._journal, member)}
+        hidden = claimed - self._pods.vacant(claimed)
+        for member in members:
+            if member in hidden:
+                continue
+            birth = next_birth(self._journal, member, spec, claimed=member in claimed)
             if birth is not None:
                 self._pods.start(birth)
 

@@ -1,6 +1,6 @@
 """What the reconcile knows of pods and asks of them: the same three verbs for a cluster, processes and a simulation."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -63,8 +63,8 @@ class Pods(Protocol):
         """All pods that were not forgotten, ended ones included."""
         ...
 
-    def is_vacant(self, member: int) -> bool:
-        """Whether no process of a member is left, also none that `observe` doesn't show yet."""
+    def vacant(self, members: Collection[int]) -> set[int]:
+        """Those of the members of whom no process is left, also none that `observe` doesn't show yet."""
         ...
 
     def start(self, birth: Birth) -> None:

@@ -149,6 +149,7 @@ class Reconciler:
         if newest <= self._retained:
             return
         self._retained = newest
+        self._journal.learn_births()
         store = self._journal.store
         store.delete(doomed(store.names(keys.CHECKPOINTS), history=self._history, spec=self.spec))
         for prefix in self._journal.take_dead():

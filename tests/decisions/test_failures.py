@@ -13,6 +13,7 @@ from pbt_operator.simulation import Simulation, TrainerCrashed
 from pbt_operator.simulation.pods import Durations
 from pbt_operator.status import MemberState, PopulationPhase
 from pbt_operator.story import Story
+from pbt_trainer.errors import ExitCode
 from pbt_trainer.records import Cause
 from tasks import Deterministic
 
@@ -288,3 +289,14 @@ def test_who_is_replaced_after_the_end_needs_no_process():
 )
 def test_a_fault_is_told_by_the_last_lines_that_say_something(output, line):
     assert last_words(output) == line
+
+
+def test_a_trainer_that_gives_up_on_the_store_is_told_of_and_goes_on():
+    """It has waited for long; that is no crash of its own."""
+    simulation = Simulation(spec(DETERMINISTIC, members=2, exploit=NONE), Deterministic())
+    while simulation.time.now < 15:
+        simulation.step()
+    next(iter(simulation.pods._trainers.values()))._end(ExitCode.STORAGE)
+    found = told(simulation.run())
+    assert reasons(simulation)["StoreGivenUp"] == 1
+    assert {birth.cause for birth in found.births.values()} == {Cause.INITIAL, Cause.RESUME}

@@ -3,23 +3,17 @@
 import json
 import os
 import secrets
-import signal
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import yaml
 from kubernetes import client
 
 from manifests import DETERMINISTIC
@@ -30,102 +24,13 @@ from support import apiserver, minio, node, outage
 from support.apiserver import ApiServer
 from support.minio import Server
 from support.node import Node
+from support.operator_process import Operator, until
 from support.outage import Way
 from support.s3server import write_credentials
-from support.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 PLACE = {"group": "pbt.dev", "version": "v1alpha1", "plural": "populations"}
-SECONDS = 90
 COMMAND = [sys.executable, str(ROOT / "tests" / "local" / "deterministic.py")]
-# Both HTTP clients that block, boto3's and Kubernetes', are http.client underneath; kopf's own isn't.
-SCRIPT = """
-import sys, threading
-threads = set()
-def note(event, _):
-    name = threading.current_thread().name.rstrip("0123456789")
-    if event == "http.client.send" and name not in threads:
-        threads.add(name)
-        print("blocking request on", name, file=sys.stderr, flush=True)
-sys.addaudithook(note)
-from pbt_operator.cli.main import main
-main(sys.argv[1:])
-"""
-
-T = TypeVar("T")
-
-
-def until(found: Callable[[], T], *, seconds: float = SECONDS) -> T:
-    """What `found` returns as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while not (answer := found()):
-        assert time.monotonic() < deadline, f"not in time; the last answer was {answer!r}"
-        time.sleep(0.1)
-    return answer
-
-
-class Operator:
-    """`pbt operator` as a process.
-
-    Attributes:
-        port: of its probes and metrics.
-        log: what all its processes have printed.
-    """
-
-    def __init__(self, folder: Path, config: dict[str, Any], kubeconfig: Path) -> None:
-        folder.mkdir()
-        self._folder, self._config, self._kubeconfig = folder, config, kubeconfig
-        self.port, self.log, self._file = free_port(), folder / "operator.log", folder / "config.yaml"
-        self._file.write_text(yaml.safe_dump({**config, "port": self.port}))
-        self._environment = {
-            "PATH": os.environ["PATH"],
-            "KUBECONFIG": str(kubeconfig),
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Starts it and waits until it is ready."""
-        command = [sys.executable, "-c", SCRIPT, "operator", "--config", str(self._file)]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
-        until(lambda: self.get("/readyz")[0] == 200)
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ends it by a signal; returns its exit code."""
-        assert self._process is not None
-        self._process.send_signal(number)
-        return self._process.wait(60)
-
-    def twin(self) -> "Operator":
-        """Another one like it."""
-        return Operator(self._folder / "twin", self._config, self._kubeconfig)
-
-    def close(self) -> None:
-        """Ends it if it runs."""
-        if self._process is not None and self._process.poll() is None:
-            self.end()
-
-    def get(self, path: str) -> tuple[int, str]:
-        """The answer of its HTTP server: status (0 where nothing listens) and text."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
-
-    def metric(self, name: str, **labels: str) -> float:
-        """The sum of what its metrics show under a name with these labels."""
-        wanted = {f'{label}="{value}"' for label, value in labels.items()}
-        lines = [
-            line
-            for line in self.get("/metrics")[1].splitlines()
-            if line.startswith((f"{name}{{", f"{name} "))
-        ]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(label in line for label in wanted))
 
 
 class Team:

@@ -242,3 +242,28 @@ def test_what_does_not_run_says_why(server, pods):
     server.show()
     pods.refresh(server.seen)
     assert [pod.message for pod in pods.waiting()] == ["ImagePullBackOff: no such image"]
+
+
+def test_a_pod_whose_creation_was_never_answered_holds_its_slot(server, pods):
+    """It may be there: nobody else's birth may be written before the watch shows it."""
+    create = server.create_pod
+
+    def lost(namespace, body):
+        create(namespace, body)
+        raise ApiUnavailable("the answer is lost")
+
+    server.create_pod = lost
+    with pytest.raises(ApiUnavailable):
+        pods.start(birth())
+    pods.refresh(server.seen)
+    (found,) = pods.observe()
+    assert (found.name, found.uid) == ("digits-0-1", "uid-1")
+
+
+def test_a_member_is_vacant_only_when_the_api_server_has_no_pod_of_it(server, pods):
+    run_one(server, pods)
+    late = pods_of(server)
+    late.refresh({})  # its watch shows nothing yet
+    assert late.observe() == []
+    assert late.vacant({0, 1}) == {1}
+    assert [pod.uid for pod in late.observe()] == ["uid-1"]

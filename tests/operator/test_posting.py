@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pbt_operator.cluster.api import ApiUnavailable
 from pbt_operator.cluster.posting import EVENTS_A_PASS, NOTE_BYTES, Poster
 from pbt_operator.cluster.template import Owner
 from pbt_operator.events import Event
@@ -142,3 +143,13 @@ def test_a_failure_breaks_no_pass_and_is_asked_for_only_once(cluster, caplog):
     assert cluster.asked == 1
     assert "Exploited: member 2 copies member 0" in caplog.text
     assert "2 of 2 Events can't be posted: no answer" in caplog.text
+
+
+def test_what_the_api_server_was_away_for_is_posted_with_the_next_pass(cluster):
+    poster = cluster.poster()
+    cluster.failure = ApiUnavailable("away")
+    poster.post(OWNER, [exploited(1), exploited(2)])
+    cluster.failure = None
+    poster.post(OWNER, [])
+    poster.post(OWNER, [])
+    assert cluster.notes == ["member 1 copies member 0", "member 2 copies member 0"]

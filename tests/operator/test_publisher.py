@@ -30,7 +30,7 @@ class Server:
         self.patches.append(status)
         merged = {**self.status, **status}
         self.status = {field: value for field, value in merged.items() if value is not None}
-        return {"status": self.status}
+        return {"status": self.status, "metadata": {"resourceVersion": str(len(self.patches))}}
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def publisher(server):
     return publisher_of(server)
 
 
-def publish(publisher, status, *, now=NOW, generation=1):
-    publisher.publish(status, generation=generation, now=now)
+def publish(publisher, status, *, now=NOW, generation=1, version=0):
+    publisher.publish(status, generation=generation, now=now, version=version)
 
 
 def test_the_first_pass_writes_everything_once(server, publisher):
@@ -96,6 +96,15 @@ def test_a_restart_writes_nothing_if_the_cluster_shows_it_already(server, publis
         one.show({"phase": "Running"})
         publish(one, server.status, now=NOW + 60)
     assert len(server.patches) == 1
+
+
+def test_what_another_operator_has_written_since_is_set_right(server, publisher):
+    publisher.show({"phase": "Running"})
+    publish(publisher, {}, version=1)
+    publisher.show({"phase": "Running"})
+    publish(publisher, {**server.status, "phase": "Pending"}, version=2)
+    assert server.status["phase"] == "Running"
+    assert len(server.patches) == 2
 
 
 def test_what_vanishes_is_taken_away(server, publisher):

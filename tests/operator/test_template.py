@@ -195,6 +195,16 @@ def test_a_message_policy_of_the_template_stays() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("fields", "path"), [({}, "/dev/termination-log"), ({"terminationMessagePath": "/tmp/last"}, "/tmp/last")]
+)
+def test_the_trainer_is_told_where_the_kubelet_looks_for_its_last_words(
+    fields: dict[str, str], path: str
+) -> None:
+    trainer = {"name": "trainer", "image": "x", **fields}
+    assert variables(pod({"spec": {"containers": [trainer]}}))["PBT_TERMINATION_LOG"] == path
+
+
 def test_nulls_of_the_manifest_are_absent_fields() -> None:
     trainer = dict.fromkeys(["env", "volumeMounts", "terminationMessagePolicy"]) | {
         "name": "trainer",

@@ -340,7 +340,7 @@ def test_a_successor_that_cannot_be_read_is_left_to_a_new_pod(
     seen: list[str] = []
     until(lambda: seen.append(capfd.readouterr().err) or "incarnation 2 can't be taken over" in "".join(seen))
     conversation.channel.send(Look())
-    assert conversation.hear(Failed).error == "RecordRefused"
+    assert conversation.hear(Failed).error == "NewerFormat"
 
 
 def test_a_courier_that_dies_ends_the_trainer_with_a_clear_error(population: Population) -> None:

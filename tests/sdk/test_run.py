@@ -1,11 +1,14 @@
 """A run in a population, from its claim to its end: real processes, a real folder."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
 from pbt_trainer.errors import ExitCode
-from sdk.population import Population
+from pbt_trainer.leaving import TERMINATION_LOG, tell_crash
+from sdk.population import Population, population_in
 
 
 def test_a_run_claims_its_birth_reports_each_round_and_ends(population: Population) -> None:
@@ -142,6 +145,33 @@ def test_a_script_that_breaks_the_contract_is_told_how(
     assert trainer.end() == 1
     assert f"UsageError: {message}" in trainer.errors()
     population.assert_no_leftovers()
+
+
+def test_an_uncaught_exception_goes_to_the_termination_log_as_well(tmp_path: Path) -> None:
+    """Where the line was and what it did, without the marks below it: the operator tells the last three lines."""
+    log = tmp_path / "termination-log"
+    log.write_text("")
+    with population_in(tmp_path, variables={TERMINATION_LOG: str(log)}) as population:
+        population.birth()
+        trainer = population.start("faulty.py", "crashing")
+        assert trainer.end() == 1
+        assert "RuntimeError: a fault of the script" in trainer.errors()
+    where, line, error = log.read_text().splitlines()[-3:]
+    assert "faulty.py" in where
+    assert line.strip().startswith("raise RuntimeError")
+    assert error == "RuntimeError: a fault of the script"
+
+
+def test_an_endless_message_fits_into_the_termination_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, told = tmp_path / "termination-log", []
+    monkeypatch.setattr(sys, "excepthook", lambda *exception: told.append(exception))
+    tell_crash(log)
+    sys.excepthook(ValueError, ValueError("x" * 10_000 + "\udcff!"), None)
+    assert len(log.read_bytes()) == 2048
+    assert log.read_text().endswith("x?!")
+    assert len(told) == 1, "the hook that was there before is called too"
 
 
 def test_a_report_that_was_handed_over_outlives_a_crash_of_the_script(population: Population) -> None:

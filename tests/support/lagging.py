@@ -45,6 +45,9 @@ class Server:
         self._write(pod)
         return pod
 
+    def pods_of(self, _namespace: str, *, selector: str) -> list[dict[str, Any]]:
+        return list(self.pods.values())
+
     def delete_pod(self, _namespace: str, name: str, *, uid: str, grace_seconds: int | None = None) -> None:
         self.requests.append(("delete", name) if grace_seconds is None else ("kill", name))
         pod = self.pods.get(uid)
@@ -129,7 +132,7 @@ def birth(member: int = 0, incarnation: int = 1) -> Birth:
 
 
 def pods_of(server: Server) -> ClusterPods:
-    return ClusterPods(server, namespace="team", render=render, now=lambda: server.now)  # type: ignore[arg-type]
+    return ClusterPods(server, namespace="team", selector="", render=render, now=lambda: server.now)  # type: ignore[arg-type]
 
 
 RUNNING: dict[str, Any] = {"running": {}}

@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from threading import Lock
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -203,11 +204,22 @@ class Report(Record, frozen=True, kw_only=True):
 
 
 R = TypeVar("R")
+_decoders: "dict[type, msgspec.json.Decoder[Any]]" = {}
+_making = Lock()
 
 
 def encode(record: msgspec.Struct) -> bytes:
     """Canonical JSON: the same record always gives the same bytes."""
     return msgspec.json.encode(record, order="sorted") + b"\n"
+
+
+def _decoder(kind: type[R]) -> "msgspec.json.Decoder[R]":
+    """The one decoder of a type. Made by one thread at a time: two at once crash msgspec (0.22)."""
+    known: msgspec.json.Decoder[R] | None = _decoders.get(kind)
+    if known is None:
+        with _making:
+            known = _decoders.setdefault(kind, msgspec.json.Decoder(kind))
+    return known
 
 
 def decode(kind: type[R], data: bytes, *, key: str) -> R:
@@ -220,8 +232,8 @@ def decode(kind: type[R], data: bytes, *, key: str) -> R:
     if len(data) > MAX_RECORD_BYTES:
         raise RecordRefused(f"{key}: {len(data)} bytes, a record has at most {MAX_RECORD_BYTES}")
     try:
-        check_format(msgspec.json.decode(data, type=Header).format, known=FORMAT, key=key)
-        record = msgspec.json.decode(data, type=kind)
+        check_format(_decoder(Header).decode(data).format, known=FORMAT, key=key)
+        record = _decoder(kind).decode(data)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise RecordRefused(f"{key}: {quoted(str(error))}") from error
     if isinstance(record, Record) and record.key not in {None, key}:

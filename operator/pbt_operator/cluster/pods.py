@@ -1,6 +1,6 @@
 """Pods of a cluster: what the watch shows, what is there and it doesn't show yet, and the API's refusals."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,7 +55,6 @@ class ClusterPods:
         self._incomplete = (
             False  # there may be pods that neither the watch has shown nor this process has counted
         )
-        self._looked = False
 
     def refresh(self, seen: Mapping[str, SeenPod]) -> None:
         """Takes what the watch shows now, by uid. To be called before each pass.
@@ -63,7 +62,7 @@ class ClusterPods:
         Raises:
             ApiUnavailable: the watch lacks a pod, and nobody can tell now what is there.
         """
-        self._seen, self._looked = seen, False
+        self._seen = seen
         late = self._now() - UNSEEN_SECONDS
         self._unseen = {u: p for u, p in self._unseen.items() if u not in seen and p.since > late}
         self._forgotten &= {*seen, *self._stopped}
@@ -76,7 +75,7 @@ class ClusterPods:
         there = {pod.pod.uid: pod.pod for pod in found if pod is not None and not pod.pod.ended}
         now = self._now()
         self._unseen = {uid: Unseen(pod, now) for uid, pod in there.items() if uid not in self._seen}
-        self._incomplete, self._looked = False, True
+        self._incomplete = False
 
     def observe(self) -> Sequence[Pod]:
         """See `Pods.observe`. A pod that was stopped and is gone is shown as ended, until it is forgotten."""
@@ -95,15 +94,15 @@ class ClusterPods:
             return replace(seen.pod, phase=Phase.ENDED, disrupted=True, message="its node is lost")
         return seen.pod
 
-    def is_vacant(self, member: int) -> bool:
-        """See `Pods.is_vacant`: asks the API server, once in a pass.
+    def vacant(self, members: Collection[int]) -> set[int]:
+        """See `Pods.vacant`: asks the API server.
 
         Raises:
             ApiUnavailable: nobody can tell now.
         """
-        if not self._looked:
+        if members:
             self._look()
-        return all(pod.ended or pod.member != member for pod in self.observe())
+        return set(members) - {pod.member for pod in self.observe() if not pod.ended}
 
     def start(self, birth: Birth) -> None:
         """See `Pods.start`. What the API server refuses is kept in `refusal` and tried again with the next pass."""

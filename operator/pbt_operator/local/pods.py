@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -103,9 +103,9 @@ class LocalPods:
                 self._send(do="signal", name=process.pod.name, signal=signal.SIGKILL)
         return [process.pod for process in self._processes.values()]
 
-    def is_vacant(self, member: int) -> bool:
-        """See `Pods.is_vacant`: the warden tells of every process at once."""
-        return all(pod.ended or pod.member != member for pod in self.observe())
+    def vacant(self, members: Collection[int]) -> set[int]:
+        """See `Pods.vacant`: the warden tells of every process at once."""
+        return set(members) - {pod.member for pod in self.observe() if not pod.ended}
 
     def start(self, birth: Birth) -> None:
         """See `Pods.start`."""

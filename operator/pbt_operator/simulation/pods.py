@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -49,9 +49,9 @@ class SimulatedPods:
         """See `Pods.observe`."""
         return [trainer.pod for trainer in self._trainers.values()]
 
-    def is_vacant(self, member: int) -> bool:
-        """See `Pods.is_vacant`."""
-        return all(pod.ended or pod.member != member for pod in self.observe())
+    def vacant(self, members: Collection[int]) -> set[int]:
+        """See `Pods.vacant`."""
+        return set(members) - {pod.member for pod in self.observe() if not pod.ended}
 
     def start(self, birth: Birth) -> None:
         """See `Pods.start`."""

@@ -1,0 +1,1 @@
+"""Fault simulation: the real operator and the trainer's protocol in one thread and virtual time, on seeded faults."""

@@ -1,0 +1,341 @@
+"""An API server in memory, behind the kubernetes client's connection: the real `Api` runs over it.
+
+It keeps Populations, pods and the names of Events, with optimistic concurrency, deletion by grace period and finalizer,
+and owners' garbage collection. Who watches gets each change through `Watch`, late, or not at all until it lists again.
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from urllib3.exceptions import ReadTimeoutError
+
+from pbt_operator.cluster.seen import population_of
+from pbt_operator.cluster.times import rfc3339
+from simulate.weather import Weather
+from simulate.world import World
+
+Body = dict[str, Any]
+GRACE_SECONDS = 30  # Kubernetes' default
+DEAF_SECONDS = 20.0
+
+
+@dataclass
+class Answer:
+    """What the client's connection returns."""
+
+    status: int
+    data: bytes
+
+
+class Refusal(Exception):
+    """An answer that isn't 2xx."""
+
+    def __init__(self, status: int, reason: str, message: str = "") -> None:
+        super().__init__(message)
+        self.answer = Answer(status, json.dumps({"reason": reason, "message": message or reason}).encode())
+
+
+class ApiServer:
+    """The objects of one namespace.
+
+    Attributes:
+        pods: as they are, by name.
+        populations: the same.
+        events: the reasons of the Events, by name.
+        on_pod: called with each pod that has changed, and whether it is gone.
+    """
+
+    def __init__(self, world: World, weather: Weather) -> None:
+        self.pods: dict[str, Body] = {}
+        self.populations: dict[str, Body] = {}
+        self.events: dict[str, Body] = {}
+        self.on_pod: Callable[[Body, bool], None] = lambda *_: None
+        self.watches: list[Watch] = []
+        self._world, self._weather = world, weather
+        self._random = world.chance("api")
+        self._version = self._made = 0
+        self.configuration = SimpleNamespace(host="", auth_settings=dict)
+        self.rest_client = SimpleNamespace(request=self.request)
+
+    # requests
+
+    def request(
+        self, method: str, url: str, *, headers: Any, body: Any = None, _request_timeout: Any = None
+    ) -> Answer:
+        """One request of the process that runs now."""
+        world, weather = self._world, self._weather
+        split = urlsplit(url)
+        options = {name: values[0] for name, values in parse_qs(split.query).items()}
+        world.sleep(weather.latency("api"))
+        weather.strike_process()
+        if weather.is_down("api"):
+            raise ReadTimeoutError(None, url, "down")  # type: ignore[arg-type]
+        if weather.strikes("api fails"):
+            return Refusal(self._random.choice((429, 500, 503)), "Busy").answer
+        world.tell(f"{method} {split.path} {options}")
+        try:
+            done = self._do(method, split.path.split("/"), options, body)
+        except Refusal as refusal:
+            world.tell(f"refused: {refusal.answer.data.decode()}")
+            return refusal.answer
+        weather.strike_process()
+        if weather.strikes("api answer lost"):
+            raise ReadTimeoutError(None, url, "lost")  # type: ignore[arg-type]
+        return Answer(200, json.dumps(done).encode())
+
+    def _do(self, method: str, path: list[str], options: Mapping[str, str], body: Any) -> Any:
+        kind, *named = path[path.index("namespaces") + 2 :]
+        if kind == "events":
+            return self._create_event(body)
+        return (self._do_pods if kind == "pods" else self._do_populations)(method, named, options, body)
+
+    def _do_pods(self, method: str, named: list[str], options: Mapping[str, str], body: Any) -> Any:
+        match method, named:
+            case "POST", []:
+                return self._create_pod(body, dry="dryRun" in options)
+            case "GET", []:
+                uid = options["labelSelector"].partition("=")[2]
+                found = [pod for pod in self.pods.values() if population_of(pod) == uid]
+                return {"metadata": {}, "items": found}
+            case "DELETE", [name]:
+                grace = body.get("gracePeriodSeconds")
+                return self.delete_pod(name, uid=body["preconditions"]["uid"], grace=grace)
+            case "PATCH", [name]:
+                return self._label(name, body["metadata"]["labels"])
+        raise AssertionError(f"nobody asks for {method} pods {named}")
+
+    def _do_populations(self, method: str, named: list[str], _: Mapping[str, str], body: Any) -> Any:
+        match method, named:
+            case "PATCH", [name]:
+                return self._patch_population(name, body["metadata"])
+            case "PATCH", [name, "status"]:
+                return self._patch_status(name, body["status"])
+            case "DELETE", [name]:
+                return self.delete_population(name, uid=body["preconditions"]["uid"])
+        raise AssertionError(f"nobody asks for {method} populations {named}")
+
+    def _create_event(self, body: Body) -> Body:
+        name = body["metadata"]["name"]
+        if name in self.events:
+            raise Refusal(409, "AlreadyExists")
+        self.events[name] = body
+        return body
+
+    # pods
+
+    def _create_pod(self, body: Body, *, dry: bool) -> Body:
+        name = body["metadata"]["name"]
+        if self._weather.strikes("api quota"):
+            raise Refusal(403, "Forbidden", "exceeded quota: gpus")
+        if dry:
+            return body
+        if name in self.pods:
+            raise Refusal(409, "AlreadyExists")
+        owner = body["metadata"]["ownerReferences"][0]
+        self._made += 1
+        metadata = {**body["metadata"], "uid": f"pod-{self._made}"}
+        pod = {**body, "metadata": metadata, "status": {"phase": "Pending"}}
+        if all(found["metadata"]["uid"] != owner["uid"] for found in self.populations.values()):
+            return pod  # its owner is gone: garbage collection takes it away at once
+        self.write_pod(pod)
+        return pod
+
+    def write_pod(self, pod: Body) -> None:
+        """A pod has changed. Nothing happens if it was deleted meanwhile."""
+        metadata = {**pod["metadata"], "resourceVersion": self._next()}
+        pod = self.pods[metadata["name"]] = {**pod, "metadata": metadata}
+        self._world.tell(f"pod {metadata['name']} {metadata.get('deletionTimestamp', '')} {pod['status']}")
+        self._tell("pods", pod, gone=False)
+        self.on_pod(pod, False)
+
+    def remove_pod(self, pod: Body) -> None:
+        """A pod is gone, if it is that one."""
+        name = pod["metadata"]["name"]
+        known = self.pods.get(name)
+        if known is not None and known["metadata"]["uid"] == pod["metadata"]["uid"]:
+            del self.pods[name]
+            self._world.tell(f"pod {name} is gone")
+            self._tell("pods", known, gone=True)
+            self.on_pod(known, True)
+
+    def pod(self, uid: str) -> Body | None:
+        """One pod as it is."""
+        return next((pod for pod in self.pods.values() if pod["metadata"]["uid"] == uid), None)
+
+    def delete_pod(self, name: str, *, uid: str | None = None, grace: int | None = None) -> Body:
+        """Asks for a pod's end; the kubelet carries it out."""
+        pod = self.pods.get(name)
+        if pod is None:
+            raise Refusal(404, "NotFound")
+        if uid is not None and pod["metadata"]["uid"] != uid:
+            raise Refusal(409, "Conflict")
+        over = pod["status"]["phase"] in {"Succeeded", "Failed"} or "nodeName" not in pod["spec"]
+        if grace == 0 or over:
+            self.remove_pod(pod)
+        elif "deletionTimestamp" not in pod["metadata"]:
+            seconds = pod["spec"].get("terminationGracePeriodSeconds", GRACE_SECONDS)
+            stamp = rfc3339(self._world.now() + seconds)
+            self.write_pod({**pod, "metadata": {**pod["metadata"], "deletionTimestamp": stamp}})
+        return pod
+
+    def _label(self, name: str, labels: Mapping[str, str]) -> Body:
+        pod = self.pods.get(name)
+        if pod is None:
+            raise Refusal(404, "NotFound")
+        metadata = pod["metadata"]
+        self.write_pod({**pod, "metadata": {**metadata, "labels": {**metadata["labels"], **labels}}})
+        return pod
+
+    # Populations
+
+    def create_population(self, name: str, spec: Mapping[str, Any]) -> Body:
+        """What `kubectl apply` does to a new one."""
+        self._made += 1
+        body: Body = {
+            "apiVersion": "pbt.dev/v1alpha1",
+            "kind": "Population",
+            "metadata": {
+                "name": name,
+                "namespace": "team",
+                "uid": f"{self._made:08x}-population",
+                "generation": 1,
+            },
+            "spec": dict(spec),
+            "status": {},
+        }
+        return self._write_population(body)
+
+    def change_spec(self, name: str, **changes: Any) -> None:
+        """What `kubectl patch` does, if it is there."""
+        body = self.populations.get(name)
+        if body is not None:
+            metadata = {**body["metadata"], "generation": body["metadata"]["generation"] + 1}
+            self._write_population({**body, "metadata": metadata, "spec": {**body["spec"], **changes}})
+
+    def delete_population(self, name: str, *, uid: str | None = None) -> Body:
+        """It goes once nothing holds it; its pods follow."""
+        body = self.populations.get(name)
+        if body is None:
+            raise Refusal(404, "NotFound")
+        if uid not in {None, body["metadata"]["uid"]}:
+            raise Refusal(409, "Conflict")
+        metadata = {**body["metadata"], "deletionTimestamp": rfc3339(self._world.now())}
+        return self._write_population({**body, "metadata": metadata})
+
+    def _patch_population(self, name: str, metadata: Body) -> Body:
+        body = self.populations.get(name)
+        if body is None:
+            raise Refusal(404, "NotFound")
+        if metadata["resourceVersion"] != body["metadata"]["resourceVersion"]:
+            raise Refusal(409, "Conflict")
+        return self._write_population({**body, "metadata": {**body["metadata"], **metadata}})
+
+    def _patch_status(self, name: str, patch: Body) -> Body:
+        body = self.populations.get(name)
+        if body is None:
+            raise Refusal(404, "NotFound")
+        status = {k: v for k, v in {**body["status"], **patch}.items() if v is not None}
+        return self._write_population({**body, "status": status})
+
+    def _write_population(self, body: Body) -> Body:
+        metadata = {**body["metadata"], "resourceVersion": self._next()}
+        body, name = {**body, "metadata": metadata}, metadata["name"]
+        gone = "deletionTimestamp" in metadata and not metadata.get("finalizers")
+        if gone:
+            del self.populations[name]
+        else:
+            self.populations[name] = body
+        self._tell("populations", body, gone=gone)
+        for pod in list(self.pods.values()) if gone else ():
+            if pod["metadata"]["ownerReferences"][0]["uid"] == metadata["uid"]:
+                self.delete_pod(pod["metadata"]["name"])
+        return body
+
+    def _next(self) -> str:
+        self._version += 1
+        return str(self._version)
+
+    def _tell(self, kind: str, body: Body, *, gone: bool) -> None:
+        for watch in self.watches:
+            watch.hear(kind, body, gone=gone)
+
+
+@dataclass
+class Watch:
+    """What one operator has seen of the cluster: as it was some time ago."""
+
+    server: ApiServer
+    world: World
+    weather: Weather
+    on_change: Callable[[str, Body, bool], None]
+    pods: dict[str, Body] = field(default_factory=dict)
+    populations: dict[str, Body] = field(default_factory=dict)
+    closed: bool = False
+    _deaf: bool = False
+    _last: float = 0.0
+    _listed: int = 0
+    _coming: "deque[tuple[int, str, Body, bool]]" = field(default_factory=deque)
+
+    def open(self) -> None:
+        """Lists, and hears from now on."""
+        self.server.watches.append(self)
+        self._list()
+
+    def close(self) -> None:
+        """Hears nothing any more."""
+        self.closed = True
+        if self in self.server.watches:
+            self.server.watches.remove(self)
+
+    def hear(self, kind: str, body: Body, *, gone: bool) -> None:
+        """Something has changed: it shows later, in order, sometimes twice."""
+        if self._deaf:
+            return
+        if self.weather.strikes("watch goes deaf"):
+            self._deaf = True
+            self.world.time.after(self.weather.latency("watch") + DEAF_SECONDS, self._list)
+            return
+        self._last = max(self._last, self.world.time.now + self.weather.latency("watch"))
+        for _ in range(2 if self.weather.strikes("watch repeats") else 1):
+            self._coming.append((self._listed, kind, body, gone))
+            self.world.time.after(self._last - self.world.time.now, self._arrive)
+
+    def _arrive(self) -> None:
+        """The next change shows, unless it was under way when the connection broke."""
+        listed, *change = self._coming.popleft()
+        if listed == self._listed:
+            self._show(*change)
+
+    def _list(self) -> None:
+        self._deaf = False
+        self._listed += 1
+        for kind in ("pods", "populations"):
+            there, known = getattr(self.server, kind), getattr(self, kind)
+            now = {body["metadata"]["uid"]: body for body in there.values()}
+            for uid in [uid for uid in known if uid not in now]:
+                self._show(kind, known[uid], True)
+            for body in now.values():
+                self._show(kind, body, False)
+
+    def _show(self, kind: str, body: Body, gone: bool) -> None:
+        if self.closed:
+            return
+        self.world.tell(f"watch shows {body['metadata']['name']} {'gone' if gone else body.get('status')}")
+        known: dict[str, Body] = getattr(self, kind)
+        uid = body["metadata"]["uid"]
+        if gone:
+            known.pop(uid, None)
+        elif uid in known and _version(known[uid]) > _version(body):
+            return  # an older one, shown late
+        else:
+            known[uid] = body
+        self.on_change(kind, body, gone)
+
+
+def _version(body: Body) -> int:
+    return int(body["metadata"]["resourceVersion"])

@@ -1,0 +1,182 @@
+"""What befalls a population from outside: operators die and double, nodes go, people change their minds."""
+
+from typing import TYPE_CHECKING
+
+from simulate.operators import Operator
+from simulate.weather import draw_pause
+
+if TYPE_CHECKING:
+    from simulate.experiment import Experiment
+
+DEEDS = (
+    "operator dies",
+    "operator doubles",
+    "store down",
+    "api down",
+    "pod deleted",
+    "pod killed",
+    "node lost",
+    "node drained",
+    "scale",
+    "parallelism",
+    "suspend",
+    "adopt",
+)
+
+
+class Misfortune:
+    """The deeds of one world, one after the other, until the weather clears; then all is put right.
+
+    Attributes:
+        owner: the name of the Population that drives the location in the end.
+        is_over: whether nothing will happen any more.
+    """
+
+    def __init__(self, experiment: "Experiment") -> None:
+        self.owner, self.is_over = "digits", False
+        self.counted: dict[str, int] = {}
+        self._experiment = experiment
+        self._world, self._weather, self._server = experiment.world, experiment.weather, experiment.server
+        self._random = self._world.chance("misfortune")
+        spec = self._server.populations["digits"]["spec"]
+        self._members = spec["members"]
+        drawn = self._world.chance("deeds")
+        self._deeds = [deed for deed in DEEDS if drawn.random() < 0.3]
+        self._most = drawn.choice((1, 3, 10, 30))
+        experiment.laws.most_slots = spec["parallelism"]
+        self._weather.kill_current = self._kill_current
+
+    def begin(self) -> None:
+        """Starts to happen."""
+        self._world.spawn("misfortune", self._run)
+
+    def _run(self) -> None:
+        for _ in range(self._most):
+            self._world.sleep(draw_pause(self._random))
+            if not self._deeds or self._weather.is_clear:
+                break
+            deed = self._random.choice(self._deeds)
+            self._world.tell(deed)
+            self.counted[deed] = self.counted.get(deed, 0) + 1
+            getattr(self, "_" + deed.replace(" ", "_"))()
+        self._world.sleep(max(0.0, self._weather.clears_at - self._world.time.now))
+        self._put_right()
+        self.is_over = True
+
+    def _put_right(self) -> None:
+        """One operator, nothing suspended, no zombie."""
+        experiment = self._experiment
+        experiment.kubelet.end_zombies()
+        for operator in [o for o in experiment.operators if o.alive][1:]:
+            operator.kill()
+        if not any(operator.alive for operator in experiment.operators):
+            experiment.start_operator()
+        for name in self._server.populations:
+            self._change(name, suspend=False)
+
+    def _change(self, name: str, **changes: object) -> None:
+        body = self._server.populations.get(name)
+        if body is not None and any(body["spec"].get(field) != value for field, value in changes.items()):
+            self._server.change_spec(name, **changes)
+
+    # processes
+
+    def _kill_current(self) -> bool:
+        """Whether the process that is about to do something, or just has, dies here."""
+        process = self._world.current
+        for operator in self._experiment.operators:
+            if operator.alive and process in operator.processes.values():
+                if self._weather.strikes("operator dies"):
+                    self._world.tell("dies")
+                    self._die(operator)
+                    return True
+                return False
+        placed = self._experiment.kubelet.placed.get(process.name)
+        if placed is not None and placed.trainer is not None and self._weather.strikes("trainer dies"):
+            placed.trainer.kill()
+            return True
+        return False
+
+    def _die(self, operator: Operator) -> None:
+        operator.kill()
+        self._world.spawn("deployment", self._replace, after=self._random.choice((0.5, 5.0, 60.0)))
+
+    def _replace(self) -> None:
+        if not any(operator.alive for operator in self._experiment.operators):
+            self._experiment.start_operator()
+
+    def _operator_dies(self) -> None:
+        alive = [operator for operator in self._experiment.operators if operator.alive]
+        if alive:
+            self._die(self._random.choice(alive))
+
+    def _operator_doubles(self) -> None:
+        """The former one's node is cut off from its kubelet only: both go on."""
+        if sum(operator.alive for operator in self._experiment.operators) < 3:
+            self._experiment.laws.is_lawless = True
+            self._experiment.start_operator()
+
+    def _store_down(self) -> None:
+        self._weather.take_down("store", seconds=self._random.choice((5.0, 60.0, 300.0)))
+
+    def _api_down(self) -> None:
+        self._weather.take_down("api", seconds=self._random.choice((5.0, 60.0)))
+
+    # pods and nodes
+
+    def _pod_deleted(self) -> None:
+        running = self._experiment.kubelet.running
+        pod = self._server.pod(self._random.choice(running).uid) if running else None
+        if pod is not None:
+            self._server.delete_pod(pod["metadata"]["name"])
+
+    def _pod_killed(self) -> None:
+        running = self._experiment.kubelet.running
+        if running:
+            trainer = self._random.choice(running).trainer
+            assert trainer is not None
+            trainer.kill()
+
+    def _node_lost(self) -> None:
+        running = self._experiment.kubelet.running
+        if running:
+            self._experiment.laws.had_zombies = True
+            self._experiment.kubelet.lose(self._random.choice(running))
+
+    def _node_drained(self) -> None:
+        for placed in self._experiment.kubelet.running[:2]:
+            self._experiment.kubelet.evict(placed)
+
+    # people
+
+    def _scale(self) -> None:
+        members = self._random.randint(2, 6)
+        self._change(self.owner, members=members)
+
+    def _parallelism(self) -> None:
+        slots = self._random.randint(1, 5)
+        laws = self._experiment.laws
+        laws.most_slots = max(laws.most_slots, slots)
+        self._change(self.owner, parallelism=slots)
+
+    def _suspend(self) -> None:
+        self._change(self.owner, suspend=True)
+        self._world.sleep(draw_pause(self._random) + 5.0)
+        self._change(self.owner, suspend=False)
+
+    def _adopt(self) -> None:
+        """Another Population takes the location over; the former one is deleted sooner or later."""
+        body = self._server.populations.get(self.owner)
+        if self.owner != "digits" or body is None or not body["status"].get("location"):
+            return
+        self._experiment.laws.is_lawless = self._experiment.laws.had_zombies = True
+        leaf = body["status"]["location"].rstrip("/").rpartition("/")[2]
+        self.owner = "adopter"
+        self._server.create_population(self.owner, {**body["spec"], "storage": {"adopt": leaf}})
+        self._world.spawn(
+            "person", lambda: self._delete("digits"), after=self._random.choice((0.0, 30.0, 300.0))
+        )
+
+    def _delete(self, name: str) -> None:
+        if name in self._server.populations:
+            self._server.delete_population(name)
