@@ -7,9 +7,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cluster import pods
+from cluster.populations import decisions, records, undecided
 from cluster.watch import Body
 from pbt_operator import story
+from pbt_operator.cluster.seen import population_of
 from pbt_operator.story import Story
+from pbt_trainer.records import Cause
 from pbt_trainer.stores.s3 import S3Store
 
 if TYPE_CHECKING:
@@ -53,6 +56,17 @@ class Applied:
     def live(self) -> dict[int, Body]:
         """By member, the pods whose trainer isn't over."""
         return {pods.member(pod): pod for pod in self.pods if pods.is_live(pod)}
+
+    @property
+    def history(self) -> dict[str, Body]:
+        """By uid, every pod that it ever had, as the watch showed it last."""
+        bodies = (change.body for change in self.space.pods.changes)
+        return {body["metadata"]["uid"]: body for body in bodies if population_of(body) == self.uid}
+
+    @property
+    def disrupted(self) -> list[Body]:
+        """Its pods that ended through nobody's fault."""
+        return [pod for pod in self.history.values() if pods.is_disrupted(pod)]
 
     @property
     def events(self) -> list[Body]:
@@ -120,6 +134,32 @@ class Applied:
         wrong = [*self.space.violations(self.store, found), *found.refused.values()]
         assert not wrong, wrong
         return found
+
+    def check_decided_as(self, expected: Story, found: Story) -> None:
+        """It decided as another did; to the byte, unless pods ended through nobody's fault and were resumed.
+
+        Raises:
+            AssertionError: it didn't, or a birth was neither decided nor follows such a pod.
+        """
+        disrupted = {pods.member(pod) for pod in self.disrupted}
+        others = [b for b in undecided(found) if b.cause is not Cause.RESUME or b.member not in disrupted]
+        assert not others, self.account(found)
+        assert decisions(found) == decisions(expected), self.account(found)
+        assert disrupted or records(found) == records(expected), self.account(found)
+
+    def check_one_pod_each(self, found: Story) -> None:
+        """Each birth had one pod; one more for each that ended through nobody's fault before it took its birth."""
+        extra = len(self.history) - len(found.births)
+        assert 0 <= extra <= len(self.disrupted), self.account(found)
+
+    def account(self, found: Story) -> str:
+        """Why it has births that no decision asked for, and what became of its pods."""
+        lines = [f"birth {b.member}-{b.incarnation}: {b.cause}, {b.reason}" for b in undecided(found)]
+        lines += [
+            f"pod {pod['metadata']['name']}: {json.dumps(pod['status'])}" for pod in self.history.values()
+        ]
+        lines += [f"Event {event['reason']}: {event['note']}" for event in self.events]
+        return "\n".join([*lines, self.space.diagnosis()])
 
     @property
     def slots(self) -> int:

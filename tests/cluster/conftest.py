@@ -12,8 +12,9 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -71,9 +72,13 @@ def space(request: pytest.FixtureRequest, cluster: Cluster, s3: Server, release:
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    folder = tmp_path_factory.mktemp("local")
+    return trained_here(tmp_path_factory.mktemp("local"), SMALL)
+
+
+def trained_here(folder: Path, base: Mapping[str, Any]) -> Story:
+    """The story of a population of the deterministic trainer, as the local runner trains it in an empty folder."""
     template = {"spec": {"containers": [{"name": "trainer", "command": ["python", "deterministic.py"]}]}}
-    (folder / "small.yaml").write_text(yaml.safe_dump(population("small", {**SMALL, "template": template})))
+    (folder / "small.yaml").write_text(yaml.safe_dump(population("small", {**base, "template": template})))
     command = [
         sys.executable,
         "-m",

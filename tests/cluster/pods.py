@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from cluster.watch import Body, Change
+from pbt_operator.cluster.seen import read
 from pbt_operator.cluster.template import MEMBER, POPULATION
+from pbt_trainer.errors import ExitCode
 
 
 def is_live(pod: Body) -> bool:
@@ -22,6 +24,14 @@ def member(pod: Body) -> int:
 def of(pods: Mapping[str, Body], population: str) -> list[Body]:
     """The pods of one population."""
     return [pod for pod in pods.values() if pod["metadata"]["labels"].get(POPULATION) == population]
+
+
+def is_disrupted(pod: Body) -> bool:
+    """Whether a pod ended through nobody's fault: its node, an eviction, or a store that was away for too long."""
+    seen = read(pod)
+    return (
+        seen is not None and seen.pod.ended and (seen.pod.disrupted or seen.pod.exit_code == ExitCode.STORAGE)
+    )
 
 
 def crowds(changes: Sequence[Change], *, population: str, slots: int) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from manifests import DETERMINISTIC
 from pbt_operator.story import Story
-from pbt_trainer.records import encode
+from pbt_trainer.records import Birth, Cause, encode
 
 SMALL: dict[str, Any] = {
     **{name: value for name, value in DETERMINISTIC.items() if name != "template"},
@@ -17,6 +17,7 @@ SMALL: dict[str, Any] = {
 TINY: dict[str, Any] = {**SMALL, "members": 2, "schedule": {**SMALL["schedule"], "totalSteps": 20}}
 """For tests in which nothing has to be decided."""
 
+DECIDED = frozenset({Cause.INITIAL, Cause.EXPLOIT, Cause.ROLLBACK})
 _NONCE = re.compile(rb"(checkpoints/\d{5}-\d{6}/\d{12})-[^/]+/")
 
 
@@ -26,6 +27,11 @@ def records(told: Story) -> dict[str, list[bytes]]:
     return {
         kind: [_NONCE.sub(rb"\1/", encode(record)) for record in found] for kind, found in written.items()
     }
+
+
+def undecided(told: Story) -> list[Birth]:
+    """The births that follow from no decision, but from what became of a process."""
+    return [birth for birth in told.births.values() if birth.cause not in DECIDED]
 
 
 def decisions(found: Story) -> list[tuple[Any, ...]]:

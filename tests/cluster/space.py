@@ -88,7 +88,7 @@ class Space:
 
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """Runs kubectl in this namespace; returns all that it printed."""
-        done = self.cluster.kubectl(*arguments, f"--namespace={self.name}", input=stdin, check=check)
+        done = self.cluster.kubectl(f"--namespace={self.name}", *arguments, input=stdin, check=check)
         return done.stdout + done.stderr
 
     def get(self, *what: str) -> Body:
@@ -99,9 +99,23 @@ class Space:
         return found
 
     def template(
-        self, script: str, *, gpus: int = 0, image: str | None = None, **environment: str
+        self,
+        script: str,
+        *,
+        gpus: int = 0,
+        image: str | None = None,
+        grace_seconds: int = 10,
+        **environment: str,
     ) -> dict[str, Any]:
-        """A pod template that runs one of the scripts."""
+        """A pod template that runs one of the scripts.
+
+        Args:
+            script: its name.
+            gpus: that each pod asks for.
+            image: another than the trainers' own.
+            grace_seconds: until SIGKILL; a busy machine may need more than the default for a save.
+            environment: further variables.
+        """
         limits = {"limits": {"nvidia.com/gpu": gpus}} if gpus else {}
         container = {
             "name": "trainer",
@@ -117,7 +131,8 @@ class Space:
         }
         volumes = [{"name": TRAINERS, "configMap": {"name": TRAINERS}}]
         # Before a script's first import is over, SIGTERM doesn't end it: it is the container's first process.
-        return {"spec": {"containers": [container], "volumes": volumes, "terminationGracePeriodSeconds": 10}}
+        pod = {"containers": [container], "volumes": volumes, "terminationGracePeriodSeconds": grace_seconds}
+        return {"spec": pod}
 
     def population(self, name: str, base: Mapping[str, Any], **changes: Any) -> Body:
         """A manifest like `base` that keeps its records in the cluster's bucket."""

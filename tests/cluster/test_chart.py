@@ -6,10 +6,9 @@ from typing import Any
 
 import yaml
 
-from cluster.populations import SMALL, TINY, records
+from cluster.populations import SMALL, TINY
 from cluster.release import CHART, SECRET, Release, values
 from cluster.space import Space
-from cluster.test_decisions import pods_of
 from pbt_operator.story import Story
 from support.cluster import Cluster
 from support.s3server import Server
@@ -58,9 +57,9 @@ def test_an_upgrade_disturbs_no_trainer(space: Space, local: Story) -> None:
         "--set-string", f"podAnnotations.upgraded={secrets.token_hex(4)}", "--wait", "--timeout=180s",
     )  # fmt: skip
     found = applied.until_ended()
-    assert not set(before) & set(release.pods())
-    assert records(found) == records(local)
-    assert len(pods_of(applied)) == len(found.births)
+    space.until(lambda: not set(before) & set(release.pods()), "the operator before is gone")
+    applied.check_decided_as(local, found)
+    applied.check_one_pod_each(found)
 
 
 def test_helm_test_writes_to_the_bucket(cluster: Cluster, release: Release, s3: Server) -> None:
@@ -96,11 +95,11 @@ def test_uninstalling_is_refused_while_populations_live_and_leaves_nothing_behin
 
 
 def test_the_operator_runs_without_rights_on_a_read_only_root(cluster: Cluster, release: Release) -> None:
-    (name,) = release.pods()
-    found = cluster.kubectl("get", "pod", name, f"--namespace={release.namespace}", "--output=yaml")
-    pod = yaml.safe_load(found.stdout)
-    (container,) = pod["spec"]["containers"]
-    security = pod["spec"]["securityContext"] | container["securityContext"]
+    # Not from a pod: other tests kill and replace them.
+    command = ("get", "deployment", release.name, f"--namespace={release.namespace}", "--output=yaml")
+    pod = yaml.safe_load(cluster.kubectl(*command).stdout)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    security = pod["securityContext"] | container["securityContext"]
     assert security["runAsUser"] != 0
     assert security["runAsNonRoot"]
     assert security["readOnlyRootFilesystem"]

@@ -1,22 +1,14 @@
 """The decisions follow from the seed and the scores, wherever the trainers run and whatever happens to the operator."""
 
-from cluster.applied import Applied
-from cluster.populations import SMALL, decisions, records
+from cluster.populations import SMALL, decisions
 from cluster.space import Space
 from pbt_operator.story import Story
-from pbt_trainer.records import Cause
-
-
-def pods_of(applied: Applied) -> dict[str, str]:
-    """The name of every pod that a population ever had, by uid."""
-    metadata = [change.body["metadata"] for change in applied.space.pods.changes]
-    return {found["uid"]: found["name"] for found in metadata}
 
 
 def test_the_cluster_decides_as_the_local_runner(space: Space, local: Story) -> None:
     """Rounds and births are the same bytes, but for the nonces of checkpoints."""
     applied = space.apply(space.population("small", SMALL, template=space.template("deterministic.py")))
-    assert records(applied.until_ended()) == records(local)
+    applied.check_decided_as(local, applied.until_ended())
     assert len(decisions(local)) >= 4
 
 
@@ -24,8 +16,8 @@ def test_in_place_has_fewer_pods_than_births_and_the_same_decisions(space: Space
     template = space.template("deterministic.py", STEP_SECONDS="0.3")
     applied = space.apply(space.population("in-place", SMALL, restart="InPlace", template=template))
     found = applied.until_ended()
-    assert records(found) == records(local)
-    assert len(pods_of(applied)) < len(found.births)
+    applied.check_decided_as(local, found)
+    assert len(applied.history) < len(found.births) + len(applied.disrupted)
 
 
 def test_an_operator_that_is_killed_disturbs_no_trainer(space: Space, local: Story) -> None:
@@ -45,6 +37,5 @@ def test_an_operator_that_is_killed_disturbs_no_trainer(space: Space, local: Sto
     space.cluster.kubectl(*command)
     found = applied.until_ended()
     assert not set(operators) & set(space.release.pods())
-    assert {birth.cause for birth in found.births.values()} == {Cause.INITIAL, Cause.EXPLOIT}
-    assert records(found) == records(local)
-    assert len(pods_of(applied)) == len(found.births)
+    applied.check_decided_as(local, found)
+    applied.check_one_pod_each(found)

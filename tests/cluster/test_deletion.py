@@ -32,7 +32,7 @@ def test_with_delete_a_running_population_goes_with_its_prefix_and_no_other_key(
     foreign = {f"{own}x/births/a.json", f"{own}.json", f"{home}/gone-00000000/births/a.json", f"{home}x/a"}
     for key in foreign:
         space.client.put_object(Bucket=space.server.bucket, Key=key, Body=b"{}")
-    assert len(applied.live) == 4
+    applied.until(lambda: len(applied.live) == 4, "all members train")
     assert all_keys(space) > foreign
     applied.delete()
     assert all_keys(space) == foreign

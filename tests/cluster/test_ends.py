@@ -2,17 +2,20 @@
 
 import json
 
+from cluster import pods
 from cluster.populations import SMALL, TINY
 from cluster.space import Space
 
 
 def test_the_target_completes_it_and_its_time_to_live_deletes_it(space: Space) -> None:
     objective = {**SMALL["objective"], "target": -10}
-    template = space.template("deterministic.py", STEP_SECONDS="0.2")
-    limits = {"objective": objective, "ttlSecondsAfterFinished": 5}
+    template = space.template("deterministic.py", STEP_SECONDS="1")
+    limits = {"objective": objective, "ttlSecondsAfterFinished": 15}
     applied = space.apply(space.population("aimed", SMALL, **limits, template=template))
+    before = applied.keys  # which also opens its location, while there is a status that names it
     found = applied.until_ended(reason="TargetReached")
     keys = applied.keys
+    assert keys > before
     assert max(member.step for member in found.status().members) < 60
     applied.until(lambda: applied.body is None and not applied.pods, "it was deleted")
     assert applied.keys == keys
@@ -25,15 +28,15 @@ def test_the_deadline_fails_it(space: Space) -> None:
 
 
 def test_a_quota_is_shown_and_waited_for(space: Space) -> None:
-    def quota(pods: int) -> None:
+    def quota(most: int) -> None:
         body = {
             "apiVersion": "v1",
             "kind": "ResourceQuota",
             "metadata": {"name": "few"},
-            "spec": {"hard": {"pods": pods}},
+            "spec": {"hard": {"pods": most}},
         }
         space.kubectl("apply", "-f", "-", stdin=json.dumps(body))
-        known = {"pods": str(pods)}
+        known = {"pods": str(most)}
         space.until(
             lambda: space.get("quota", "few").get("status", {}).get("hard") == known, "the quota holds"
         )
@@ -45,7 +48,10 @@ def test_a_quota_is_shown_and_waited_for(space: Space) -> None:
     assert "exceeded quota: few" in told["message"]
     assert len(applied.live) <= 2
     quota(10)
-    applied.until(lambda: len(applied.live) == 4, "all members train")
+    # Those that ended stay for their logs.
+    applied.until(
+        lambda: {pods.member(pod) for pod in applied.pods} == {*range(4)}, "all members have trained"
+    )
     applied.until_ended()
 
 

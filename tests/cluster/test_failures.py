@@ -2,8 +2,10 @@
 
 import json
 
-from cluster.populations import SMALL, TINY
+from cluster import pods
+from cluster.populations import SMALL, TINY, undecided
 from cluster.space import Space
+from cluster.test_steering import follow, steps
 from pbt_trainer.records import Cause
 
 CHEESE = "the data set of member 1 is made of cheese"
@@ -32,11 +34,12 @@ def test_too_many_failed_members_fail_the_population_with_the_reason(space: Spac
 
 
 def test_a_pod_that_is_deleted_or_evicted_is_no_crash_and_resumes_from_its_save(space: Space) -> None:
-    template = space.template("deterministic.py", STEP_SECONDS="0.3")
+    template = space.template("deterministic.py", grace_seconds=60, STEP_SECONDS="0.5")
     spec = {**SMALL, "members": 3, "exploit": {"none": {}}, "template": template}
     applied = space.apply(space.population("disturbed", spec))
     applied.until_round(1)
     deleted, evicted = (applied.live[member]["metadata"]["name"] for member in (0, 1))
+    followed = [follow(applied, name) for name in (deleted, evicted)]
     space.kubectl("delete", "pod", deleted, "--wait=false")
     eviction = {
         "apiVersion": "policy/v1",
@@ -47,10 +50,11 @@ def test_a_pod_that_is_deleted_or_evicted_is_no_crash_and_resumes_from_its_save(
     space.kubectl("create", "--raw", url, "-f", "-", stdin=json.dumps(eviction))
     found = applied.until_ended()
     assert {event["reason"] for event in applied.events} & {"Crashed", "MemberFailed"} == set()
-    for member in (0, 1):
+    for member, process in enumerate(followed):
         birth = found.births[member, 2]
         assert birth.cause is Cause.RESUME
         assert birth.source is not None
-        assert birth.source.record.startswith("saves/")
-        assert birth.start_step % 10, "it was saved between rounds"
-    assert (2, 2) not in found.births
+        assert birth.start_step == max(steps(process.communicate()[0])), "it was saved where it was"
+        assert birth.source.record.startswith("saves/" if birth.start_step % 10 else "reports/")
+    others = {pods.member(pod) for pod in applied.disrupted}
+    assert {birth.member for birth in undecided(found)} <= {0, 1} | others, applied.account(found)

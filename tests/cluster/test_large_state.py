@@ -7,7 +7,7 @@ from pbt_trainer.records import Cause
 
 def test_a_state_of_100_mb_is_saved_and_restored_with_the_default_shared_memory(space: Space) -> None:
     """The trainer compares every number that a restore brought, and fails where one is another."""
-    schedule = {**TINY["schedule"], "totalSteps": 6, "intervalSteps": 1}
+    schedule = {**TINY["schedule"], "totalSteps": 12, "intervalSteps": 1}
     changes = {"members": 1, "schedule": schedule, "backoffLimit": 0, "template": space.template("large.py")}
     applied = space.apply(space.population("large", TINY, **changes))
     applied.until(lambda: applied.status.get("best"), "it reported")

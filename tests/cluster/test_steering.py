@@ -32,7 +32,7 @@ def follow(applied: Applied, pod: str) -> "subprocess.Popen[str]":
 
 def test_suspended_for_a_while_no_step_is_trained_twice(space: Space) -> None:
     """All pods go, after a save at the very step that they were at; each goes on at the next one."""
-    template = space.template("deterministic.py", STEP_SECONDS="0.3")
+    template = space.template("deterministic.py", grace_seconds=60, STEP_SECONDS="0.5")
     spec = {**SMALL, "members": 3, "exploit": NO_EXPLOIT, "template": template}
     applied = space.apply(space.population("paused", spec))
     applied.until_round(2)
@@ -59,7 +59,7 @@ def test_suspended_for_a_while_no_step_is_trained_twice(space: Space) -> None:
 def test_scaling_up_and_down_keeps_the_best(space: Space) -> None:
     template = space.template("deterministic.py", STEP_SECONDS="0.4")
     # A decision may throw a member back behind the best report that it has made meanwhile; here only scaling acts.
-    changes = {"schedule": {**SMALL["schedule"], "totalSteps": 120}, "exploit": NO_EXPLOIT}
+    changes = {"schedule": {**SMALL["schedule"], "totalSteps": 4000}, "exploit": NO_EXPLOIT}
     applied = space.apply(space.population("scaled", SMALL, **changes, template=template))
     applied.until_round(1)
     space.kubectl("scale", "population", "scaled", "--replicas=8")
@@ -67,7 +67,9 @@ def test_scaling_up_and_down_keeps_the_best(space: Space) -> None:
     applied.until_round(applied.status["rounds"] + 2)
     space.kubectl("scale", "population", "scaled", "--replicas=6")
     applied.until(lambda: applied.status["replicas"] <= 6, "two members have left")
-    found = applied.until_ended()
+    applied.until_round(applied.status["rounds"] + 1)
+    applied.patch(finish=True)
+    found = applied.until_ended(reason="Finished")
     closed = {member for (member, _), birth in found.births.items() if birth.cause is Cause.REMOVED}
     assert closed == {6, 7}
     assert all(found.births[member, 1].source is not None for member in range(4, 8))
@@ -86,7 +88,7 @@ def test_scaling_up_and_down_keeps_the_best(space: Space) -> None:
 
 
 def test_finish_ends_it_now_and_keeps_the_best(space: Space) -> None:
-    template = space.template("deterministic.py", STEP_SECONDS="0.5")
+    template = space.template("deterministic.py", STEP_SECONDS="1")
     applied = space.apply(space.population("finished", SMALL, template=template))
     applied.until_round(1)
     applied.patch(finish=True)

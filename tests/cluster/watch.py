@@ -3,6 +3,7 @@
 import json
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ class Watch:
         changes: everything that it showed, in its order.
         now: the objects that are there, by name.
         broken: why it shows nothing any more; None while it does.
+        endures: whether it is also begun anew where kubectl fails: the API server is taken away for a while.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Watch:
         self.changes: list[Change] = []
         self.now: dict[str, Body] = {}
         self.broken: str | None = None
+        self.endures = False
         self._command, self._environment, self._news = [*command, "--output=json"], dict(environment), news
         self._closed = False
         self._process = self._start()
@@ -60,7 +63,9 @@ class Watch:
         )
 
     def _run(self) -> None:
-        while self._follow() and not self._closed:
+        while (self._follow() or self.endures) and not self._closed:
+            if self._process.returncode:
+                time.sleep(1)
             self._process = self._start()
             self._miss()
 
@@ -74,7 +79,7 @@ class Watch:
                 event = json.loads(line)
                 self._take(Change(event["type"], event["object"]))
             told = errors.read()
-        if self._process.returncode and not self._closed:
+        if self._process.returncode and not self._closed and not self.endures:
             self.broken = f"kubectl ended with {self._process.returncode}: {told}"
         return self._process.returncode == 0
 
@@ -84,7 +89,7 @@ class Watch:
             self._command, env=self._environment, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            self.broken = f"kubectl can't list: {done.stderr}"
+            self.broken = None if self.endures else f"kubectl can't list: {done.stderr}"
             return
         there = {body["metadata"]["uid"] for body in json.loads(done.stdout)["items"]}
         for body in self.now.values():
