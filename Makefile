@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 SEEDS ?= 10000
 FIRST ?= 0
 SOAK_MINUTES ?= 30
-SOAK_ARGS ?=
+SEED ?=
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
   --no-emit-index-url --no-emit-find-links
 PROGRAMS := minio versitygw etcd kube-apiserver kubectl helm
@@ -78,7 +78,7 @@ faults: $(VENV)/.ready ## Break all that a population stands on, one thing after
 
 soak: $(VENV)/.ready ## Half an hour (SOAK_MINUTES=30) of populations on a cluster of this machine, under random faults
 	@$(KINDCLUSTER) build
-	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(SOAK_MINUTES) $(SOAK_ARGS)
+	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
 
 format: $(VENV)/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff format $(SOURCES)

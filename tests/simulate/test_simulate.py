@@ -18,6 +18,7 @@ from simulate.weather import RATES
 SEEDS, GROUPS = 400, 8
 MOST = 1000
 TESTS = Path(__file__).parents[1]
+pytestmark = pytest.mark.timeout(900)  # one that never catches its defect runs through all seeds
 
 
 @pytest.fixture(autouse=True)
