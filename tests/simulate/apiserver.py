@@ -106,7 +106,7 @@ class ApiServer:
                 grace = body.get("gracePeriodSeconds")
                 return self.delete_pod(name, uid=body["preconditions"]["uid"], grace=grace)
             case "PATCH", [name]:
-                return self._label(name, body["metadata"]["labels"])
+                return self._label(name, body["metadata"]["labels"], uid=body["metadata"]["uid"])
         raise AssertionError(f"nobody asks for {method} pods {named}")
 
     def _do_populations(self, method: str, named: list[str], _: Mapping[str, str], body: Any) -> Any:
@@ -183,10 +183,12 @@ class ApiServer:
             self.write_pod({**pod, "metadata": {**pod["metadata"], "deletionTimestamp": stamp}})
         return pod
 
-    def _label(self, name: str, labels: Mapping[str, str]) -> Body:
+    def _label(self, name: str, labels: Mapping[str, str], *, uid: str) -> Body:
         pod = self.pods.get(name)
         if pod is None:
             raise Refusal(404, "NotFound")
+        if pod["metadata"]["uid"] != uid:
+            raise Refusal(422, "Invalid", "metadata.uid: field is immutable")
         metadata = pod["metadata"]
         self.write_pod({**pod, "metadata": {**metadata, "labels": {**metadata["labels"], **labels}}})
         return pod

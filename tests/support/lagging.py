@@ -61,10 +61,10 @@ class Server:
         else:
             self._remove(uid)
 
-    def label_pod(self, _namespace: str, name: str, labels: dict[str, str]) -> None:
+    def label_pod(self, _namespace: str, name: str, labels: dict[str, str], *, uid: str) -> None:
         self.requests.append(("label", name))
         for pod in self.pods.values():
-            if pod["metadata"]["name"] == name:
+            if pod["metadata"]["uid"] == uid:
                 pod["metadata"]["labels"] |= labels
                 self._write(pod)
 

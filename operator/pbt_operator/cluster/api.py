@@ -80,11 +80,15 @@ class Api:
         with suppress(_Missing, _Conflict):  # another pod has its name by now
             self._request("DELETE", _core(namespace, "pods", name), body=options)
 
-    def label_pod(self, namespace: str, name: str, labels: Mapping[str, str]) -> None:
-        """Sets labels of a pod, if it is there."""
-        patch = {"metadata": {"labels": dict(labels)}}
-        with suppress(_Missing):
-            self._request("PATCH", _core(namespace, "pods", name), OUR_NAME, body=patch)
+    def label_pod(self, namespace: str, name: str, labels: Mapping[str, str], *, uid: str) -> None:
+        """Sets labels of that very pod, if it is there."""
+        patch = {"metadata": {"uid": uid, "labels": dict(labels)}}
+        try:
+            with suppress(_Missing):
+                self._request("PATCH", _core(namespace, "pods", name), OUR_NAME, body=patch)
+        except ApiRefused as refused:
+            if "metadata.uid" not in refused.message:  # it can't be changed: another pod has its name by now
+                raise
 
     def create_event(self, namespace: str, body: Mapping[str, Any]) -> None:
         """Posts an Event, unless it was posted before."""

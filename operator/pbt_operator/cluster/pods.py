@@ -145,7 +145,7 @@ class ClusterPods:
         elif seen is not None and not pod.stopping and seen.alive:
             self._api.delete_pod(self._namespace, pod.name, uid=pod.uid)
         elif seen is not None and not pod.stopping:
-            self._api.label_pod(self._namespace, pod.name, {SETTLED: "true"})
+            self._api.label_pod(self._namespace, pod.name, {SETTLED: "true"}, uid=pod.uid)
         self._stopped.pop(pod.uid, None)
         self._forgotten.add(pod.uid)
 
