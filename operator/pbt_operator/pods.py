@@ -1,4 +1,4 @@
-"""What the reconcile knows of pods and asks of them: the same three verbs for a cluster, processes and a simulation."""
+"""What the reconcile knows of pods and asks of them: the same verbs for a cluster, processes and a simulation."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

@@ -11,7 +11,8 @@ from pbt_operator.cluster.metrics import Metrics
 from pbt_operator.cluster.posting import Poster
 from pbt_operator.cluster.seen import population_of, read
 from pbt_operator.cluster.template import Owner
-from simulate.apiserver import ApiServer, Body, Watch
+from simulate.apiserver import ApiServer, Body
+from simulate.watch import Watch
 from simulate.weather import Weather
 from simulate.world import Process, World
 
