@@ -78,6 +78,7 @@ class ApiServer:
         options = {name: values[0] for name, values in parse_qs(split.query).items()}
         world.sleep(weather.latency("api"))
         weather.strike_process()
+        weather.hold_current(split.path)
         if weather.is_down("api"):
             raise ReadTimeoutError(None, url, "down")  # type: ignore[arg-type]
         if weather.strikes("api fails"):

@@ -188,6 +188,10 @@ class Laws:
             )
         if told.result is None:
             self._world.blame("7: it ended without a result")
+        elif population["status"].get("phase") != told.result.phase:
+            self._world.blame(
+                f"7: the status shows {population['status'].get('phase')}, it ended {told.result.phase}"
+            )
 
     def _judge_births(self) -> None:
         """Each loser is born once from its decision, and nobody else from any."""

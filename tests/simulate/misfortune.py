@@ -21,7 +21,9 @@ DEEDS = (
     "parallelism",
     "suspend",
     "adopt",
+    "operator stalls",
 )
+LATE_SECONDS = 5.0
 
 
 class Misfortune:
@@ -45,6 +47,8 @@ class Misfortune:
         self._most = drawn.choice((1, 3, 10, 30))
         experiment.laws.most_slots = spec["parallelism"]
         self._weather.kill_current = self._kill_current
+        self._weather.hold_current = self._hold_current
+        self._is_late = False  # what was held arrives now
 
     def begin(self) -> None:
         """Starts to happen."""
@@ -61,18 +65,36 @@ class Misfortune:
             getattr(self, "_" + deed.replace(" ", "_"))()
         self._world.sleep(max(0.0, self._weather.clears_at - self._world.time.now))
         self._put_right()
+        self._let_arrive()
         self.is_over = True
 
     def _put_right(self) -> None:
         """One operator, nothing suspended, no zombie."""
         experiment = self._experiment
         experiment.kubelet.end_zombies()
-        for operator in [o for o in experiment.operators if o.alive][1:]:
+        for operator in self._at_work[1:]:
             operator.kill()
-        if not any(operator.alive for operator in experiment.operators):
-            experiment.start_operator()
+        self._replace()
         for name in self._server.populations:
             self._change(name, suspend=False)
+
+    def _let_arrive(self) -> None:
+        """Requests that have been under way for long arrive when the population has ended."""
+        stalled = [
+            operator
+            for operator in self._experiment.operators
+            if operator.alive and operator.stalls is not None
+        ]
+        while stalled and not self._experiment.has_ended:
+            self._world.sleep(LATE_SECONDS)
+        self._is_late = True
+        self._world.sleep(3 * LATE_SECONDS)
+        for operator in stalled:
+            operator.kill()
+
+    @property
+    def _at_work(self) -> list[Operator]:
+        return [o for o in self._experiment.operators if o.alive and o.stalls is None]
 
     def _change(self, name: str, **changes: object) -> None:
         body = self._server.populations.get(name)
@@ -84,37 +106,60 @@ class Misfortune:
     def _kill_current(self) -> bool:
         """Whether the process that is about to do something, or just has, dies here."""
         process = self._world.current
-        for operator in self._experiment.operators:
-            if operator.alive and process in operator.processes.values():
-                if self._weather.strikes("operator dies"):
-                    self._world.tell("dies")
-                    self._die(operator)
-                    return True
-                return False
+        operator = self._current_operator()
+        if operator is not None:
+            if operator.spent:
+                operator.kill()
+                return True
+            if self._weather.strikes("operator dies"):
+                self._world.tell("dies")
+                self._die(operator)
+                return True
+            return False
         placed = self._experiment.kubelet.placed.get(process.name)
         if placed is not None and placed.trainer is not None and self._weather.strikes("trainer dies"):
             placed.trainer.kill()
             return True
         return False
 
+    def _hold_current(self, path: str) -> None:
+        operator = self._current_operator()
+        if operator is not None and operator.stalls is not None and path.endswith(operator.stalls):
+            self._world.tell("stalls")
+            while not self._is_late:
+                self._world.sleep(LATE_SECONDS)
+            operator.spent = True
+
+    def _current_operator(self) -> Operator | None:
+        process = self._world.current
+        return next(
+            (o for o in self._experiment.operators if o.alive and process in o.processes.values()), None
+        )
+
     def _die(self, operator: Operator) -> None:
         operator.kill()
         self._world.spawn("deployment", self._replace, after=self._random.choice((0.5, 5.0, 60.0)))
 
     def _replace(self) -> None:
-        if not any(operator.alive for operator in self._experiment.operators):
+        if not self._at_work:
             self._experiment.start_operator()
 
     def _operator_dies(self) -> None:
-        alive = [operator for operator in self._experiment.operators if operator.alive]
-        if alive:
-            self._die(self._random.choice(alive))
+        if self._at_work:
+            self._die(self._random.choice(self._at_work))
 
     def _operator_doubles(self) -> None:
         """The former one's node is cut off from its kubelet only: both go on."""
         if sum(operator.alive for operator in self._experiment.operators) < 3:
             self._experiment.laws.is_lawless = True
             self._experiment.start_operator()
+
+    def _operator_stalls(self) -> None:
+        """It is taken for dead; what it was about to tell the API server arrives long after."""
+        if self._at_work:
+            self._experiment.laws.is_lawless = True
+            self._random.choice(self._at_work).stalls = self._random.choice(("", "/status"))
+            self._world.spawn("deployment", self._replace, after=self._random.choice((0.5, 5.0, 60.0)))
 
     def _store_down(self) -> None:
         self._weather.take_down("store", seconds=self._random.choice((5.0, 60.0, 300.0)))

@@ -18,13 +18,22 @@ from simulate.world import Process, World
 
 
 class Operator:
-    """One operator process: a drive for each Population that its watch shows."""
+    """One operator process: a drive for each Population that its watch shows.
+
+    Attributes:
+        alive: until it is killed.
+        stalls: whether its next request to the API server arrives when all is over, and is the last thing it does;
+            with a path's end, only one to such a path.
+        spent: whether that has arrived.
+    """
 
     def __init__(
         self, world: World, weather: Weather, server: ApiServer, config: OperatorConfig, *, name: str
     ) -> None:
         """Begins at once."""
         self.name, self.alive = name, True
+        self.stalls: str | None = None
+        self.spent = False
         self.processes: dict[str, Process] = {}
         self._world, self._weather, self._config = world, weather, config
         api: Api = Api(server)  # type: ignore[arg-type]

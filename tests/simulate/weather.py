@@ -46,6 +46,9 @@ class Weather:
         self._delays = {name: drawn.choice(delays) for name, delays in DELAYS.items()}
         self._down_until = dict.fromkeys(SERVICES, 0.0)
         self.kill_current: Callable[[], bool] = lambda: False
+        self.hold_current: Callable[[str], None] = lambda _: (
+            None
+        )  # a request to this path is under way for long
         self.counted: dict[str, int] = {}
 
     @property
