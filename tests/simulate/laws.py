@@ -4,7 +4,7 @@ The laws see every write at the moment it is made, and every trainer's beginning
 alone can't: who was alive, and what was there at that time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pbt_operator import audit, story
@@ -186,12 +186,33 @@ class Laws:
             self._world.blame(
                 f"4: the status shows {shown and shown['score']}, the records' best is {best.score}"
             )
+        counting = [record.score("score") for record in self._counting() if record.round is not None]
+        goal = max if population["spec"]["objective"]["goal"] == "Maximize" else min
+        really = goal((score for score in counting if score is not None), default=None)
+        if really != (shown and shown["score"]):
+            self._world.blame(
+                f"4: the status shows {shown and shown['score']}, the best that counts is {really}"
+            )
         if told.result is None:
             self._world.blame("7: it ended without a result")
         elif population["status"].get("phase") != told.result.phase:
             self._world.blame(
                 f"7: the status shows {population['status'].get('phase')}, it ended {told.result.phase}"
             )
+
+    def _counting(self) -> Iterator[Report]:
+        """The records that no later birth has thrown away, judged by the births as they were written."""
+        for life, records in self.records.items():
+            closed_at = min((birth.previous_step for birth in self._after(life)), default=float("inf"))
+            yield from (record for record in records if record.step <= closed_at)
+
+    def _after(self, life: Life) -> Iterator[Birth]:
+        """The births that went on from a life, up to the first that wasn't a resume."""
+        member, incarnation = life
+        while (birth := self.births.get((member, incarnation := incarnation + 1))) is not None:
+            yield birth
+            if not birth.cause.resumes:
+                return
 
     def _judge_births(self) -> None:
         """Each loser is born once from its decision, and nobody else from any."""
