@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
-from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class _Proxy(BaseHTTPRequestHandler):
         path = found.path + (f"?{found.query}" if found.query else "")
         request = Request(self.command, path, self.rfile.read(int(self.headers.get("Content-Length", 0))))
         # The one who asks may be dead by now, or the server away.
-        with suppress(Lost, OSError):
+        with suppress(Lost, OSError, HTTPException):
             self.judge(request, Moment.BEFORE)
             connection = self.connect()
             try:
