@@ -9,6 +9,11 @@ SEEDS ?= 10000
 FIRST ?= 0
 SOAK_MINUTES ?= 30
 SEED ?=
+SCENARIOS ?=
+ROUNDS ?= 3
+QUICK ?=
+FILE ?=
+AGAINST ?=
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
   --no-emit-index-url --no-emit-find-links
 PROGRAMS := minio versitygw etcd kube-apiserver kubectl helm
@@ -21,7 +26,8 @@ SOURCES := operator trainer_image tests examples
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check simulate programs cluster-up cluster-down cluster-env e2e faults soak format lock clean
+.PHONY: help demo test check simulate programs cluster-up cluster-down cluster-env e2e faults soak bench bench-check \
+  format lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -80,6 +86,13 @@ soak: $(VENV)/.ready ## Half an hour (SOAK_MINUTES=30) of populations on a clust
 	@$(KINDCLUSTER) build
 	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
 
+bench: $(VENV)/.ready programs ## Measure beside Ray Tune: SCENARIOS=gap,stall ROUNDS=3; QUICK=1 for the headline in a few minutes
+	PYTHONPATH=tests $(BIN)/python -m bench run --rounds $(ROUNDS) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) \
+	  $(if $(QUICK),--quick)
+
+bench-check: $(VENV)/.ready ## Compare a result with the ranges, and with an older one: FILE=new.json AGAINST=old.json
+	PYTHONPATH=tests $(BIN)/python -m bench check $(FILE) $(if $(AGAINST),--against $(AGAINST))
+
 format: $(VENV)/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -87,6 +100,7 @@ format: $(VENV)/.ready ## Format and fix what can be fixed
 lock: ## Pin anew what is tested, and what the operator's image installs (needs uv on the PATH)
 	$(LOCK) --extra operator --extra demo --group dev --upgrade -o requirements.lock
 	$(LOCK) --extra operator --constraints requirements.lock -o operator/requirements.lock
+	$(subst pyproject.toml,tests/bench/ray.in,$(LOCK)) --upgrade -o tests/bench/ray.lock
 
 clean: ## Remove the environment, caches and local runs
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pbt-runs

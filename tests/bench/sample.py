@@ -1,4 +1,4 @@
-"""What a scenario measures: one figure of one round."""
+"""What a scenario yields: one figure of one round, or a remark."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,3 +21,10 @@ class Sample:
     unit: str
     exact: bool = False
     better: Literal["less", "more"] = "less"
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Why figures are missing, or what a reader must know of them; a scenario may yield it among its samples."""
+
+    text: str
