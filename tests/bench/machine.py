@@ -56,13 +56,15 @@ class Usage:
 @contextmanager
 def watched() -> Iterator[Usage]:
     """Measures the block. Orphans of our children become ours, so that their time counts as ours when they end."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     usage = Usage()
     began, busy, own = time.monotonic(), _busy(), _own()
     try:
         yield usage
     finally:
         _reap()
+        prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
         usage.seconds = time.monotonic() - began
         usage.others = max(0.0, (_busy() - busy) - (_own() - own)) / usage.seconds
         usage.load_after = os.getloadavg()[0]

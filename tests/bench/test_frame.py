@@ -1,0 +1,59 @@
+"""Scenarios run one after the other; what one yields is kept, whatever becomes of it."""
+
+import pytest
+
+from bench import frame, ranges, table
+from bench.frame import Scenario
+from bench.sample import Remark, Sample
+
+
+def fine(rounds):
+    for number in range(rounds):
+        yield Sample("fine.a", number, "s")
+    yield Remark("no peer")
+
+
+def breaks(rounds):
+    yield Sample("breaks.a", 1, "s")
+    raise RuntimeError("out of order")
+
+
+@pytest.fixture
+def results(capsys):
+    scenarios = [Scenario("breaks", breaks, True), Scenario("fine", fine, False)]
+    return frame.run(scenarios, rounds=3, say=lambda words: None)
+
+
+def test_a_scenario_that_fails_keeps_what_it_had_and_the_next_one_runs(results):
+    assert results.figures["breaks.a"].values == (1,)
+    assert results.figures["fine.a"].values == (0, 1, 2)
+    assert results.scenarios["breaks"].failed == "RuntimeError: out of order"
+    assert results.scenarios["fine"].failed is None
+    assert list(ranges.violations(results, {})) == ["the scenario breaks failed: RuntimeError: out of order"]
+
+
+def test_remarks_and_the_load_stand_beside_the_figures(results):
+    assert results.scenarios["fine"].remarks == ["no peer"]
+    assert results.scenarios["fine"].others is None
+    assert results.scenarios["breaks"].others is not None
+    assert results.machine["cores"] >= 1
+
+
+def test_every_scenario_that_exists_offers_what_the_frame_needs():
+    found = frame.find(frame.existing())
+    assert [scenario.name for scenario in found] == frame.existing()
+
+
+def test_an_unknown_scenario_is_refused_by_its_name():
+    with pytest.raises(ValueError, match="no scenario 'nothing'"):
+        frame.find(["nothing"])
+
+
+def test_the_table_of_the_documentation_has_a_row_for_each_range(results):
+    told = table.markdown(
+        results, {"fine.a": ranges.Range("a fine thing", limit=5, aim=3), "b": ranges.Range("x", exact=1)}
+    )
+    assert "| a fine thing | ≤ 5 | ≤ 3 | 1 s | 0 to 2 |" in told
+    assert "| x | = 1 | = 1 | not measured |" in told
+    assert "- fine: no peer" in told
+    assert "FAILED: RuntimeError: out of order" in told
