@@ -6,7 +6,7 @@ workload's own marks and from the times at which the records were written.
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from statistics import median
 
 from bench import local, peer
 from bench.local import Run, Settings
-from bench.marks import Gap, bystander_restores, gaps
+from bench.marks import Gap, Mark, bystander_restores, gaps, pauses
 from bench.sample import Remark, Sample
 from bench.settings import quick
 from support import minio
@@ -114,7 +114,7 @@ def _told(
     told += [Sample(f"{figure}.turnaround", gap.turnaround, "s") for gap in meant]
     told += [Sample(f"{figure}.discarded-steps", gap.discarded, "steps") for gap in meant]
     told.append(Sample(f"{figure}.went-another-way", len(found) - len(meant), "count"))
-    told.append(Sample(f"{figure}.bystander-restores", bystander_restores(run.marks), "count"))
+    told += _bystanders(figure, run.marks, settings)
     for gap in meant:
         told += [Sample(f"{figure}.part.{name}", seconds, "s") for name, seconds in _parts(gap, way)]
     if records:
@@ -131,10 +131,16 @@ def _rays(size: str, settings: Settings, kind: str) -> tuple[float | None, list[
     figure = f"gap.ray-{kind}.{size}"
     told: list[Sample | Remark] = [Sample(figure, gap.seconds, "s") for gap in found]
     told.append(Sample(f"{figure}.exploits", len(found), "count", better="more"))
-    told.append(Sample(f"{figure}.bystander-restores", bystander_restores(marks), "count"))
+    told += _bystanders(figure, marks, settings)
     if not found:
         told.append(Remark(f"{figure}: Ray made no exploit in this run"))
     return median(gap.seconds for gap in found) if found else None, told
+
+
+def _bystanders(figure: str, marks: Sequence[Mark], settings: Settings) -> Iterator[Sample]:
+    """What members that nobody had chosen went through: restores, and pauses of more than a step between two steps."""
+    yield Sample(f"{figure}.bystander-restores", bystander_restores(marks), "count")
+    yield Sample(f"{figure}.bystander-pauses", len(pauses(marks, allowed=settings.step_seconds)), "count")
 
 
 def _went(gap: Gap, way: Way) -> bool:

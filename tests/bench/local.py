@@ -78,7 +78,7 @@ def train(
     *,
     restart: str = "InPlace",
     slots: int | None = None,
-    changes: Mapping[str, Any] | None = None,
+    script: Path = SCRIPT,
     environment: Mapping[str, str] | None = None,
     base: str | None = None,
     seconds: float = 300.0,
@@ -90,7 +90,7 @@ def train(
         settings: of the workload.
         restart: as in the manifest.
         slots: `parallelism`.
-        changes: further fields of the spec.
+        script: what trains.
         environment: of the runner and its trainers.
         base: an s3:// URL for the records in place of the folder.
         seconds: after so long it is ended.
@@ -101,7 +101,8 @@ def train(
     marks = folder / "marks"
     marks.mkdir(parents=True)
     manifest = folder / "population.yaml"
-    manifest.write_text(yaml.safe_dump(population(NAME, _spec(settings, restart, slots), **(changes or {}))))
+    spec = _spec(settings, restart, slots, script)
+    manifest.write_text(yaml.safe_dump(population(NAME, spec)))
     command = [sys.executable, "-m", "pbt_operator.cli.main", "run", str(manifest)]
     command += ["--dir", base or str(folder / "runs")]
     together = {"BENCH_MEMBERS": str(len(settings.rates))} if not slots else {}
@@ -163,7 +164,7 @@ def _session(entry: Path) -> int | None:
         return None
 
 
-def _spec(settings: Settings, restart: str, slots: int | None) -> dict[str, Any]:
+def _spec(settings: Settings, restart: str, slots: int | None, script: Path) -> dict[str, Any]:
     return {
         "members": len(settings.rates),
         **({"parallelism": slots} if slots else {}),
@@ -179,5 +180,5 @@ def _spec(settings: Settings, restart: str, slots: int | None) -> dict[str, Any]
         "explore": {"factors": [0.8, 1.25], "resamplePercent": 25},
         "restart": restart,
         "seed": 1,
-        "template": {"spec": {"containers": [{"name": "trainer", "command": ["python", str(SCRIPT)]}]}},
+        "template": {"spec": {"containers": [{"name": "trainer", "command": ["python", str(script)]}]}},
     }
