@@ -41,7 +41,7 @@ def counted(run: Run) -> dict[str, int]:
     tensors = [
         file["size"] for one in reports for file in one["files"] if file["name"] == "state.safetensors"
     ]
-    opened = [mark.pid for mark in run.marks if mark.what == "opened"]
+    opened = [mark.process for mark in run.marks if mark.what == "opened"]
     return {
         "processes": len(set(opened)),
         "images": len(opened),

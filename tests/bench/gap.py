@@ -145,8 +145,8 @@ def _bystanders(figure: str, marks: Sequence[Mark], settings: Settings) -> Itera
 
 def _went(gap: Gap, way: Way) -> bool:
     """Whether it is this way that the loser went: the same process, the same image, another process."""
-    before = {mark.pid for mark in gap.between[:1]}
-    same_process = before == {gap.between[-1].pid}
+    before = {mark.process for mark in gap.between[:1]}
+    same_process = before == {gap.between[-1].process}
     same_image = all(mark.what != "opened" for mark in gap.between)
     # One that is over has nothing left to be interrupted at: it ended before the decision came.
     over = any(mark.what == "over" for mark in gap.between)

@@ -101,8 +101,8 @@ def train(
     marks = folder / "marks"
     marks.mkdir(parents=True)
     manifest = folder / "population.yaml"
-    spec = _spec(settings, restart, slots, script)
-    manifest.write_text(yaml.safe_dump(population(NAME, spec)))
+    wanted = spec(settings, restart, slots, script)
+    manifest.write_text(yaml.safe_dump(population(NAME, wanted)))
     command = [sys.executable, "-m", "pbt_operator.cli.main", "run", str(manifest)]
     command += ["--dir", base or str(folder / "runs")]
     together = {"BENCH_MEMBERS": str(len(settings.rates))} if not slots else {}
@@ -164,7 +164,8 @@ def _session(entry: Path) -> int | None:
         return None
 
 
-def _spec(settings: Settings, restart: str, slots: int | None, script: Path) -> dict[str, Any]:
+def spec(settings: Settings, restart: str, slots: int | None, script: Path = SCRIPT) -> dict[str, Any]:
+    """A population of the workload, as the manifest has it."""
     return {
         "members": len(settings.rates),
         **({"parallelism": slots} if slots else {}),

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ class Mark:
     t: float
     what: str
     member: str
-    pid: int
+    process: str
     more: dict[str, Any]
 
 
@@ -65,21 +65,28 @@ class Gap:
 
 def read(folder: Path) -> list[Mark]:
     """All marks of a run in the order of time; a line that was cut off by the end of its process is left out."""
+    return parse(path.read_text() for path in folder.glob("*.jsonl"))
+
+
+def parse(texts: Iterable[str]) -> list[Mark]:
+    """All marks in the order of time; lines that are none are left out."""
     found = []
-    for path in folder.glob("*.jsonl"):
-        for line in path.read_text().splitlines(keepends=True):
-            if line.endswith("\n"):
+    for text in texts:
+        for line in text.splitlines(keepends=True):
+            if line.startswith('{"t": ') and line.endswith("\n"):
                 told = json.loads(line)
-                found.append(Mark(told.pop("t"), told.pop("what"), told.pop("member"), told.pop("pid"), told))
+                found.append(
+                    Mark(told.pop("t"), told.pop("what"), told.pop("member"), told.pop("process"), told)
+                )
     return sorted(found, key=lambda mark: mark.t)
 
 
 def by_member(marks: Sequence[Mark]) -> dict[str, list[Mark]]:
     """The marks of each member; those of a process that didn't know yet whose it was go to whose it became."""
-    known = {mark.pid: mark.member for mark in reversed(marks) if mark.member != "?"}
+    known = {mark.process: mark.member for mark in reversed(marks) if mark.member != "?"}
     members: dict[str, list[Mark]] = defaultdict(list)
     for mark in marks:
-        member = known.get(mark.pid, "?") if mark.member == "?" else mark.member
+        member = known.get(mark.process, "?") if mark.member == "?" else mark.member
         members[member].append(mark)
     members.pop("?", None)
     return members

@@ -3,16 +3,16 @@
 from bench.marks import Mark, bystander_restores, gaps, pauses, read
 
 
-def mark(t: float, what: str, member: str = "1", pid: int = 7, **more) -> Mark:
-    return Mark(t, what, member, pid, more)
+def mark(t: float, what: str, member: str = "1", process: str = "a/7", **more) -> Mark:
+    return Mark(t, what, member, process, more)
 
 
-def steps(first: int, last: int, *, at: float, seconds: float = 1.0, member: str = "1", pid: int = 7):
+def steps(first: int, last: int, *, at: float, seconds: float = 1.0, member: str = "1", process: str = "a/7"):
     """Steps one after the other, without a pause."""
     for number in range(first, last + 1):
-        yield mark(at, "begin", member, pid, step=number)
+        yield mark(at, "begin", member, process, step=number)
         at += seconds
-        yield mark(at, "end", member, pid, step=number)
+        yield mark(at, "end", member, process, step=number)
 
 
 def test_a_gap_lies_between_the_losers_last_step_and_its_first_with_the_donors_weights():
@@ -32,10 +32,10 @@ def test_a_gap_lies_between_the_losers_last_step_and_its_first_with_the_donors_w
 def test_what_a_new_process_notes_before_it_knows_its_member_belongs_to_the_gap():
     marks = [
         *steps(1, 5, at=0.0),
-        mark(6.0, "opened", "?", 8),
-        mark(6.5, "joined", "1", 8),
-        mark(7.0, "restored", "1", 8, donor="0"),
-        *steps(6, 6, at=7.5, pid=8),
+        mark(6.0, "opened", "?", "a/8"),
+        mark(6.5, "joined", "1", "a/8"),
+        mark(7.0, "restored", "1", "a/8", donor="0"),
+        *steps(6, 6, at=7.5, process="a/8"),
     ]
     [gap] = gaps(marks, interval=5)
     assert [one.what for one in gap.between] == ["end", "opened", "joined", "restored", "begin"]
@@ -66,11 +66,13 @@ def test_a_report_is_no_pause_and_neither_is_an_exploit():
 
 
 def test_members_do_not_mix():
-    marks = sorted([*steps(1, 5, at=0.0), *steps(1, 5, at=0.5, member="2", pid=9)], key=lambda one: one.t)
+    marks = sorted(
+        [*steps(1, 5, at=0.0), *steps(1, 5, at=0.5, member="2", process="a/9")], key=lambda one: one.t
+    )
     assert pauses(marks, allowed=0.1) == []
 
 
 def test_a_line_that_was_cut_off_is_left_out(tmp_path):
-    whole = '{"t": 1.0, "what": "begin", "member": "1", "pid": 7, "step": 1}\n'
+    whole = '{"t": 1.0, "what": "begin", "member": "1", "process": "a/7", "step": 1}\n'
     (tmp_path / "7-1.jsonl").write_text(whole + whole[:20])
     assert read(tmp_path) == [mark(1.0, "begin", step=1)]

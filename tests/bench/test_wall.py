@@ -11,7 +11,7 @@ SETTINGS = Settings(steps=2, interval=1, step_seconds=1.0, rates=(0.1, 0.2))
 
 def steps(member: str, *begins: float) -> list[Mark]:
     return [
-        Mark(at, what, member, int(member), {"step": number})
+        Mark(at, what, member, member, {"step": number})
         for number, begin in enumerate(begins, 1)
         for at, what in ((begin, "begin"), (begin + 1, "end"))
     ]

@@ -33,7 +33,7 @@ def _restored(_run: pbt_trainer.Run) -> None:
 
 def wait_for_others() -> None:
     """Until every member is ready to begin, so that processes that start one after the other don't straggle."""
-    folder, members = Path(os.environ["BENCH_MARKS"]), int(os.environ.get("BENCH_MEMBERS", "0"))
+    folder, members = Path(os.environ["BENCH_MARKS"]), int(os.environ["BENCH_MEMBERS"])
     (folder / f"ready-{run.member}").touch()
     deadline = time.monotonic() + 60
     while len(list(folder.glob("ready-*"))) < members and time.monotonic() < deadline:
@@ -52,7 +52,7 @@ def wait_for_decision(step: int) -> None:
         time.sleep(0.5)
 
 
-if run.incarnation == 1:
+if run.incarnation == 1 and os.environ.get("BENCH_MEMBERS"):
     wait_for_others()
 early = run.hp["lr"] if os.environ.get("BENCH_READS") == "once" else None
 for step in run.steps():

@@ -5,6 +5,8 @@ It needs numpy and nothing else, so that both sides run the same code whatever i
 
 import json
 import os
+import platform
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,21 +18,24 @@ SPINS = 2_000
 
 
 class Marks:
-    """A file of moments for this process, in the folder `BENCH_MARKS`.
+    """A file of moments for this process, in the folder `BENCH_MARKS`; the process's output where that is `-`.
 
     Times are of CLOCK_MONOTONIC, the same for all processes of a machine.
     """
 
     def __init__(self) -> None:
-        name = f"{os.getpid()}-{time.monotonic_ns()}.jsonl"
-        self._file = Path(os.environ["BENCH_MARKS"], name).open("a", buffering=1)  # noqa: SIM115 - for the process's life
+        folder = os.environ["BENCH_MARKS"]
+        path = Path(folder, f"{os.getpid()}-{time.monotonic_ns()}.jsonl")
+        self._file = sys.stdout if folder == "-" else path.open("a", buffering=1)
         self.member = "?"
+        self._process = f"{platform.node()}/{os.getpid()}"  # each pod has a name, and a process 1
         self.note("opened", wall=time.time())
 
     def note(self, what: str, **more: Any) -> None:
         """Writes one moment down."""
-        mark = {"t": time.monotonic(), "what": what, "member": self.member, "pid": os.getpid(), **more}
+        mark = {"t": time.monotonic(), "what": what, "member": self.member, "process": self._process, **more}
         self._file.write(json.dumps(mark) + "\n")
+        self._file.flush()
 
 
 class State:
