@@ -28,6 +28,7 @@ def main() -> None:
     check.add_argument("--against", type=Path, help="an older result")
     shown = commands.add_parser("table", help="print a result as the Markdown of docs/performance.md")
     shown.add_argument("file", type=Path)
+    shown.add_argument("--into", type=Path, help="the page to put it into, between its markers")
     given = parser.parse_args()
     try:
         match given.command:
@@ -36,8 +37,8 @@ def main() -> None:
             case "check":
                 wrong = _check(given.file, given.against)
             case _:
-                print(table.markdown(Results.read(given.file), ranges.load()), end="")
                 wrong = []
+                _table(given.file, given.into)
     except (ValueError, OSError) as error:
         sys.exit(f"bench: {error}")
     for line in wrong:
@@ -72,6 +73,14 @@ def _check(file: Path, against: Path | None) -> list[str]:
     if against is not None:
         wrong += ranges.regressions(results, Results.read(against))
     return wrong
+
+
+def _table(file: Path, into: Path | None) -> None:
+    told = table.markdown(Results.read(file), ranges.load())
+    if into is None:
+        print(told, end="")
+    else:
+        into.write_text(table.inserted(into.read_text(), told))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.figures import Figure, Results
-from bench.ranges import Range, judge
+from bench.ranges import Grade, Range, judge
+
+BEGIN, END = "<!-- bench -->\n", "<!-- /bench -->\n"
 
 
 def show(results: Results, ranges: Mapping[str, Range], console: Console) -> None:
@@ -30,34 +32,52 @@ def show(results: Results, ranges: Mapping[str, Range], console: Console) -> Non
 
 
 def markdown(results: Results, ranges: Mapping[str, Range]) -> str:
-    """What stands between the two markers of docs/performance.md."""
+    """What stands between the two markers of docs/performance.md; the exact counts in one line."""
     lines = [
         _heading(results),
         "",
-        "| figure | at least | aim | measured | 95 % interval | verdict |",
-        "| --- | --- | --- | --- | --- | --- |",
+        *_header("figure", "at least", "aim", "measured", "95 % interval", "verdict"),
     ]
+    exact = [name for name, wanted in ranges.items() if wanted.exact is not None and name in results.figures]
     for name, wanted in ranges.items():
-        figure = results.figures.get(name)
-        measured = (
-            ("not measured", "", "")
-            if figure is None
-            else (*_measured(figure), str(judge(figure, wanted, results)))
-        )
-        cells = (wanted.what, *_wanted(wanted), *measured)
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += [
-        "",
-        "Beside them, without a limit:",
-        "",
-        "| figure | median | 95 % interval | values |",
-        "| --- | --- | --- | --- |",
+        if wanted.exact is None:
+            figure = results.figures.get(name)
+            measured = ("not measured", "", "")
+            if figure is not None:
+                measured = (*_measured(figure), str(judge(figure, wanted, results)))
+            lines.append(_row(wanted.what, *_wanted(wanted), *measured))
+    right = [
+        name for name in exact if judge(results.figures[name], ranges[name], results).grade is Grade.EXACT
     ]
+    lines += ["", f"{len(right)} of {len(exact)} exact counts are as they must be.", ""]
+    lines += ["<details><summary>All other figures</summary>", ""]
+    lines += _header("figure", "median", "95 % interval", "values")
     for name, figure in sorted(results.figures.items()):
         if name not in ranges:
-            lines.append(f"| `{name}` | {' | '.join(_measured(figure))} | {len(figure.values)} |")
-    lines += ["", *(f"- {line}" for line in _conditions(results))]
+            lines.append(_row(f"`{name}`", *_measured(figure), str(len(figure.values))))
+    lines += ["", "</details>", "", *(f"- {line}" for line in _conditions(results))]
     return "\n".join(lines) + "\n"
+
+
+def inserted(page: str, told: str) -> str:
+    """The page with `told` between its markers.
+
+    Raises:
+        ValueError: it lacks them.
+    """
+    before, begins, rest = page.partition(BEGIN)
+    _, ends, after = rest.partition(END)
+    if not begins or not ends:
+        raise ValueError(f"the page has no {BEGIN.strip()} and {END.strip()}")
+    return before + BEGIN + told + END + after
+
+
+def _header(*columns: str) -> list[str]:
+    return [_row(*columns), _row(*("---" for _ in columns))]
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _heading(results: Results) -> str:

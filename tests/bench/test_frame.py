@@ -1,9 +1,12 @@
 """Scenarios run one after the other; what one yields is kept, whatever becomes of it."""
 
+from pathlib import Path
+
 import pytest
 
 from bench import frame, ranges, table
 from bench.frame import Scenario
+from bench.ranges import Range
 from bench.sample import Remark, Sample
 
 
@@ -50,10 +53,22 @@ def test_an_unknown_scenario_is_refused_by_its_name():
 
 
 def test_the_table_of_the_documentation_has_a_row_for_each_range(results):
-    told = table.markdown(
-        results, {"fine.a": ranges.Range("a fine thing", limit=5, aim=3), "b": ranges.Range("x", exact=1)}
-    )
+    wanted = {"fine.a": Range("a fine thing", limit=5, aim=3), "b": Range("another", limit=1)}
+    told = table.markdown(results, {**wanted, "breaks.a": Range("a count", exact=1)})
     assert "| a fine thing | ≤ 5 | ≤ 3 | 1 s | 0 to 2 |" in told
-    assert "| x | = 1 | = 1 | not measured |" in told
+    assert "| another | ≤ 1 |  | not measured |" in told
+    assert "1 of 1 exact counts" in told
     assert "- fine: no peer" in told
     assert "FAILED: RuntimeError: out of order" in told
+
+
+def test_the_table_goes_between_the_markers_of_the_page(results):
+    page = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
+    told = table.inserted(table.inserted(page, "old\n"), "new\n")
+    assert "<!-- bench -->\nnew\n<!-- /bench -->\n" in told
+    assert told.replace("new\n", "old\n") == table.inserted(page, "old\n")
+
+
+def test_a_page_without_markers_is_refused():
+    with pytest.raises(ValueError, match="<!-- bench -->"):
+        table.inserted("# Performance\n", "new\n")
