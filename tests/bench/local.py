@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import yaml
 
 from bench.marks import Mark, read
 from manifests import population
+from pbt_operator.local.warden import processes
 
 SCRIPT = Path(__file__).parent / "trainers" / "ours.py"
 NAME = "bench"
@@ -117,7 +120,7 @@ def train(
 def bounded(
     command: list[str], *, folder: Path, environment: Mapping[str, str], log: Path, seconds: float
 ) -> int | None:
-    """Runs a command in a session of its own, and leaves nothing of that session behind.
+    """Runs a command, and leaves none of the processes behind that it started.
 
     Returns:
         The exit code; None if it had to be ended.
@@ -137,31 +140,28 @@ def bounded(
         except subprocess.TimeoutExpired:
             return None
         finally:
-            _end_session(process)
+            _end(process, mark=f"BENCH_MARKS={environment['BENCH_MARKS']}")
 
 
-def _end_session(process: "subprocess.Popen[bytes]") -> None:
-    """Also processes that were orphaned: the session's number is that of its first process."""
+def _end(process: "subprocess.Popen[bytes]", *, mark: str) -> None:
+    """Also processes that were orphaned and have a session of their own: all inherit the variable."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is None:
             process.send_signal(number)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(20)
-            except subprocess.TimeoutExpired:
-                continue
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _session(entry) == process.pid:
-            try:
-                os.kill(int(entry.name), signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+    while left := [pid for pid in processes() if mark in _environment(pid)]:
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
 
 
-def _session(entry: Path) -> int | None:
+def _environment(pid: int) -> list[str]:
     try:
-        return int((entry / "stat").read_text().rpartition(")")[2].split()[3])
-    except (OSError, IndexError):
-        return None
+        return Path(f"/proc/{pid}/environ").read_text(errors="replace").split("\0")
+    except OSError:  # gone, or somebody else's
+        return []
 
 
 def spec(settings: Settings, restart: str, slots: int | None, script: Path = SCRIPT) -> dict[str, Any]:
