@@ -54,9 +54,13 @@ def _run(given: argparse.Namespace) -> list[str]:
     rounds = 1 if given.quick else given.rounds
     if rounds < 1:
         raise ValueError("--rounds is at least 1")
-    results = frame.run(scenarios, rounds=rounds, say=lambda words: print(words, flush=True))
     path = given.to or ROOT / "bench-results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    results.write(path)
+    results = frame.run(
+        scenarios,
+        rounds=rounds,
+        say=lambda words: print(words, flush=True),
+        keep=lambda so_far: so_far.write(path),
+    )
     table.show(results, ranges.load(), Console(width=None if sys.stdout.isatty() else 200))
     print(f"written to {path}")
     return list(ranges.violations(results, ranges.load()))

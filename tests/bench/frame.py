@@ -55,13 +55,20 @@ def existing() -> list[str]:
     return [name for name in SCENARIOS if importlib.util.find_spec(f"bench.{name}") is not None]
 
 
-def run(scenarios: Sequence[Scenario], *, rounds: int, say: Callable[[str], object]) -> Results:
+def run(
+    scenarios: Sequence[Scenario],
+    *,
+    rounds: int,
+    say: Callable[[str], object],
+    keep: Callable[[Results], object],
+) -> Results:
     """Measures. A scenario that fails keeps what it had yielded, and the others run.
 
     Args:
         scenarios: in their order.
         rounds: of ours and of the peer in turns, where a scenario has several.
         say: told what goes on.
+        keep: given the results after each scenario, so that an end in the middle loses only one.
     """
     began = datetime.now(UTC).isoformat(timespec="seconds")
     results = Results(began, machine.describe(), quick(), rounds)
@@ -71,8 +78,9 @@ def run(scenarios: Sequence[Scenario], *, rounds: int, say: Callable[[str], obje
         found, spell = measure(scenario, rounds=rounds, say=say)
         results.scenarios[scenario.name] = spell
         samples += found
+        results.figures = collect(samples)
+        keep(results)
         say(f"{scenario.name}: {len(found)} values in {spell.seconds:.0f} s")
-    results.figures = collect(samples)
     return results
 
 

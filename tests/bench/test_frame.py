@@ -24,7 +24,7 @@ def breaks(rounds):
 @pytest.fixture
 def results(capsys):
     scenarios = [Scenario("breaks", breaks, True), Scenario("fine", fine, False)]
-    return frame.run(scenarios, rounds=3, say=lambda words: None)
+    return frame.run(scenarios, rounds=3, say=lambda words: None, keep=lambda so_far: None)
 
 
 def test_a_scenario_that_fails_keeps_what_it_had_and_the_next_one_runs(results):
@@ -33,6 +33,15 @@ def test_a_scenario_that_fails_keeps_what_it_had_and_the_next_one_runs(results):
     assert results.scenarios["breaks"].failed == "RuntimeError: out of order"
     assert results.scenarios["fine"].failed is None
     assert list(ranges.violations(results, {})) == ["the scenario breaks failed: RuntimeError: out of order"]
+
+
+def test_results_are_kept_after_each_scenario():
+    kept = []
+    scenarios = [Scenario("fine", fine, True), Scenario("breaks", breaks, True)]
+    frame.run(
+        scenarios, rounds=2, say=lambda words: None, keep=lambda so_far: kept.append(sorted(so_far.figures))
+    )
+    assert kept == [["fine.a"], ["breaks.a", "fine.a"]]
 
 
 def test_remarks_and_the_load_stand_beside_the_figures(results):
