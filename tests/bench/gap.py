@@ -44,7 +44,8 @@ WAYS = (
     Way("re-exec", "InPlace", ONCE, True, False),
     Way("new-process", "Recreate", {}, False, False),
 )
-SMALL = Settings(num_bytes=1 * MB)
+SMALL = Settings(num_bytes=1 * MB, steps=100, interval=20)
+"""A round takes 1 s, so that most losers still train when the decision comes."""
 LARGE = Settings(num_bytes=100 * MB, step_seconds=0.2, steps=50)
 """A round takes 2 s, so that two cores have checkpointed all members before the next one."""
 HUGE = Settings(num_bytes=1024 * MB, rates=(0.2, 0.8), steps=40, step_seconds=0.25)
@@ -97,7 +98,7 @@ def _ours(size: str, settings: Settings, way: Way) -> tuple[float | None, list[S
 def _over_s3(number: int, server: Server) -> Iterator[Sample | Remark]:
     for size, settings in (("1MB", SMALL), ("100MB", LARGE)):
         # Trainers look for their successors once a second there: rounds have to be longer.
-        slower = replace(settings, interval=30, steps=120)
+        slower = replace(settings, interval=3 * settings.interval, steps=12 * settings.interval)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             base = f"s3://{server.bucket}/{size}-{number}"
             run = local.train(Path(folder), slower, environment=server.environment, base=base)
