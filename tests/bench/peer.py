@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 LOCK = HERE / "ray.lock"
 SCRIPT = HERE / "trainers" / "rays.py"
 ONLY = {
+    "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_DEDUP_LOGS": "0",
@@ -66,7 +67,7 @@ def train(
     *,
     reuse: bool,
     environment: Mapping[str, str] | None = None,
-    seconds: float = 180.0,
+    seconds: float = 300.0,
 ) -> list[Mark]:
     """Trains one population to its end and returns its marks.
 
@@ -103,9 +104,12 @@ def train(
             **settings.environment(marks),
             **(environment or {}),
             "PYTHONPATH": str(SCRIPT.parent),
+            "HOME": str(folder),  # it leaves a token there
         }
         command = [str(interpreter), str(SCRIPT), json.dumps(told)]
         code = bounded(command, folder=folder, environment=surroundings, log=log, seconds=seconds)
+    if code is None:
+        raise RunFailed(f"ray didn't come to its end within {seconds:g} s")
     if code != 0:
         raise RunFailed(f"ray ended with {code}: {log.read_text()[-2000:]}")
     return read(marks)

@@ -49,7 +49,7 @@ def markdown(results: Results, ranges: Mapping[str, Range]) -> str:
     right = [
         name for name in exact if judge(results.figures[name], ranges[name], results).grade is Grade.EXACT
     ]
-    lines += ["", f"{len(right)} of {len(exact)} exact counts are as they must be.", ""]
+    lines += ["", f"Exact counts: {len(right)} of {len(exact)} that were taken are as they must be.", ""]
     lines += ["<details><summary>All other figures</summary>", ""]
     lines += _header("figure", "median", "95 % interval", "values")
     for name, figure in sorted(results.figures.items()):

@@ -66,7 +66,7 @@ def test_the_table_of_the_documentation_has_a_row_for_each_range(results):
     told = table.markdown(results, {**wanted, "breaks.a": Range("a count", exact=1)})
     assert "| a fine thing | ≤ 5 | ≤ 3 | 1 s | 0 to 2 |" in told
     assert "| another | ≤ 1 |  | not measured |" in told
-    assert "1 of 1 exact counts" in told
+    assert "1 of 1 that were taken" in told
     assert "- fine: no peer" in told
     assert "FAILED: RuntimeError: out of order" in told
 
