@@ -1,6 +1,6 @@
 """What is decided: ripe rounds, stragglers, growing and shrinking. A decision is a record before it is done."""
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 
 from pbt_operator.core import births, rounds
@@ -8,14 +8,18 @@ from pbt_operator.core.history import standing_of
 from pbt_operator.core.round import Decision, Round, Standing
 from pbt_operator.core.spec import Spec
 from pbt_operator.events import Event
-from pbt_operator.journal import Journal
+from pbt_operator.journal import ROUNDS_KEPT, Journal
 from pbt_operator.waits import Waits
 from pbt_trainer.errors import NotFound
 from pbt_trainer.records import Birth, Cause, Value
 
 
 class Decisions:
-    """Decides for one population and writes the births that follow."""
+    """Decides for one population and writes the births that follow.
+
+    Attributes:
+        awaited: whose reports the round waits for that lacked the fewest in the last pass; empty if none waits.
+    """
 
     def __init__(
         self, journal: Journal, *, clock: Callable[[], float], emit: Callable[[Event], None]
@@ -25,12 +29,14 @@ class Decisions:
         self._clock, self._emit = clock, emit
         self._waits = Waits()
         self._judged: set[str] = set()
+        self._compared: dict[int, frozenset[int]] = {}  # by round, those whom its record holds
+        self.awaited: frozenset[int] = frozenset()
 
     def scale(self, spec: Spec) -> None:
         """Opens the lines of a new population, closes those of members that were scaled away."""
-        for member in range(spec.members):
-            if self._history.decided == 0 and self._history.newest_birth(member) is None:
-                self._journal.write_birth(births.first(spec, member=member))
+        if self._history.decided == 0:
+            unborn = [m for m in range(spec.members) if self._history.newest_birth(m) is None]
+            self._journal.write_births([births.first(spec, member=member) for member in unborn])
         leaving = []
         for member in self._history.members:
             birth = self._history.newest_birth(member)
@@ -86,14 +92,19 @@ class Decisions:
             self._tell(decided, spec)
             self._follow(decided, spec)
             self._waits.keep(range(decided.number + 1, spec.schedule.last_round + 1))
+            records = (self._history.newest_record(member) for member in self._history.members)
+            self._judged &= {record.key for record in records if record is not None}
         if spec.schedule.quorum_percent < 100:
             for member in living:
                 self._judge(member, spec)
 
     def _decide_next(self, spec: Spec, spec_number: int, living: Set[int]) -> Round | None:
         percent = spec.schedule.quorum_percent
+        self.awaited = frozenset()
         for number in rounds.candidates(self._history, spec):
             attendance = rounds.attend(self._history, spec, number, living=living)
+            if attendance.awaited and not 0 < len(self.awaited) <= len(attendance.awaited):
+                self.awaited = frozenset(attendance.awaited)
             waited = 0.0
             if attendance.has_quorum(percent):
                 waited = self._waits.seconds("quorum", number, self._clock())
@@ -120,21 +131,28 @@ class Decisions:
 
     def _follow(self, decided: Round, spec: Spec) -> None:
         """Every loser is born once from its decision, whoever recorded it, and whatever was interrupted."""
-        for decision in decided.decisions:
-            self._bear(decision, spec, round_number=decided.number, at_step=decided.step)
+        self._bear(decided.decisions, spec, round_number=decided.number, at_step=decided.step)
 
-    def _bear(self, decision: Decision, spec: Spec, *, round_number: int, at_step: int) -> None:
-        line = self._history.line(decision.member)
-        while any(birth.incarnation == decision.incarnation for birth in line):
-            if line[-1].round == round_number or line[0].cause.closes or decision.member >= spec.members:
-                return
-            birth = births.decided(
-                decision, round_number=round_number, at_step=at_step, history=self._history
-            )
+    def _bear(self, decisions: Sequence[Decision], spec: Spec, *, round_number: int, at_step: int) -> None:
+        """Writes the births of decisions about different members, all at once."""
+        while decisions := [d for d in decisions if self._is_due(d, spec, round_number=round_number)]:
+            due = [
+                births.decided(d, round_number=round_number, at_step=at_step, history=self._history)
+                for d in decisions
+            ]
+            stored = self._journal.write_births(due)
             # Another operator may have written a resume under this key: then the decision takes the next one.
-            if self._journal.write_birth(birth) == birth:
-                self._emit(Event("Exploited", describe(birth, decision), decision.member))
-            line = self._history.line(decision.member)
+            for decision, birth, found in zip(decisions, due, stored, strict=True):
+                if found == birth:
+                    self._emit(Event("Exploited", describe(birth, decision), decision.member))
+
+    def _is_due(self, decision: Decision, spec: Spec, *, round_number: int) -> bool:
+        """Whether the loser's line still is the one that lost."""
+        line = self._history.line(decision.member)
+        if not any(birth.incarnation == decision.incarnation for birth in line):
+            return False
+        over = line[-1].round == round_number or line[0].cause.closes
+        return not over and decision.member < spec.members
 
     def _judge(self, member: int, spec: Spec) -> None:
         """A report that came after its round was decided is judged by that round's scores."""
@@ -145,11 +163,18 @@ class Decisions:
             return
         with suppress(NotFound):  # a round that was skipped for good judges nobody
             own = self._journal.round(record.round)
-            if all(entry.member != member for entry in own.entries):
+            if member not in self._members_of(own):
                 decision = rounds.judge_straggler(record, own=own, history=self._history, spec=spec)
                 if decision is not None:
-                    self._bear(decision, spec, round_number=own.number, at_step=own.step)
+                    self._bear([decision], spec, round_number=own.number, at_step=own.step)
         self._judged.add(record.key)
+
+    def _members_of(self, decided: Round) -> frozenset[int]:
+        if decided.number not in self._compared:
+            if len(self._compared) >= ROUNDS_KEPT:
+                del self._compared[min(self._compared)]
+            self._compared[decided.number] = frozenset(entry.member for entry in decided.entries)
+        return self._compared[decided.number]
 
 
 def describe(birth: Birth, decision: Decision) -> str:

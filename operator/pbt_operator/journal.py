@@ -4,7 +4,7 @@ At the start only names are listed, and each member's newest births and reports 
 comes later, `pbt_operator.arrivals` finds.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -22,6 +22,10 @@ from pbt_trainer.stores import Store
 
 R = TypeVar("R", bound=msgspec.Struct)
 VOID = "void"
+ROUNDS_KEPT = 4  # stragglers are judged by older ones
+
+Life = tuple[int, int]
+"""Member and incarnation."""
 
 
 class Journal:
@@ -32,52 +36,64 @@ class Journal:
         ledger: counts over the whole life; None until `count` is called.
     """
 
-    def __init__(self, store: Store, *, interval_steps: int, on_refused: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        interval_steps: int,
+        metric: str,
+        on_refused: Callable[[str, str], None],
+        readers: int = 1,
+    ) -> None:
         """Reads nothing yet.
 
         Args:
             store: opened at the population's location.
             interval_steps: between rounds; it can't change.
+            metric: what is compared; it can't change.
+            readers: how many requests are made at once; what comes of them doesn't depend on it.
             on_refused: called once for each record that is refused, with its key and the reason.
         """
         self.store = store
         self.history = History(kept_per_member=RECORDS_PER_MEMBER)
         self.ledger: Ledger | None = None
-        self._interval_steps, self._on_refused = interval_steps, on_refused
+        self._interval_steps, self._metric = interval_steps, metric
+        self._on_refused, self._readers = on_refused, readers
         self._arrivals = Arrivals(
             store,
             self.history,
             interval_steps=interval_steps,
+            readers=readers,
             birth=self.birth,
             add=self._add_record,
             on_refused=on_refused,
         )
-        self._claims: dict[tuple[int, int], Claim] = {}
+        self._claims: dict[Life, Claim] = {}
+        self._unclaimed: set[Life] = set()  # in this pass
         self._rounds: dict[int, Round] = {}
         self._alone = True  # until a record shows that another operator is at work
         # What was sent and never answered: it may be stored all the same.
         self._round_in_doubt = False
-        self._births_in_doubt: set[tuple[int, int]] = set()
+        self._births_in_doubt: set[Life] = set()
         self._dead: list[str] = []
 
     # reading
 
-    def load(self) -> None:
-        """Learns what decisions need after a start, whatever came before it."""
+    def load(self, *, checkpoints_per_member: int = 2) -> None:
+        """Learns what decisions need after a start, whatever came before it, and what retention is asked to keep."""
         newest = keys.newest_number(self.store.names(keys.ROUNDS))
         if newest:
             self.history.add_round(self.round(newest))
-        for member, incarnation in _newest_lives(self.store.names(keys.BIRTHS)).items():
-            self._load_line(member, incarnation)
-        self._arrivals.load()
+        self._load_lines(_newest_lives(self.store.names(keys.BIRTHS)))
+        self._arrivals.load(per_member=checkpoints_per_member + 1, metric=self._metric)
         self.refresh()
         self.take_fresh()
 
-    def count(self, *, readers: int) -> None:
-        """Begins to count, once loaded: reads every birth, by so many threads at once, and the names of all records."""
+    def count(self) -> None:
+        """Begins to count, once loaded: reads every birth, and the names of all records."""
         ledger = Ledger()
         lives = [life for life, _ in by_life(self.store.names(keys.BIRTHS))]
-        for birth in read_all(lambda life: self._read(Birth, keys.birth(*life)), lives, readers=readers):
+        for birth in read_all(self.peek, lives, readers=self._readers):
             ledger.add_birth(birth)
         for (member, incarnation), key in by_life(
             [*self.store.names(keys.REPORTS), *self.store.names(keys.SAVES)]
@@ -87,23 +103,39 @@ class Journal:
             ledger.add_record(member, incarnation, step)
         self.ledger = ledger
 
+    def peek(self, life: Life) -> Birth:
+        """One birth, which the history need not know or remember.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self.history.birth(*life) or self._read(Birth, keys.birth(*life))
+
     def _add_birth(self, birth: Birth) -> None:
         self.history.add_birth(birth)
         if self.ledger is not None:
             self.ledger.add_birth(birth)
 
-    def _load_line(self, member: int, incarnation: int) -> None:
-        while incarnation > 0 and self.history.birth(member, incarnation) is None:
-            birth = self._read(Birth, keys.birth(member, incarnation))
-            self._add_birth(birth)
-            if not birth.cause.resumes:
-                return
-            incarnation -= 1
+    def _load_lines(self, newest: Mapping[int, int]) -> None:
+        """Reads the newest births, and those before them as far as they go on with one another."""
+        lives = list(newest.items())
+        while lives:
+            births = read_all(self.peek, lives, readers=self._readers)
+            for birth in births:
+                self._add_birth(birth)
+            lives = [(b.member, b.incarnation - 1) for b in births if b.cause.resumes and b.incarnation > 1]
 
     def refresh(self) -> None:
-        """Learns of the reports that are new since the last time."""
+        """Begins a pass: learns of the reports that are new since the last time."""
         self._settle_doubts()
+        self._unclaimed.clear()
         self._arrivals.refresh()
+
+    def glance(self, members: Collection[int]) -> None:
+        """Begins a pass without a listing: learns of the next reports of these members only."""
+        self._settle_doubts()
+        self._unclaimed.clear()
+        self._arrivals.glance(members)
 
     def catch_up(self, member: int) -> None:
         """Lists the member's records once more, saves included: what a resume must not miss."""
@@ -162,23 +194,48 @@ class Journal:
             NotFound: it wasn't decided (yet).
         """
         if number not in self._rounds:
-            self._rounds[number] = self._read(Round, keys.round_(number))
+            self._remember(self._read(Round, keys.round_(number)))
         return self._rounds[number]
+
+    def _remember(self, decided: Round) -> None:
+        while len(self._rounds) >= ROUNDS_KEPT:
+            del self._rounds[min(self._rounds)]
+        self._rounds[decided.number] = decided
 
     def claim(self, birth: Birth) -> Claim | None:
         """Who took a birth, if anybody did."""
         life = (birth.member, birth.incarnation)
-        if life not in self._claims:
-            try:
-                self._claims[life] = self._read(Claim, keys.claim(*life))
-            except NotFound:
-                return None
-            except NewerFormat:
-                raise
-            except RecordRefused as refusal:  # somebody has it all the same: nobody else can take it any more
-                self._claims[life] = Claim(member=life[0], incarnation=life[1], pod="", nonce="")
-                self._on_refused(keys.claim(*life), str(refusal))
-        return self._claims[life]
+        if life not in self._claims and life not in self._unclaimed:
+            self._keep_claim(life, self._read_claim(life))
+        return self._claims.get(life)
+
+    def learn_claims(self, births: Iterable[Birth]) -> None:
+        """Looks at once who took each of these; that nobody has, is remembered to the end of the pass."""
+        lives = [(birth.member, birth.incarnation) for birth in births]
+        unknown = [life for life in lives if life not in self._claims]
+        for life, claim in zip(
+            unknown, read_all(self._read_claim, unknown, readers=self._readers), strict=True
+        ):
+            self._keep_claim(life, claim)
+            if claim is None:
+                self._unclaimed.add(life)
+
+    def _read_claim(self, life: Life) -> Claim | RecordRefused | None:
+        try:
+            return self._read(Claim, keys.claim(*life))
+        except NotFound:
+            return None
+        except NewerFormat:
+            raise
+        except RecordRefused as refusal:
+            return refusal
+
+    def _keep_claim(self, life: Life, claim: Claim | RecordRefused | None) -> None:
+        if isinstance(claim, RecordRefused):  # somebody has it all the same: nobody else can take it any more
+            self._on_refused(keys.claim(*life), str(claim))
+            claim = Claim(member=life[0], incarnation=life[1], pod="", nonce="")
+        if claim is not None:
+            self._claims[life] = claim
 
     def learn_source(self, birth: Birth) -> Report | None:
         """The record that a birth starts from, if it starts from one."""
@@ -192,28 +249,40 @@ class Journal:
     # writing; each returns what is stored, which another operator may have written first
 
     def write_birth(self, birth: Birth) -> Birth:
-        """Orders an incarnation."""
-        life = (birth.member, birth.incarnation)
-        self._births_in_doubt.add(life)
-        stored = self._create(birth, keys.birth(*life))
-        self._births_in_doubt.discard(life)
-        self._alone = self._alone and stored == birth
-        self._add_birth(stored)
-        if birth.incarnation > 1:
-            self._dead.append(keys.checkpoints_of(birth.member, birth.incarnation - 1))
-        return stored
+        """Orders an incarnation; returns the birth that is stored, which another operator may have written."""
+        return self.write_births([birth])[0]
 
-    def take_dead(self) -> list[str]:
-        """Where incarnations that were superseded since the last call kept their checkpoints."""
-        dead, self._dead = self._dead, []
-        return dead
+    def write_births(self, births: Sequence[Birth]) -> list[Birth]:
+        """Orders incarnations of different members at once."""
+        self._births_in_doubt |= {(birth.member, birth.incarnation) for birth in births}
+        written = read_all(
+            lambda birth: self._create(birth, keys.birth(birth.member, birth.incarnation)),
+            births,
+            readers=self._readers,
+        )
+        for birth, stored in zip(births, written, strict=True):
+            self._births_in_doubt.discard((birth.member, birth.incarnation))
+            self._alone = self._alone and stored == birth
+            self._add_birth(stored)
+            if birth.incarnation > 1:
+                former = (birth.member, birth.incarnation - 1)
+                self._dead.append(keys.checkpoints_of(*former))
+                self._claims.pop(former, None)
+        return written
+
+    def abandon_uploads(self, *, most: int) -> int:
+        """Drops unfinished uploads of so many superseded incarnations at most; returns how many are left."""
+        some = self._dead[:most]
+        read_all(self.store.abandon_uploads, some, readers=self._readers)
+        del self._dead[: len(some)]
+        return len(self._dead)
 
     def write_round(self, decided: Round) -> Round:
         """Records a round's decisions; returns the newest round, which is a later one if another operator is ahead."""
         before, self._round_in_doubt = self.history.decided, True
         stored = self._create(decided, keys.round_(decided.number))
         self._alone = self._alone and stored == decided
-        self._rounds[stored.number] = stored
+        self._remember(stored)
         self.history.add_round(stored)
         self._learn_rounds(since=before)
         return self.history.newest_round or stored

@@ -9,21 +9,38 @@ from pbt_trainer.records import Cause
 _CLOSED = {Cause.FAILED: MemberState.FAILED, Cause.REMOVED: MemberState.REMOVED}
 
 
-def member_status(history: History, member: int, spec: Spec, *, active: MemberState) -> MemberStatus:
-    """One member as it is now; `active` is its state unless its line is closed or it has made all its steps."""
+def state_of(history: History, member: int, spec: Spec, *, active: MemberState) -> MemberState:
+    """What a member is doing: `active`, unless its line is closed or it has made all its steps."""
     birth = history.newest_birth(member)
     assert birth is not None, "a member has a birth"
-    ready, position = history.line_reports(member), history.position(member)
-    state = MemberState.FINISHED if position >= spec.schedule.total_steps else active
+    if birth.cause.closes:
+        return _CLOSED[birth.cause]
+    return MemberState.FINISHED if history.position(member) >= spec.schedule.total_steps else active
+
+
+def member_status(
+    history: History, member: int, spec: Spec, *, active: MemberState, longest_reason: int | None = None
+) -> MemberStatus:
+    """One member as it is now.
+
+    Args:
+        history: what is known.
+        member: which one.
+        spec: what is asked.
+        active: see `state_of`.
+        longest_reason: cut the reason after so many characters.
+    """
+    birth = history.newest_birth(member)
+    assert birth is not None, "a member has a birth"
     return MemberStatus(
         member=member,
         incarnation=birth.incarnation,
-        state=_CLOSED.get(birth.cause, state),
-        step=position,
-        score=ready[-1].score(spec.objective.metric) if ready else None,
+        state=state_of(history, member, spec, active=active),
+        step=history.position(member),
+        score=history.score(member, spec.objective),
         hyperparameters=birth.hyperparameters,
         parent=birth.source,
-        reason=birth.reason,
+        reason=birth.reason[:longest_reason],
     )
 
 

@@ -1,5 +1,6 @@
 """Whether a population has ended, and why."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pbt_operator.core.history import History
@@ -30,7 +31,8 @@ def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcom
         return Outcome(PopulationPhase.FAILED, "TooManyFailedMembers", told + _causes(history, failed))
     if len(failed) == spec.members:
         return Outcome(PopulationPhase.FAILED, "AllMembersFailed", _causes(history, failed))
-    if all(m in failed or (newest[m] is not None and finished(history, m, spec)) for m in newest):
+    lost = set(failed)
+    if all(m in lost or (newest[m] is not None and finished(history, m, spec)) for m in newest):
         return Outcome(
             PopulationPhase.COMPLETE, "AllStepsDone", f"all members are at step {spec.schedule.total_steps}"
         )
@@ -42,8 +44,8 @@ def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcom
 
 def _as_wished(history: History, spec: Spec) -> Outcome | None:
     """The target is reached, or somebody asked to finish."""
-    for member in history.members:
-        report = target_report(history.line_reports(member), spec)
+    for member in history.members if spec.objective.target is not None else ():
+        report = history.derived(member, ("target", spec.objective), lambda found: target_report(found, spec))
         if report is not None:
             score = report.score(spec.objective.metric)
             told = f"member {member} reached the target at step {report.step}: {score:.6g}"
@@ -55,7 +57,7 @@ def _as_wished(history: History, spec: Spec) -> Outcome | None:
     return None
 
 
-def target_report(reports: list[Report], spec: Spec) -> Report | None:
+def target_report(reports: Sequence[Report], spec: Spec) -> Report | None:
     """The report that reaches the target: a list's mean does alone, single evaluations only two in a row."""
     before = False
     for report in reports:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from pbt_operator.core.round import Round
 from pbt_operator.core.slots import Holder, Waiter, allot
 from pbt_operator.core.spec import Restart, Spec
 from pbt_operator.events import Event
@@ -33,6 +34,7 @@ class Placement:
         """Shares `ends` and `waits` with what accounts for pods that ended."""
         self._journal, self._history, self._pods = journal, journal.history, pods
         self._ends, self._waits, self._clock, self._emit = ends, waits, clock, emit
+        self._takeover: tuple[Round | None, float] | None = None
 
     def clear(self, live: Live, spec: Spec, *, ended: bool) -> None:
         """Stops all pods; of a population that ended, trainers that are through may end by themselves for a while."""
@@ -49,6 +51,10 @@ class Placement:
     def _supersede(self, live: Live, spec: Spec) -> None:
         """Stops the pods that shouldn't run what they run."""
         now = self._clock()
+        newer = (self._history.newest_birth(member) for member, pod in live.items() if not pod.stopping)
+        self._journal.learn_claims(
+            b for b in newer if b is not None and b.incarnation > live[b.member].incarnation
+        )
         for member, pod in live.items():
             birth = self._history.newest_birth(member)
             if pod.stopping:
@@ -72,7 +78,13 @@ class Placement:
                 self._pods.stop(pod)
 
     def _takeover_seconds(self) -> float:
+        """Half of the longest interval of the newest round; worked out once for a round."""
         newest = self._history.newest_round
+        if self._takeover is None or self._takeover[0] is not newest:
+            self._takeover = (newest, self._longest_takeover(newest))
+        return self._takeover[1]
+
+    def _longest_takeover(self, newest: Round | None) -> float:
         seconds = [
             record.seconds
             for entry in (newest.entries if newest else [])
@@ -96,19 +108,22 @@ class Placement:
     def _fill(self, live: Live, spec: Spec) -> None:
         """Shares the slots out: starts who waits, asks to yield who is ahead."""
         now = self._clock()
-        holders = [
-            Holder(
-                member=member,
-                position=self._history.position(member),
-                reported=self._reported(pod),
-                leaving=pod.stopping,
-            )
-            for member, pod in live.items()
-        ]
         waiters = [
             Waiter(member=member, position=self._history.position(member))
             for member in range(spec.members)
             if member not in live and self._may_start(member, spec, now)
+        ]
+        is_contested = len(waiters) > spec.slots - len(
+            live
+        )  # else nobody need yield, and looking takes requests
+        holders = [
+            Holder(
+                member=member,
+                position=self._history.position(member),
+                reported=is_contested and self._reported(pod),
+                leaving=pod.stopping,
+            )
+            for member, pod in live.items()
         ]
         allotment = allot(
             slots=spec.slots,

@@ -10,7 +10,8 @@ R = TypeVar("R")
 
 def read_all(read: Callable[[A], R], names: Iterable[A], *, readers: int) -> list[R]:
     """What `read` returns of each, in order, read by so many threads; by this one where that is 1."""
-    if readers == 1:
-        return list(map(read, names))
-    with ThreadPoolExecutor(readers) as pool:
-        return list(pool.map(read, names))
+    all_names = list(names)
+    if readers == 1 or len(all_names) < 2:
+        return list(map(read, all_names))
+    with ThreadPoolExecutor(min(readers, len(all_names))) as pool:
+        return list(pool.map(read, all_names))

@@ -5,11 +5,13 @@ simulation in virtual time. Everything that must survive is in the store.
 """
 
 from collections.abc import Callable
+from enum import Enum, auto
 
-from pbt_operator import story
-from pbt_operator.core.retention import doomed
+from pbt_operator import specs, story
+from pbt_operator.core.cost import Costs
 from pbt_operator.core.spec import Spec
 from pbt_operator.decisions import Decisions
+from pbt_operator.ending import conclude
 from pbt_operator.events import Event
 from pbt_operator.journal import Journal
 from pbt_operator.lives import Ends
@@ -17,9 +19,19 @@ from pbt_operator.outcome import Outcome, outcome_of
 from pbt_operator.placement import Live, Placement
 from pbt_operator.pods import Phase, Pods
 from pbt_operator.remarks import remarks
+from pbt_operator.retention import Retention
 from pbt_operator.status import PopulationPhase, Result
 from pbt_operator.waits import Waits
-from pbt_trainer import keys
+
+FEW = 8  # reports that are looked for one by one between two listings
+
+
+class Looks(Enum):
+    """How a pass learns of reports."""
+
+    LISTS = auto()  # all that is new
+    GLANCES = auto()  # the few that a round lacks
+    NOT = auto()
 
 
 class Reconciler:
@@ -31,6 +43,7 @@ class Reconciler:
         outcome: why the population ended; None while it hasn't.
         result: the record of it.
         active_since: by the clock, what activeDeadlineSeconds is counted from; a suspension starts it anew.
+        costs: what the reports since the start say of it.
     """
 
     def __init__(
@@ -59,34 +72,53 @@ class Reconciler:
         self._journal, self._history, self._pods = journal, journal.history, pods
         self._clock, self._emit = clock, emit
         self.active_since = clock()
-        self._retained = 0
+        self.costs = Costs()
         self._waits, self._ends = Waits(), Ends()
+        self._retention = Retention(journal)
         self._decisions = Decisions(journal, clock=clock, emit=emit)
         self._placement = Placement(
             journal, pods=pods, ends=self._ends, waits=self._waits, clock=clock, emit=emit
         )
 
-    def run_once(self) -> None:
+    def run_once(self, looks: Looks = Looks.LISTS) -> None:
         """One pass. What it can't finish, the next one does.
+
+        Args:
+            looks: how it learns of reports. What it doesn't look for, a later pass finds.
 
         Raises:
             StoreUnavailable: the store can't be reached; nothing is lost, try again later.
         """
         if self.spec.suspend:
             self.active_since = self._clock()
-        self._journal.refresh()
+        if looks is Looks.LISTS:
+            self._journal.refresh()
+        else:
+            self._journal.glance(self.expected if looks is Looks.GLANCES else ())
         self._remark()
         live = self._observe()
-        if self.outcome is None:
+        goes_on = self.outcome is None
+        if goes_on:
             self._decisions.scale(self.spec)
             if not self.spec.suspend:
                 self._decisions.decide(self.spec, spec_number=self.spec_number, living=self._living(live))
-            self._retain()
             self._conclude()
         if self.outcome is not None or self.spec.suspend:
             self._placement.clear(live, self.spec, ended=self.outcome is not None)
         else:
             self._placement.place(live, self.spec)
+        self._retention.sweep(self.spec, begins=goes_on)
+
+    @property
+    def expected(self) -> frozenset[int]:
+        """The few members whose reports a round lacks; empty if it lacks many, or none waits for any."""
+        awaited = self._decisions.awaited if self.outcome is None and not self.spec.suspend else frozenset()
+        return awaited if len(awaited) <= FEW else frozenset()
+
+    @property
+    def hurries(self) -> bool:
+        """Whether the next pass has work that waits for nothing."""
+        return self._retention.under_way
 
     def replace_spec(self, spec: Spec, number: int) -> None:
         """Goes on under another spec, also when the population ended under the one before."""
@@ -103,7 +135,10 @@ class Reconciler:
     def _observe(self) -> Live:
         """The live pod of each member; those that ended are accounted for and forgotten."""
         live: Live = {}
-        for pod in self._pods.observe():
+        pods = self._pods.observe()
+        ended = (self._history.newest_birth(pod.member) for pod in pods if pod.ended)
+        self._journal.learn_claims(birth for birth in ended if birth is not None)
+        for pod in pods:
             self._journal.learn_birth(pod.member, pod.incarnation)
             if pod.ended:
                 for event in self._ends.settle(pod, journal=self._journal, spec=self.spec, now=self._clock()):
@@ -121,6 +156,7 @@ class Reconciler:
     def _remark(self) -> None:
         """Tells what is worth knowing about the reports that are new."""
         for report in self._journal.take_fresh():
+            self.costs.learn(report)
             birth = self._journal.birth(report.member, report.incarnation)
             differs = any(report.effective.get(n, v) != v for n, v in birth.hyperparameters.items())
             source = self._journal.learn_source(birth) if differs else None
@@ -142,30 +178,18 @@ class Reconciler:
             living.add(member)
         return living
 
-    def _retain(self) -> None:
-        """Deletes the checkpoints that nothing needs any more, once for each new round that anybody reports."""
-        last = self.spec.schedule.last_round  # whoever claims a later one must not end retention for good
-        newest = max((n for n in self._history.rounds_seen() if n <= last), default=0)
-        if newest <= self._retained:
-            return
-        self._retained = newest
-        self._journal.learn_births()
-        store = self._journal.store
-        store.delete(doomed(store.names(keys.CHECKPOINTS), history=self._history, spec=self.spec))
-        for prefix in self._journal.take_dead():
-            store.abandon_uploads(prefix)
-        self._history.forget()
-
     def _conclude(self) -> None:
         """Records how the population ended, once it has."""
         outcome = outcome_of(self._history, self.spec, seconds_active=self._clock() - self.active_since)
         if outcome is None:
             return
-        told = story.read(self._journal.store)
-        self.result = told.result
-        if self.result is None:
-            result = told.conclude(phase=outcome.phase, reason=outcome.reason, message=outcome.message)
-            self.result = story.write_result(self._journal.store, result)
+        store = self._journal.store
+        newest = specs.newest(store)  # another operator may have accepted a later one
+        number = newest.number if newest is not None else self.spec_number
+        ended = story.result_under(store, number)
+        if ended is None:
+            ended = story.write_result(store, conclude(self._journal, self.spec, outcome, spec_number=number))
+        self.result = ended
         self.outcome = outcome
         failed = outcome.phase is PopulationPhase.FAILED
         self._emit(Event(outcome.reason, outcome.message, warning=failed))

@@ -174,6 +174,20 @@ def newest_result(store: Store) -> Result | None:
     return decode(Result, store.read(key), key=key) if number else None
 
 
+def result_under(store: Store, spec_number: int) -> Result | None:
+    """How the population ended under that spec, as the newest record says that can be read."""
+    for number in range(keys.newest_number(store.names(keys.RESULTS)), 0, -1):
+        key = keys.result(number)
+        try:
+            result = decode(Result, store.read(key), key=key)
+        except NewerFormat:
+            raise
+        except (NotFound, RecordRefused):
+            continue
+        return result if result.spec == spec_number else None
+    return None
+
+
 def write_result(store: Store, result: Result) -> Result:
     """Records how it ended."""
     key = keys.result(1 + keys.newest_number(store.names(keys.RESULTS)))

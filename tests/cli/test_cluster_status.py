@@ -226,3 +226,10 @@ def test_status_needs_neither_boto3_nor_the_models_of_pods(told, namespace):
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stderr == "[]\n"
+
+
+def test_what_requests_cost_is_shown_as_far_as_it_is_known(pbt, namespace, told):
+    assert "store requests" not in pbt("status", "digits").out
+    namespace.tell(requestCost={"perReport": 4.1, "dollarsPerMemberDay": 0.031})
+    wanted = "store requests: 4.1 for a report, about $0.031 for a member and day at S3's list prices"
+    assert wanted in pbt("status", "digits").out.splitlines()

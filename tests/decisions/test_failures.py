@@ -13,6 +13,7 @@ from pbt_operator.simulation import Simulation, TrainerCrashed
 from pbt_operator.simulation.pods import Durations
 from pbt_operator.status import MemberState, PopulationPhase
 from pbt_operator.story import Story
+from pbt_trainer import keys
 from pbt_trainer.errors import ExitCode
 from pbt_trainer.records import Cause
 from tasks import Deterministic
@@ -182,16 +183,17 @@ def test_scaling_up_and_down_keeps_the_best():
 def test_a_start_that_was_interrupted_still_gives_every_member_its_initial_values():
     base = {**DETERMINISTIC, "initial": [{"rate": 0.001}, {"rate": 0.002}, {"rate": 0.003}, {"rate": 0.004}]}
     simulation = Simulation(spec(base, members=4), Deterministic())
-    write = simulation.journal.write_birth
+    create = simulation.store.create
 
-    def dies_at_the_third(birth):
-        if birth.member == 2:
+    def dies_at_the_third(key, data):
+        if key == keys.birth(2, 1):
             raise KeyboardInterrupt
-        return write(birth)
+        return create(key, data)
 
-    simulation.journal.write_birth = dies_at_the_third
+    simulation.store.create = dies_at_the_third
     with pytest.raises(KeyboardInterrupt):
         simulation.step()
+    simulation.store.create = create
     simulation.operator_restarts()
     found = told(simulation.run())
     first = [found.births[member, 1] for member in range(4)]

@@ -25,7 +25,10 @@ class Forgetful(MemoryStore):
 
 def journal_of(store: MemoryStore) -> Journal:
     journal = Journal(
-        store, interval_steps=INTERVAL, on_refused=lambda key, why: pytest.fail(f"{key}: {why}")
+        store,
+        interval_steps=INTERVAL,
+        metric="score",
+        on_refused=lambda key, why: pytest.fail(f"{key}: {why}"),
     )
     journal.load()
     return journal

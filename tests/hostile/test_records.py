@@ -156,7 +156,7 @@ def test_names_that_no_record_has_are_nobodys(undisturbed: list[bytes]) -> None:
     for key in STRAYS:
         simulation.store.put(key, b"\xff")
     simulation.operator_restarts()
-    simulation.journal.count(readers=1)
+    simulation.journal.count()
     settle(simulation)
     assert rounds_of(simulation) == undisturbed
     assert story.read(simulation.store).status().phase is PopulationPhase.COMPLETE

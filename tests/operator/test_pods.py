@@ -2,10 +2,12 @@
 
 import pytest
 
+from pbt_operator.cluster import pods as cluster_pods
 from pbt_operator.cluster.api import ApiRefused, ApiUnavailable
 from pbt_operator.cluster.pods import UNSEEN_SECONDS, ClusterPods
 from pbt_operator.cluster.seen import LOST_AFTER_SECONDS, SETTLED
 from pbt_operator.pods import Phase
+from pbt_trainer.errors import StoreUnavailable
 from pbt_trainer.records import Birth
 from support.lagging import GRACE_SECONDS, RUNNING, Server, birth, pods_of
 
@@ -267,3 +269,103 @@ def test_a_member_is_vacant_only_when_the_api_server_has_no_pod_of_it(server, po
     assert late.observe() == []
     assert late.vacant({0, 1}) == {1}
     assert [pod.uid for pod in late.observe()] == ["uid-1"]
+
+
+def test_requests_of_a_block_are_made_at_its_end_and_all_together(server, pods):
+    pods.refresh(server.seen)
+    with pods.at_once(4):
+        for member in range(20):
+            pods.start(birth(member=member))
+        assert server.requests == []
+    assert len(server.requests) == len(pods.observe()) == 20
+    server.show()
+    pods.refresh(server.seen)
+    with pods.at_once(4):
+        for pod in pods.observe():
+            pods.stop(pod)
+    assert all(pod.stopping for pod in pods.observe())
+
+
+def test_what_a_pass_has_asked_for_is_done_though_the_pass_fails(server, pods):
+
+    def fails():
+        with pods.at_once(4):
+            pods.start(birth())
+            raise StoreUnavailable("the store is away")
+
+    with pytest.raises(StoreUnavailable):
+        fails()
+    assert len(pods.observe()) == 1
+
+
+def test_one_of_many_that_is_in_doubt_is_looked_for(server, pods):
+    """Its answer is lost, those of the others are not."""
+    create = server.create_pod
+
+    def create_pod(namespace, body, **options):
+        made = create(namespace, body, **options)
+        if body["metadata"]["name"] == "digits-3-1":
+            raise ApiUnavailable("the answer is lost")
+        return made
+
+    server.create_pod = create_pod
+
+    def start_all():
+        with pods.at_once(4):
+            for member in range(8):
+                pods.start(birth(member=member))
+
+    with pytest.raises(ApiUnavailable):
+        start_all()
+    assert len(pods.observe()) == 7
+    pods.refresh(server.seen)
+    assert len(pods.observe()) == 8
+
+
+def test_what_is_too_much_for_a_pass_is_left_to_the_next(server, pods, monkeypatch):
+    """Creations go first: a member that has no pod waits for it, one that has a pod trains."""
+    monkeypatch.setattr(cluster_pods, "MOST_CHANGES", 5)
+    pods.refresh(server.seen)
+    wanted = [birth(member=member) for member in range(8)]
+
+    def passes():
+        with pods.at_once(1):
+            for pod in pods.observe():
+                if pod.member < 3:
+                    pods.stop(pod)
+            for each in wanted:
+                pods.start(each)
+        return len(server.requests), pods.num_left
+
+    assert passes() == (5, 3)
+    server.show()
+    pods.refresh(server.seen)
+    assert passes() == (10, 1)
+    assert [kind for kind, _ in server.requests] == ["create"] * 8 + ["delete"] * 2
+
+
+def test_while_a_lost_pod_is_not_removed_nobody_takes_its_slot(server, pods):
+    run_one(server, pods)
+    (lost,) = pods.observe()
+    server.refusing = None
+    delete = server.delete_pod
+
+    def away(*_, **__):
+        raise ApiUnavailable("away")
+
+    def passes():
+        with pods.at_once(1):
+            pods.forget(pods.observe()[0])
+            pods.start(birth(member=1))
+
+    pods.stop(lost)
+    server.now += GRACE_SECONDS + LOST_AFTER_SECONDS + 1
+    server.show()
+    pods.refresh(server.seen)
+    server.delete_pod = away
+    with pytest.raises(ApiUnavailable):
+        passes()
+    assert ("create", "digits-1-1") not in server.requests
+    server.delete_pod = delete
+    passes()
+    assert ("create", "digits-1-1") in server.requests

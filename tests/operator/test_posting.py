@@ -2,6 +2,8 @@
 
 import logging
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -153,3 +155,21 @@ def test_what_the_api_server_was_away_for_is_posted_with_the_next_pass(cluster):
     poster.post(OWNER, [])
     poster.post(OWNER, [])
     assert cluster.notes == ["member 1 copies member 0", "member 2 copies member 0"]
+
+
+def test_with_a_worker_no_pass_waits_for_the_api_server_and_what_comes_meanwhile_is_bounded_too():
+    gate, posted = threading.Event(), []
+
+    def create(_namespace, body):
+        assert gate.wait(20)
+        posted.append(body["message"])
+
+    with ThreadPoolExecutor(1) as worker:
+        poster = Poster(create, instance="operator-0", worker=worker)
+        for number in range(100):
+            poster.post(OWNER, [exploited(number)])
+        assert posted == []
+        gate.set()
+    assert posted[0].startswith("member 0")
+    assert len(posted) <= 2 * EVENTS_A_PASS
+    assert sum(message.count("member") for message in posted) > 1

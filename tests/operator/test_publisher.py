@@ -5,7 +5,7 @@ import pytest
 from pbt_operator.cluster.api import ApiUnavailable
 from pbt_operator.cluster.conditions import Condition
 from pbt_operator.cluster.posting import Poster
-from pbt_operator.cluster.publisher import Publisher
+from pbt_operator.cluster.publisher import APART_SECONDS, Publisher
 from pbt_operator.cluster.template import Owner
 from pbt_operator.events import Event
 
@@ -162,3 +162,44 @@ def test_each_event_is_posted_once(server, publisher):
         publish(publisher, {})
     publish(publisher, {})
     assert server.events == ["no rights"]
+
+
+def test_what_only_moves_on_is_written_once_in_a_while(server, publisher):
+    for step in range(40):
+        publisher.note(READY)
+        publisher.show({"phase": "Running", "rounds": step})
+        publish(publisher, server.status, now=NOW + step / 10)
+        if publisher.seconds_until_due(NOW + step / 10) == float("inf"):
+            assert server.status["rounds"] == step
+        else:
+            assert 0 < publisher.seconds_until_due(NOW + step / 10) <= APART_SECONDS
+    assert [patch["rounds"] for patch in server.patches] == [0, 20]
+    publisher.note(READY)
+    publisher.show({"phase": "Running", "rounds": 39})
+    publish(publisher, server.status, now=NOW + 3.9 + publisher.seconds_until_due(NOW + 3.9))
+    assert server.status["rounds"] == 39
+    assert publisher.seconds_until_due(NOW + 10) == float("inf")
+
+
+@pytest.mark.parametrize("change", ["phase", "condition", "reason", "generation"])
+def test_what_somebody_waits_for_is_written_at_once(server, publisher, change):
+    publisher.note(READY)
+    publisher.show({"phase": "Running"})
+    publish(publisher, {})
+    publisher.note(
+        {
+            "condition": Condition("StorageReady", "False", "Ready", "s3://b/x"),
+            "reason": Condition("StorageReady", "True", "Back", "s3://b/x"),
+        }.get(change, READY)
+    )
+    publisher.show({"phase": "Complete" if change == "phase" else "Running"})
+    publish(publisher, server.status, now=NOW + 0.1, generation=2 if change == "generation" else 1)
+    assert len(server.patches) == 2
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(server, publisher):
+    publisher.show({"phase": "Running", "rounds": 1})
+    publish(publisher, {})
+    publisher.show({"phase": "Running", "rounds": 2})
+    publish(publisher, server.status, now=NOW - 3600)
+    assert server.status["rounds"] == 2

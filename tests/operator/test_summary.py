@@ -8,7 +8,7 @@ import pytest
 from manifests import DETERMINISTIC, spec
 from pbt_operator import story
 from pbt_operator.cluster.api import ApiRefused
-from pbt_operator.cluster.summary import MAX_MEMBERS, conditions_of, observe, summarize
+from pbt_operator.cluster.summary import MAX_MEMBERS, conditions_of, look, observe, summarize
 from pbt_operator.pods import Phase, Pod
 from pbt_operator.simulation import Simulation, TrainerCrashed
 from pbt_operator.simulation.pods import Durations
@@ -49,7 +49,7 @@ class Waiting(SimpleNamespace):
 
 def experiment_of(simulation: Simulation) -> Any:
     """As the driver has it, but for the cluster."""
-    simulation.journal.count(readers=2)
+    simulation.journal.count()
     return SimpleNamespace(
         store=simulation.store,
         journal=simulation.journal,
@@ -59,7 +59,7 @@ def experiment_of(simulation: Simulation) -> Any:
 
 
 def conditions(experiment: Any) -> dict[str, tuple[str, str]]:
-    return {found.kind: (found.status, found.reason) for found in conditions_of(experiment)}
+    return {found.kind: (found.status, found.reason) for found in conditions_of(look(experiment))}
 
 
 def simulate(**changes: Any) -> Simulation:
@@ -83,7 +83,7 @@ def hundred() -> Any:
 
 
 def test_of_a_hundred_members_the_troubled_are_shown_first_and_then_the_best(hundred):
-    members = summarize(hundred)["members"]
+    members = summarize(look(hundred), poll_seconds=5)["members"]
     assert len(members) == MAX_MEMBERS
     numbers = [member["member"] for member in members]
     assert set(numbers[: len(BROKEN)]) == set(BROKEN)
@@ -98,7 +98,7 @@ def test_of_a_hundred_members_the_troubled_are_shown_first_and_then_the_best(hun
 
 
 def test_the_totals_are_those_of_the_whole_population(hundred):
-    found, told = summarize(hundred), story.read(hundred.store).status()
+    found, told = summarize(look(hundred), poll_seconds=5), story.read(hundred.store).status()
     assert told.best is not None
     assert (found["rounds"], found["births"], found["exploits"]) == (told.rounds, told.births, told.exploits)
     assert found["failedMembers"] == len(BROKEN)
@@ -106,7 +106,7 @@ def test_the_totals_are_those_of_the_whole_population(hundred):
     assert found["best"]["score"] == told.best.score
     assert float(found["bestScore"]) == pytest.approx(told.best.score, rel=1e-5)
     assert found["steps"]["productive"] == told.steps.productive
-    states = observe(hundred, gpus=1).states
+    states = observe(look(hundred), gpus=1).states
     assert len(states) == 100
 
 
@@ -119,7 +119,7 @@ def test_no_null_reaches_the_api_server(hundred):
     new = experiment_of(simulate())
     new.reconciler.run_once()
     for experiment in (hundred, new):
-        assert not nulls(summarize(experiment))
+        assert not nulls(summarize(look(experiment), poll_seconds=5))
 
 
 def test_a_population_that_begins_is_pending_until_a_trainer_runs():
@@ -128,14 +128,14 @@ def test_a_population_that_begins_is_pending_until_a_trainer_runs():
     )
     experiment = experiment_of(simulation)
     simulation.step()
-    found = summarize(experiment)
+    found = summarize(look(experiment), poll_seconds=5)
     assert (found["phase"], found["replicas"], found["readyReplicas"]) == ("Pending", 8, 0)
     assert {member["state"] for member in found["members"]} == {"Starting"}
     assert "best" not in found
     assert conditions(experiment)["Progressing"] == ("True", "Starting")
     while simulation.time.now < 8:
         simulation.step()
-    assert summarize(experiment)["phase"] == "Running"
+    assert summarize(look(experiment), poll_seconds=5)["phase"] == "Running"
     assert conditions(experiment) == {
         "Complete": ("False", "NotEnded"),
         "Failed": ("False", "NotEnded"),
@@ -155,12 +155,12 @@ def test_what_keeps_pods_from_running_is_a_condition():
         message="Unschedulable: full",
     )
     experiment.pods.held = (stuck,)
-    (told,) = [found for found in conditions_of(experiment) if found.kind == "Progressing"]
+    (told,) = [found for found in conditions_of(look(experiment)) if found.kind == "Progressing"]
     assert (told.status, told.reason) == ("False", "PodsWaiting")
     assert "digits-1-1: Unschedulable: full" in told.message
     for quota, reason in ((True, "QuotaExceeded"), (False, "PodsRefused")):
         experiment.pods.refusal = ApiRefused("no more than 3", quota=quota)
-        (told,) = [found for found in conditions_of(experiment) if found.kind == "Progressing"]
+        (told,) = [found for found in conditions_of(look(experiment)) if found.kind == "Progressing"]
         assert (told.status, told.reason) == ("False", reason)
         assert "no more than 3" in told.message
 
@@ -184,7 +184,7 @@ def test_an_end_is_told_by_every_condition(changes, phase, reason):
         "Suspended": ("False", "NotSuspended"),
         "Progressing": ("False", reason),
     }
-    found = summarize(experiment)
+    found = summarize(look(experiment), poll_seconds=5)
     assert (found["phase"], found["replicas"]) == (phase, 0)
 
 
@@ -198,5 +198,5 @@ def test_members_that_were_scaled_away_are_not_shown():
         simulation.step()
     removed = [simulation.journal.history.newest_birth(member) for member in (4, 5)]
     assert [birth and birth.cause for birth in removed] == [Cause.REMOVED] * 2
-    found = summarize(experiment_of(simulation))
+    found = summarize(look(experiment_of(simulation)), poll_seconds=5)
     assert sorted(member["member"] for member in found["members"]) == [0, 1, 2, 3]

@@ -96,7 +96,7 @@ def _retention_deletes_what_another_operator_may_decide_about() -> Any:
             and not retention._open(place, history)
         ]
 
-    return patch("pbt_operator.reconcile.doomed", doomed)
+    return patch("pbt_operator.retention.doomed", doomed)
 
 
 def _zombies_count() -> Any:

@@ -75,6 +75,15 @@ def status_schema() -> Schema:
         "selector": _a("string", "The label selector of the pods, for the scale subresource."),
         "bestScore": _a("string", "The best score in few digits, as `kubectl get` shows it."),
         "location": _a("string", "Where everything is stored. `pbt` commands take it in place of a name."),
+        "requestCost": _object(
+            "What the requests to the store cost, estimated from the newest reports at S3's list prices.",
+            {
+                "perReport": _a("number", "Requests for a report, its checkpoint and its reading included."),
+                "dollarsPerMemberDay": _a(
+                    "number", "Dollars for each member and day, the listings included."
+                ),
+            },
+        ),
         "startTime": _time("Since when it has been active; a suspension starts it anew."),
         "completionTime": _time("When it ended."),
         "conditions": _conditions(),

@@ -52,6 +52,13 @@ class PopulationResource:
         return str(self._told.get("location", ""))
 
     @property
+    def request_cost(self) -> tuple[float, float] | None:
+        """Requests for a report, and dollars for each member and day; None as long as the operator hasn't said."""
+        told = self._told.get("requestCost") or {}
+        requests, dollars = told.get("perReport"), told.get("dollarsPerMemberDay")
+        return None if requests is None or dollars is None else (float(requests), float(dollars))
+
+    @property
     def is_behind(self) -> bool:
         """Whether what the operator says is about an older spec."""
         seen = self._told.get("observedGeneration")

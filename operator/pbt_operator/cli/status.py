@@ -56,6 +56,11 @@ def _show_resource(population: PopulationResource, *, as_json: bool) -> None:
     if len(status.members) == MAX_MEMBERS < wanted:
         whole = f"`{program()} status {population.name} --from-store` shows all"
         say(f"{len(status.members)} of {wanted} members, the troubled and the best; {whole}")
+    if population.request_cost is not None:
+        requests, dollars = population.request_cost
+        say(
+            f"store requests: {requests:g} for a report, about ${dollars:g} for a member and day at S3's list prices"
+        )
     if population.location:
         say(f"records: {population.location}")
 

@@ -24,10 +24,12 @@ from pbt_operator.cluster.pods import ClusterPods
 from pbt_operator.cluster.posting import Poster
 from pbt_operator.cluster.publisher import Publisher
 from pbt_operator.cluster.seen import SeenPod
-from pbt_operator.cluster.summary import conditions_of, observe, summarize
+from pbt_operator.cluster.summary import Overview, conditions_of, look, observe, summarize
 from pbt_operator.cluster.template import POPULATION_UID, Owner, gpus_of
 from pbt_operator.cluster.times import Times
+from pbt_operator.core.pace import Pace
 from pbt_operator.events import Event
+from pbt_operator.reconcile import Looks
 from pbt_operator.status import PopulationPhase
 from pbt_trainer.errors import NewerFormat, NotFound, RecordRefused, StoreRefused, StoreUnavailable
 
@@ -76,7 +78,7 @@ class Driver:
         # What was refused may be right later: a ServiceAccount that was missing, say.
         self._examine_again = 0.0
         self._superseded = False
-        self._times = Times()
+        self._times, self._pace = Times(), Pace(config.poll_seconds)
         metrics.observe_phase(owner.namespace, owner.name, PopulationPhase.PENDING)
         self._failures = 0
         self._owner_checked = clock()
@@ -104,8 +106,7 @@ class Driver:
             else:
                 self._examine(body)
                 if self._manifest is not None:
-                    self._drive(self._manifest, body, seen)
-                    self._measure(self._manifest, began)
+                    self._drive(self._manifest, body, seen, began)
             self._failures = 0
         except Rejected as rejected:
             self._failures += 1
@@ -140,7 +141,9 @@ class Driver:
 
     # drive
 
-    def _drive(self, manifest: PopulationSpec, body: Mapping[str, Any], seen: Mapping[str, SeenPod]) -> None:
+    def _drive(
+        self, manifest: PopulationSpec, body: Mapping[str, Any], seen: Mapping[str, SeenPod], began: float
+    ) -> None:
         patch = with_finalizer(body, purges=manifest.retention.on_delete == "Delete")
         if patch is not None:
             with suppress(ApiUnavailable):  # the resource has changed: the next pass sees how
@@ -150,13 +153,25 @@ class Driver:
         elif self._clock() - self._owner_checked > OWNER_CHECK_SECONDS:
             self.experiment.check_owner()
             self._owner_checked = self._clock()
-        self.experiment.run_once(seen)
+        self._run(self.experiment, seen)
         self._times.keep(self.experiment.reconciler, now=self._now())
         self._publisher.note(Condition("StorageReady", "True", "Ready", self.experiment.store.url))
-        for condition in conditions_of(self.experiment):
+        overview = look(self.experiment)
+        for condition in conditions_of(overview):
             self._publisher.note(condition)
-        self._publisher.show({**summarize(self.experiment), **self._times.to_status()})
+        found = summarize(overview, poll_seconds=self._config.poll_seconds)
+        self._publisher.show({**found, **self._times.to_status()})
+        self._measure(manifest, overview, began)
         self._expire()
+
+    def _run(self, experiment: Experiment, seen: Mapping[str, SeenPod]) -> None:
+        """One pass of the reconcile, which looks for reports when it is time."""
+        now = self._clock()
+        lists, glances = self._pace.lists(now), self._pace.glances(now)
+        experiment.run_once(seen, Looks.LISTS if lists else Looks.GLANCES if glances else Looks.NOT)
+        self._pace.looked(
+            self._clock(), listed=lists, glanced=glances, expected=experiment.reconciler.expected
+        )
 
     def _open(self, manifest: PopulationSpec, status: Mapping[str, Any]) -> Experiment:
         experiment = Experiment(
@@ -183,9 +198,9 @@ class Driver:
             experiment.reconciler.active_since = self._clock() - active
         return experiment
 
-    def _measure(self, manifest: PopulationSpec, began: float) -> None:
-        if self.experiment is not None and self._follower is not None:
-            seen = observe(self.experiment, gpus=gpus_of(manifest.template))
+    def _measure(self, manifest: PopulationSpec, overview: Overview, began: float) -> None:
+        if self._follower is not None:
+            seen = observe(overview, gpus=gpus_of(manifest.template))
             self._metrics.observe_pass(self._follower, seen, began=began)
 
     def _seconds_to_live(self) -> float:
@@ -271,10 +286,15 @@ class Driver:
         except (ApiUnavailable, ApiRefused) as error:
             self._tell_of_api(error)
         poll = self._config.poll_seconds
+        later = self._publisher.seconds_until_due(self._now())
         if self._failures:
             return float(min(poll * 2 ** min(self._failures, 8), LONGEST_WAIT_SECONDS))
         if self._superseded:
             return LONGEST_WAIT_SECONDS
-        if self.experiment is None or not self.experiment.is_over:
+        if self.experiment is None:
             return poll
-        return min(max(poll, self._seconds_to_live()), LONGEST_WAIT_SECONDS)
+        if self.experiment.hurries:
+            return 0.0
+        if not self.experiment.is_over:
+            return min(self._pace.seconds(self._clock()), later)
+        return min(max(poll, self._seconds_to_live()), LONGEST_WAIT_SECONDS, later)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
@@ -12,7 +13,8 @@ from pbt_operator.cluster.driver import Driver
 from pbt_operator.cluster.seen import SeenPod
 from pbt_operator.cluster.template import Owner
 
-SETTLE_SECONDS = 0.1  # one cause often shows in several events: they share a pass
+SETTLE_SECONDS = 0.05  # one cause often shows in several events: they share a pass
+LONGEST_SETTLE_SECONDS = 2.0
 RETRY_SECONDS = 15.0
 LOG = logging.getLogger(__name__)
 
@@ -106,19 +108,29 @@ class Drives:
         while (body := drive.body) is not None:
             drive.changed.clear()
             seen = self._pods_of(owner)  # here, where nothing changes it meanwhile
-            seconds = await loop.run_in_executor(self._threads, self._pass, owner, drive.driver, body, seen)
+            seconds, busy = await loop.run_in_executor(
+                self._threads, self._pass, owner, drive.driver, body, seen
+            )
+            ended = loop.time()
             with suppress(TimeoutError):
                 await asyncio.wait_for(drive.changed.wait(), seconds)
-            await asyncio.sleep(SETTLE_SECONDS)
+            # While a thousand pods start, one event follows the other: a drive takes half of a CPU at the most.
+            rest = min(busy, LONGEST_SETTLE_SECONDS) - (loop.time() - ended)
+            await asyncio.sleep(max(SETTLE_SECONDS, rest))
         self._on_gone(owner)
 
-    def _pass(self, owner: Owner, driver: Driver, body: Body, seen: Mapping[str, SeenPod]) -> float:
+    def _pass(
+        self, owner: Owner, driver: Driver, body: Body, seen: Mapping[str, SeenPod]
+    ) -> tuple[float, float]:
+        """When the next one is due, and for how long this one had a CPU."""
+        began = time.thread_time()
         with self._around(owner):
             try:
-                return driver.run_pass(body, seen)
+                seconds = driver.run_pass(body, seen)
             except Exception:  # one fault must not end the drive of this Population, nor that of others
                 LOG.exception("a pass failed")
-                return RETRY_SECONDS
+                seconds = RETRY_SECONDS
+        return seconds, time.thread_time() - began
 
 
 def _intent(body: Body) -> tuple[Any, ...]:

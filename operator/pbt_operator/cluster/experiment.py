@@ -12,7 +12,7 @@ from pbt_operator.cluster.template import Owner
 from pbt_operator.decisions import describe
 from pbt_operator.events import Event
 from pbt_operator.journal import Journal
-from pbt_operator.reconcile import Reconciler
+from pbt_operator.reconcile import Looks, Reconciler
 from pbt_trainer.records import Birth
 from pbt_trainer.stores import Store
 from pbt_trainer.stores.probe import probe
@@ -62,10 +62,14 @@ class Experiment:
             store, name=owner.name, namespace=owner.namespace, spec=to_wire(manifest), as_now=as_now
         )
         self.journal = Journal(
-            store, interval_steps=manifest.schedule.interval_steps, on_refused=self._tell_refused
+            store,
+            interval_steps=manifest.schedule.interval_steps,
+            metric=manifest.objective.metric,
+            on_refused=self._tell_refused,
+            readers=READERS,
         )
-        self.journal.load()
-        self.journal.count(readers=READERS)
+        self.journal.load(checkpoints_per_member=manifest.retention.checkpoints_per_member)
+        self.journal.count()
         self.reconciler = Reconciler(
             journal=self.journal,
             pods=pods,
@@ -97,6 +101,11 @@ class Experiment:
             )
 
     @property
+    def hurries(self) -> bool:
+        """Whether the next pass has work that waits for nothing."""
+        return self.reconciler.hurries or self.pods.num_left > 0
+
+    @property
     def is_over(self) -> bool:
         """Whether it ended, and its pods with it."""
         return self.reconciler.outcome is not None and all(pod.ended for pod in self.pods.observe())
@@ -113,15 +122,16 @@ class Experiment:
         )
         self.reconciler.replace_spec(to_core(manifest), record.number)
 
-    def run_once(self, seen: Mapping[str, SeenPod]) -> None:
-        """One pass over what the watch shows now.
+    def run_once(self, seen: Mapping[str, SeenPod], looks: Looks) -> None:
+        """One pass over what the watch shows now; see `Reconciler.run_once`.
 
         Raises:
             StoreUnavailable: the store can't be reached; try again later.
             ApiUnavailable: neither can the API server.
         """
         self.pods.refresh(seen)
-        self.reconciler.run_once()
+        with self.pods.at_once(READERS):
+            self.reconciler.run_once(looks)
 
     def _tell_newest_round(self) -> None:
         """Tells it again: an operator may have died between the record and the Event. None is posted twice."""

@@ -52,22 +52,14 @@ class Follower:
         """Takes a history that was loaded, before the first pass over it."""
         self.key = (namespace, name)
         self.usage = Usage(history, now=now)
-        self._history = history
+        self._history, self._feed = history, history.follow()
         self._round = history.decided
-        self._incarnations = {m: b.incarnation for m in history.members if (b := history.newest_birth(m))}
-        self._reports: dict[int, tuple[int, float]] = {}
-        self._see_reports(now)
+        known = (report for member in history.members for report in history.counting(member))
+        self._reports = {r.round: now for r in known if r.round is not None and r.round > self._round}
 
     def births(self) -> list[Birth]:
         """Those that were written since the last call."""
-        found = []
-        for member in self._history.members:
-            newest = self._history.newest_birth(member)
-            seen, last = self._incarnations.get(member, 0), newest.incarnation if newest else 0
-            born = (self._history.birth(member, n) for n in range(seen + 1, last + 1))
-            found += [birth for birth in born if birth is not None]
-            self._incarnations[member] = last
-        return found
+        return self._feed.take_births()
 
     def latency(self, *, began: float, now: float) -> float | None:
         """From the last report of the newest round that was decided since the last call to its decision, in seconds."""
@@ -75,9 +67,9 @@ class Follower:
         decided = self._history.decided
         if decided == self._round:
             return None
-        _, seen = self._reports.get(decided, (0, began))
+        seen = self._reports.get(decided, began)
         self._round = decided
-        self._reports = {number: known for number, known in self._reports.items() if number > decided}
+        self._reports = {number: at for number, at in self._reports.items() if number > decided}
         return now - seen
 
     def gap(self, birth: Birth, objective: Objective) -> float | None:
@@ -92,12 +84,10 @@ class Follower:
         return None if better is None or worse is None else better - worse
 
     def _see_reports(self, now: float) -> None:
-        """Notes since when so many reports of each undecided round have been there."""
-        reports = (r for member in self._history.members for r in self._history.counting(member))
-        counts = Tally(r.round for r in reports if r.round is not None and r.round > self._round)
-        for number, count in counts.items():
-            if self._reports.get(number, (0, now))[0] != count:
-                self._reports[number] = (count, now)
+        """Notes when the last report of each undecided round came."""
+        for report in self._feed.take_records():
+            if report.round is not None and report.round > self._round and self._history.counts(report):
+                self._reports[report.round] = now
 
 
 @dataclass(frozen=True, slots=True)

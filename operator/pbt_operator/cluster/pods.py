@@ -1,15 +1,30 @@
 """Pods of a cluster: what the watch shows, what is there and it doesn't show yet, and the API's refusals."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from pbt_operator.cluster.api import Api, ApiRefused
+from pbt_operator.cluster.api import Api, ApiRefused, ApiUnavailable
 from pbt_operator.cluster.seen import SETTLED, SeenPod, read
 from pbt_operator.pods import Phase, Pod
+from pbt_operator.reading import read_all
 from pbt_trainer.records import Birth
 
 UNSEEN_SECONDS = 120.0  # a watch that takes longer to show a pod is broken, and the liveness probe says so
+MOST_CHANGES = 128  # creations and deletions in a pass, so that the first are followed up soon
+
+Request = Callable[[], None]
+
+
+@dataclass
+class _Queue:
+    """Requests of one pass."""
+
+    creations: list[Request] = field(default_factory=list)
+    deletions: list[Request] = field(default_factory=list)
+    others: list[Request] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +40,7 @@ class ClusterPods:
 
     Attributes:
         refusal: why the API server doesn't take new pods; None if it did last time.
+        num_left: how many creations and deletions the last block has left to the next pass.
     """
 
     def __init__(
@@ -46,15 +62,19 @@ class ClusterPods:
             now: POSIX time; the API's deletion times are compared with it.
         """
         self.refusal: ApiRefused | None = None
+        self.num_left = 0
         self.render = render
         self._api, self._namespace, self._selector, self._now = api, namespace, selector, now
         self._seen: Mapping[str, SeenPod] = {}
         self._unseen: dict[str, Unseen] = {}
         self._stopped: dict[str, Pod] = {}
         self._forgotten: set[str] = set()
-        self._incomplete = (
-            False  # there may be pods that neither the watch has shown nor this process has counted
-        )
+        self._doubtful: set[str] = (
+            set()
+        )  # pods that may be there, though no watch has shown them and no answer
+        self._names: dict[str, SeenPod] = {}  # what the watch shows, by the pod's name
+        self._over: dict[int, list[SeenPod]] = {}  # and the settled ones, by member
+        self._queue: _Queue | None = None
 
     def refresh(self, seen: Mapping[str, SeenPod]) -> None:
         """Takes what the watch shows now, by uid. To be called before each pass.
@@ -63,10 +83,15 @@ class ClusterPods:
             ApiUnavailable: the watch lacks a pod, and nobody can tell now what is there.
         """
         self._seen = seen
+        self._names = {found.pod.name: found for found in seen.values()}
+        self._over = {}
+        for found in seen.values():
+            if found.settled:
+                self._over.setdefault(found.pod.member, []).append(found)
         late = self._now() - UNSEEN_SECONDS
         self._unseen = {u: p for u, p in self._unseen.items() if u not in seen and p.since > late}
         self._forgotten &= {*seen, *self._stopped}
-        if self._incomplete:
+        if self._doubtful:
             self._look()
 
     def _look(self) -> None:
@@ -75,7 +100,37 @@ class ClusterPods:
         there = {pod.pod.uid: pod.pod for pod in found if pod is not None and not pod.pod.ended}
         now = self._now()
         self._unseen = {uid: Unseen(pod, now) for uid, pod in there.items() if uid not in self._seen}
-        self._incomplete = False
+        self._doubtful.clear()
+
+    @contextmanager
+    def at_once(self, requests: int) -> Iterator[None]:
+        """Holds the requests of the block back to its end, and makes so many of them at once.
+
+        Of many creations and deletions some are left to the next pass: it will ask for them again, and meanwhile what
+        this one has begun goes on.
+
+        Raises:
+            ApiUnavailable: one of them failed; the next pass makes it again.
+        """
+        self._queue, self.num_left = _Queue(), 0
+        try:
+            yield
+        except Exception:
+            self._make(requests)  # what was decided before stands
+            raise
+        failed = self._make(requests)
+        if failed:
+            raise failed[0]
+
+    def _make(self, requests: int) -> list[ApiUnavailable | ApiRefused]:
+        """Makes the requests that were held back; returns what failed."""
+        queue, self._queue = self._queue or _Queue(), None
+        failed = _all_tried(queue.others, requests)
+        if failed:  # a lost pod that isn't removed still holds its slot
+            return failed
+        changes = [*queue.creations, *queue.deletions]
+        self.num_left = max(0, len(changes) - MOST_CHANGES)
+        return _all_tried(changes[:MOST_CHANGES], requests)
 
     def observe(self) -> Sequence[Pod]:
         """See `Pods.observe`. A pod that was stopped and is gone is shown as ended, until it is forgotten."""
@@ -108,37 +163,56 @@ class ClusterPods:
         """See `Pods.start`. What the API server refuses is kept in `refusal` and tried again with the next pass."""
         body = self.render(birth)
         name = body["metadata"]["name"]
-        former = next((seen for seen in self._seen.values() if seen.pod.name == name), None)
+        former = self._names.get(name)
         if former is not None:
             if former.settled:  # it ended before it took the birth; the next pass starts the same pod again
-                self._api.delete_pod(self._namespace, name, uid=former.pod.uid)
-            return
-        if any(unseen.pod.name == name for unseen in self._unseen.values()):
-            return
-        self._incomplete = True  # until the answer says what became of it
+                again = partial(self._api.delete_pod, self._namespace, name, uid=former.pod.uid)
+                self._later(lambda queue: queue.deletions, again)
+        elif name not in {unseen.pod.name for unseen in self._unseen_of(birth.member)}:
+            self._later(lambda queue: queue.creations, partial(self._create, birth, body))
+
+    def _later(self, which: Callable[["_Queue"], list[Request]], request: Request) -> None:
+        """Puts a request off to the end of the block, if there is one."""
+        if self._queue is None:
+            request()
+        else:
+            which(self._queue).append(request)
+
+    def _unseen_of(self, member: int) -> Iterator[Unseen]:
+        return (unseen for unseen in self._unseen.values() if unseen.pod.member == member)
+
+    def _create(self, birth: Birth, body: Mapping[str, Any]) -> None:
+        name = body["metadata"]["name"]
+        self._doubtful.add(name)  # until the answer says what became of it
         try:
             created = self._api.create_pod(self._namespace, body)
         except ApiRefused as refused:
-            self.refusal, self._incomplete = refused, False
+            self.refusal = refused
+            self._doubtful.discard(name)
             return
         self.refusal = None
         if created is not None:
-            self._incomplete = False
+            self._doubtful.discard(name)
             uid = created["metadata"]["uid"]
             self._unseen[uid] = Unseen(replace(Pod.pending(birth, uid=uid), name=name), self._now())
 
     def stop(self, pod: Pod) -> None:
         """See `Pods.stop`: a deletion, with the pod's own grace period."""
-        if pod.stopping or pod.uid in self._stopped:
-            return
+        if not pod.stopping and pod.uid not in self._stopped:
+            self._later(lambda queue: queue.deletions, partial(self._stop, pod))
+
+    def _stop(self, pod: Pod) -> None:
         self._api.delete_pod(self._namespace, pod.name, uid=pod.uid)
         self._stopped[pod.uid] = pod
 
     def forget(self, pod: Pod) -> None:
         """See `Pods.forget`. The pod stays for its logs, unless something in it still runs; the one before it goes."""
-        for uid, other in self._seen.items():
-            if other.settled and other.pod.member == pod.member and uid != pod.uid:
-                self._api.delete_pod(self._namespace, other.pod.name, uid=uid)
+        self._later(lambda queue: queue.others, partial(self._forget, pod))
+
+    def _forget(self, pod: Pod) -> None:
+        for other in self._over.get(pod.member, ()):
+            if other.pod.uid != pod.uid:
+                self._api.delete_pod(self._namespace, other.pod.name, uid=other.pod.uid)
         seen = self._seen.get(pod.uid)
         if seen is not None and seen.is_lost(self._now()):
             self._api.delete_pod(self._namespace, pod.name, uid=pod.uid, grace_seconds=0)
@@ -157,3 +231,16 @@ class ClusterPods:
     def waiting(self) -> list[Pod]:
         """Pods that the cluster doesn't run, though they were asked for."""
         return [pod for pod in self.observe() if pod.phase is Phase.PENDING and pod.message]
+
+
+def _all_tried(requests: Sequence[Request], at_once: int) -> list[ApiUnavailable | ApiRefused]:
+    """Makes requests; returns what failed."""
+    return [error for error in read_all(_tried, requests, readers=at_once) if error is not None]
+
+
+def _tried(request: Request) -> ApiUnavailable | ApiRefused | None:
+    try:
+        request()
+    except (ApiUnavailable, ApiRefused) as error:
+        return error
+    return None

@@ -5,6 +5,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -33,6 +34,7 @@ class Poster:
         *,
         instance: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        worker: Executor | None = None,
     ) -> None:
         """Posts nothing yet.
 
@@ -40,10 +42,12 @@ class Poster:
             create: creates an Event in a namespace, unless one of its name is there; it may raise.
             instance: the name of the operator's pod.
             now: the time.
+            worker: posts, so that no pass waits for it; without one, `post` does.
         """
         self._create, self._instance, self._now = create, instance[:128], now
         self._told: dict[tuple[str, Event], datetime] = {}
-        self._waiting: dict[str, list[Event]] = {}  # by uid, those for which the API server was away
+        self._waiting: dict[str, list[Event]] = {}  # by uid, those that weren't posted yet
+        self._worker = worker
         self._lock = Lock()
 
     def post(self, owner: Owner, events: Sequence[Event]) -> None:
@@ -53,7 +57,19 @@ class Poster:
             level = logging.WARNING if event.warning else logging.INFO
             LOG.log(level, "%s: %s", event.reason, cut(event.message, NOTE_BYTES))
         with self._lock:
-            bounded = list(bound([*self._waiting.pop(owner.uid, ()), *fresh]))
+            if fresh:
+                self._waiting.setdefault(owner.uid, []).extend(fresh)
+            waits = owner.uid in self._waiting
+        if waits:
+            if self._worker is None:
+                self._post_waiting(owner)
+            else:
+                self._worker.submit(self._post_waiting, owner)
+
+    def _post_waiting(self, owner: Owner) -> None:
+        """Posts what waits, in bounded number; what the API server is away for, goes on waiting."""
+        with self._lock:
+            bounded = list(bound(self._waiting.pop(owner.uid, ())))
         for number, event in enumerate(bounded):
             try:
                 self._create(owner.namespace, self._body(owner, event))
@@ -62,7 +78,7 @@ class Poster:
                 LOG.warning("%d of %d Events can't be posted: %s", len(bounded) - number, len(bounded), error)
                 if isinstance(error, ApiUnavailable):
                     with self._lock:
-                        self._waiting[owner.uid] = bounded[number:]
+                        self._waiting[owner.uid] = bounded[number:] + self._waiting.get(owner.uid, [])
                 return
 
     def _fresh(self, uid: str, events: Sequence[Event]) -> list[Event]:

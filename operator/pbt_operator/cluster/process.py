@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,7 +37,8 @@ class Process:
             OSError: the port is taken.
         """
         self.config, self._api = config, api
-        self._poster = Poster(api.create_event, instance=socket.gethostname())
+        self._posting = ThreadPoolExecutor(1, thread_name_prefix="events")
+        self._poster = Poster(api.create_event, instance=socket.gethostname(), worker=self._posting)
         self._metrics, self._health = Metrics(), Health()
         self._server = HealthServer(config.port, health=self._health, registry=self._metrics.registry)
         self._pods: Any = {}
@@ -59,6 +61,7 @@ class Process:
         for task in self._tasks:
             task.cancel()
         await self._drives.close()
+        await asyncio.to_thread(self._posting.shutdown)
         self._server.close()
 
     # what the watches show

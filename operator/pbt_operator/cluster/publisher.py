@@ -12,6 +12,8 @@ from pbt_operator.cluster.times import rfc3339
 from pbt_operator.events import Event
 from pbt_operator.status import PopulationPhase
 
+APART_SECONDS = 2.0  # the whole status is written anew each time, and etcd keeps every version for minutes
+
 
 class Publisher:
     """The Events and the status of one Population."""
@@ -25,6 +27,7 @@ class Publisher:
         self._written: Mapping[str, Any] | None = None
         self._stored: Mapping[str, Any] = {}  # what the API server made of that
         self._version = 0
+        self._write_at, self._is_late = 0.0, False
 
     def tell(self, event: Event) -> None:
         """Something happened."""
@@ -39,7 +42,7 @@ class Publisher:
         self._fields = dict(fields)
 
     def publish(self, status: Mapping[str, Any], *, generation: int, now: float, version: int = 0) -> None:
-        """Posts the events and writes the status.
+        """Posts the events and writes the status: at once if its outline has changed, else a while after the last time.
 
         Args:
             status: as the watch shows it; what was written after that counts instead, unless somebody else has
@@ -67,10 +70,29 @@ class Publisher:
                 time=rfc3339(now),
             ),
         }
+        self._is_late = wanted != before and _outline(wanted) == _outline(before) and self._wait(now) > 0
+        if self._is_late:
+            return
         if wanted != before:
             gone = {name: None for name in before if name not in wanted}
             patched = self._api.patch_status(self._owner.namespace, self._owner.name, {**wanted, **gone})
             if patched is not None:
                 self._written, self._stored = wanted, patched["status"]
                 self._version = int(patched["metadata"]["resourceVersion"])
+            self._write_at = now + APART_SECONDS
         self._conditions = {}
+
+    def seconds_until_due(self, now: float) -> float:
+        """Until a write that waits for others to join it is due; infinite where there is none."""
+        return self._wait(now) if self._is_late else float("inf")
+
+    def _wait(self, now: float) -> float:
+        wait = self._write_at - now
+        return wait if 0 < wait <= APART_SECONDS else 0.0  # the time may be set back
+
+
+def _outline(status: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What nobody should have to wait for: the phase, and which conditions hold and why."""
+    conditions = status.get("conditions", ())
+    told = [(c["type"], c["status"], c["reason"], c["observedGeneration"]) for c in conditions]
+    return (status.get("phase"), status.get("observedGeneration"), set(status), told)

@@ -1,6 +1,9 @@
 """The bounded status of a Population: what people and machines see of it, the whole story being in the store."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Any, Literal
 
 import msgspec
@@ -9,7 +12,10 @@ from pbt_operator.api.status_schema import MAX_MEMBERS
 from pbt_operator.cluster.conditions import Condition
 from pbt_operator.cluster.experiment import Experiment
 from pbt_operator.cluster.metrics import Observation
-from pbt_operator.members import member_status, steps
+from pbt_operator.core.cost import to_status
+from pbt_operator.core.round import Standing
+from pbt_operator.core.spec import Restart
+from pbt_operator.members import member_status, state_of, steps
 from pbt_operator.pods import Phase, Pod
 from pbt_operator.status import Best, MemberState, MemberStatus, PopulationPhase
 from pbt_trainer.records import Cause
@@ -17,59 +23,87 @@ from pbt_trainer.records import Cause
 MAX_REASON = 500
 
 
-def summarize(experiment: Experiment) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Overview:
+    """How one experiment stands after a pass; each part is worked out once, for all that tell of it.
+
+    Attributes:
+        pods: as the reconcile saw them last.
+        live: the pod of each member that hasn't ended.
+        states: by member, but for those that were scaled away.
+        best: the best score ever.
+    """
+
+    experiment: Experiment
+    pods: Sequence[Pod]
+    live: Mapping[int, Pod]
+    states: Mapping[int, MemberState]
+    best: Standing | None
+
+    @property
+    def num_running(self) -> int:
+        """How many pods run."""
+        return sum(pod.phase is Phase.RUNNING for pod in self.live.values())
+
+
+def look(experiment: Experiment) -> Overview:
+    """How it stands now."""
+    history, spec = experiment.journal.history, experiment.reconciler.spec
+    pods = experiment.pods.observe()
+    live = {pod.member: pod for pod in pods if not pod.ended}
+    members = (member for member in history.members if member < spec.members)
+    return Overview(
+        experiment,
+        pods,
+        live,
+        states={m: state_of(history, m, spec, active=_active(live.get(m))) for m in members},
+        best=history.best(spec.objective),
+    )
+
+
+def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
     """Everything of the status but the times and conditions; fields that are not known yet are left out."""
+    experiment = overview.experiment
     journal, spec = experiment.journal, experiment.reconciler.spec
     history, ledger = journal.history, journal.ledger
     assert ledger is not None, "an experiment counts from its start"
-    members, live = members_of(experiment), live_pods(experiment)
-    ready = sum(member.state is MemberState.TRAINING for member in members)
-    best = Best.of(history.best(spec.objective))
+    states = Counter(overview.states.values())
+    best = Best.of(overview.best)
     found = {
-        "phase": phase_of(experiment),
-        "replicas": len(live),
-        "readyReplicas": ready,
+        "phase": phase_of(overview),
+        "replicas": len(overview.live),
+        "readyReplicas": states[MemberState.TRAINING],
         "location": experiment.store.url,
         "best": best,
         "bestScore": None if best is None else f"{best.score:.6g}",
         "final": Best.of(history.final(spec.objective)),
-        "members": bounded(members, experiment),
+        "members": bounded(overview),
         "rounds": history.decided,
         "exploits": ledger.num_exploits,
         "births": ledger.num_births,
-        "failedMembers": sum(member.state is MemberState.FAILED for member in members),
+        "failedMembers": states[MemberState.FAILED],
         "steps": steps(ledger, history, spec),
+        "requestCost": to_status(
+            experiment.reconciler.costs.estimate(
+                poll_seconds=poll_seconds,
+                members=spec.members,
+                in_place=spec.restart is Restart.IN_PLACE,
+            )
+        ),
     }
     return {name: without_nulls(msgspec.to_builtins(v)) for name, v in found.items() if v is not None}
 
 
-def members_of(experiment: Experiment) -> list[MemberStatus]:
-    """Every member, but for those that were scaled away."""
-    history, spec, live = experiment.journal.history, experiment.reconciler.spec, live_pods(experiment)
-    return [
-        member_status(history, member, spec, active=_active(live.get(member)))
-        for member in history.members
-        if member < spec.members
-    ]
-
-
-def observe(experiment: Experiment, *, gpus: float) -> Observation:
+def observe(overview: Overview, *, gpus: float) -> Observation:
     """How it stands, for the metrics; each pod has so many GPUs."""
-    spec = experiment.reconciler.spec
-    best = experiment.journal.history.best(spec.objective)
     return Observation(
-        spec=spec,
-        phase=phase_of(experiment),
-        states=[member.state for member in members_of(experiment)],
-        best=None if best is None else best.score,
-        pods=experiment.pods.observe(),
+        spec=overview.experiment.reconciler.spec,
+        phase=phase_of(overview),
+        states=list(overview.states.values()),
+        best=None if overview.best is None else overview.best.score,
+        pods=overview.pods,
         gpus=gpus,
     )
-
-
-def live_pods(experiment: Experiment) -> dict[int, Pod]:
-    """The pod of each member that hasn't ended."""
-    return {pod.member: pod for pod in experiment.pods.observe() if not pod.ended}
 
 
 def _active(pod: Pod | None) -> MemberState:
@@ -80,37 +114,41 @@ def _active(pod: Pod | None) -> MemberState:
     return MemberState.TRAINING if pod.phase is Phase.RUNNING else MemberState.STARTING
 
 
-def bounded(members: list[MemberStatus], experiment: Experiment) -> list[MemberStatus]:
+def bounded(overview: Overview) -> list[MemberStatus]:
     """At most 32: those in trouble first, then the best."""
-    objective = experiment.reconciler.spec.objective
-    history = experiment.journal.history
+    spec, history = overview.experiment.reconciler.spec, overview.experiment.journal.history
+    objective = spec.objective
 
-    def order(member: MemberStatus) -> tuple[int, float, int]:
-        birth = history.newest_birth(member.member)
+    def order(member: int) -> tuple[int, float, int]:
+        birth = history.newest_birth(member)
         crashed = birth is not None and birth.cause in {Cause.CRASH, Cause.REPLACE}
-        trouble = 0 if member.state is MemberState.FAILED else 1 if crashed else 2
-        score = float("-inf") if member.score is None else objective.utility(member.score)
-        return (trouble, -score, member.member)
+        trouble = 0 if overview.states[member] is MemberState.FAILED else 1 if crashed else 2
+        score = history.score(member, objective)
+        return (trouble, float("inf") if score is None else -objective.utility(score), member)
 
-    chosen = sorted(members, key=order)[:MAX_MEMBERS]
-    return [msgspec.structs.replace(member, reason=member.reason[:MAX_REASON]) for member in chosen]
+    return [
+        member_status(
+            history, member, spec, active=_active(overview.live.get(member)), longest_reason=MAX_REASON
+        )
+        for member in nsmallest(MAX_MEMBERS, overview.states, key=order)
+    ]
 
 
-def phase_of(experiment: Experiment) -> PopulationPhase:
+def phase_of(overview: Overview) -> PopulationPhase:
     """For people; the conditions are the API."""
-    reconciler = experiment.reconciler
+    reconciler, history = overview.experiment.reconciler, overview.experiment.journal.history
     if reconciler.outcome is not None:
         return reconciler.outcome.phase
     if reconciler.spec.suspend:
         return PopulationPhase.SUSPENDED
-    started = any(pod.phase is Phase.RUNNING for pod in live_pods(experiment).values())
-    trained = any(map(experiment.journal.history.records, experiment.journal.history.members))
-    return PopulationPhase.RUNNING if started or trained else PopulationPhase.PENDING
+    trained = history.decided > 0 or any(map(history.records, history.members))
+    return PopulationPhase.RUNNING if overview.num_running or trained else PopulationPhase.PENDING
 
 
-def conditions_of(experiment: Experiment) -> Iterator[Condition]:
+def conditions_of(overview: Overview) -> Iterator[Condition]:
     """The conditions that follow from how the population stands."""
-    outcome, suspended = experiment.reconciler.outcome, experiment.reconciler.spec.suspend
+    reconciler = overview.experiment.reconciler
+    outcome, suspended = reconciler.outcome, reconciler.spec.suspend
     for phase in (PopulationPhase.COMPLETE, PopulationPhase.FAILED):
         if outcome is not None and outcome.phase is phase:
             yield Condition(phase.value, "True", outcome.reason, outcome.message)
@@ -125,12 +163,11 @@ def conditions_of(experiment: Experiment) -> Iterator[Condition]:
     elif suspended:
         yield Condition("Progressing", "False", "Suspended", "spec.suspend is true")
     else:
-        yield _progress(experiment)
+        yield _progress(overview)
 
 
-def _progress(experiment: Experiment) -> Condition:
-    live = live_pods(experiment)
-    training = sum(pod.phase is Phase.RUNNING for pod in live.values())
+def _progress(overview: Overview) -> Condition:
+    experiment, training = overview.experiment, overview.num_running
     running, refusal, waiting = bool(training), experiment.pods.refusal, experiment.pods.waiting()
     status: Literal["True", "False"] = "True" if running else "False"
     if refusal is not None:

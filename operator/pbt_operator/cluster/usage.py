@@ -45,11 +45,13 @@ class Usage:
     def __init__(self, history: History, *, now: float) -> None:
         """Begins to look; what was decided before has been counted before."""
         self._history, self._at = history, now
+        self._feed = history.follow()
         self._recorded: dict[tuple[int, int], int] = {}
         self._accounts: dict[int, _Account] | None = None
+        known = [record for member in history.members for record in history.records(member)]
         self._unsettled = [
             record
-            for record in self._take_new()
+            for record in self._new_of(known)
             if record.step > self._decided_step and history.counts(record)
         ]
 
@@ -68,7 +70,7 @@ class Usage:
             if account.seconds is not None:
                 account.seconds += now - self._at
         self._at = now
-        for record in self._take_new():
+        for record in self._new_of(self._feed.take_records()):
             self._unsettled.append(record)
             if record.member in accounts:
                 _balance(accounts[record.member], record, used)
@@ -113,15 +115,14 @@ class Usage:
         newest = self._history.newest_round
         return newest.step if newest else 0
 
-    def _take_new(self) -> list[Report]:
-        """The records that weren't seen before; an incarnation makes them in the order of their steps."""
+    def _new_of(self, records: Iterable[Report]) -> list[Report]:
+        """Those that weren't seen before; an incarnation makes them in the order of their steps."""
         new = []
-        for member in self._history.members:
-            for record in self._history.records(member):
-                life = (record.member, record.incarnation)
-                if record.step > self._recorded.get(life, -1):
-                    self._recorded[life] = record.step
-                    new.append(record)
+        for record in records:
+            life = (record.member, record.incarnation)
+            if record.step > self._recorded.get(life, -1):
+                self._recorded[life] = record.step
+                new.append(record)
         return new
 
 

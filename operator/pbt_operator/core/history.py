@@ -4,15 +4,36 @@ Records are immutable, so knowledge only grows; the journal (`pbt_operator.journ
 *line* is its newest birth that was a decision, with the resumes since: what it trains now goes back to there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
+from pbt_operator.core.feed import Feed
 from pbt_operator.core.round import Round, Standing
 from pbt_operator.core.spec import Objective, Schedule
 from pbt_trainer.records import Birth, Report
 
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Member:
+    """What follows from a member's births and records; worked out once, until one of them changes."""
+
+    line: list[Birth]
+    records: list[Report]
+    counting: list[Report]
+    line_records: list[Report]
+    line_reports: list[Report]
+    position: int
+    derived: dict[Hashable, Any] = field(default_factory=dict)
+
 
 class History:
-    """Births, rounds and recent reports, with the questions that decisions ask of them."""
+    """Births, rounds and recent reports, with the questions that decisions ask of them.
+
+    What it returns is its own memory: to be read only.
+    """
 
     def __init__(self, *, kept_per_member: int = 3) -> None:
         """Knows nothing yet; `kept_per_member` records of each member are never forgotten."""
@@ -20,21 +41,43 @@ class History:
         self._births: dict[int, dict[int, Birth]] = {}
         self._newest: dict[int, int] = {}
         self._records: dict[int, dict[str, Report]] = {}
+        self._reporters: dict[int, set[int]] = {}  # by round, the members with a record of it
         self._newest_round: Round | None = None
-        self._counting: dict[int, list[Report]] = {}  # remembered until the member's births or records change
+        self._order: list[int] | None = None
+        self._members: dict[int, _Member] = {}  # each until the member's births or records change
+        self._best: tuple[Objective, Standing | None] | None = None
+        self._feeds: list[Feed] = []
+
+    def follow(self) -> Feed:
+        """A feed of what is learned from now on."""
+        feed = Feed()
+        self._feeds.append(feed)
+        return feed
+
+    def _changed(self, member: int) -> None:
+        self._members.pop(member, None)
+        self._best = None
 
     # births
 
     def add_birth(self, birth: Birth) -> None:
         """Learns of a birth, in any order."""
         self._births.setdefault(birth.member, {})[birth.incarnation] = birth
-        self._newest[birth.member] = max(birth.incarnation, self._newest.get(birth.member, 0))
-        self._counting.pop(birth.member, None)
+        newest = self._newest.get(birth.member)
+        if newest is None:
+            self._order = None
+        if newest is None or birth.incarnation > newest:
+            self._newest[birth.member] = birth.incarnation
+            for feed in self._feeds:
+                feed.births.append(birth)
+        self._changed(birth.member)
 
     @property
-    def members(self) -> list[int]:
+    def members(self) -> Sequence[int]:
         """Every member that was ever born, ascending."""
-        return sorted(self._newest)
+        if self._order is None:
+            self._order = sorted(self._newest)
+        return self._order
 
     def birth(self, member: int, incarnation: int) -> Birth | None:
         """One birth, if it is known."""
@@ -46,6 +89,31 @@ class History:
 
     def line(self, member: int) -> list[Birth]:
         """The births of the member's line, the newest first."""
+        return self._member(member).line
+
+    def _member(self, member: int) -> _Member:
+        known = self._members.get(member)
+        if known is None:
+            known = self._members[member] = self._work_out(member)
+        return known
+
+    def _work_out(self, member: int) -> _Member:
+        line = self._line(member)
+        records = sorted(self._records.get(member, {}).values(), key=lambda r: (r.incarnation, r.step))
+        counting = [record for record in records if self.counts(record)]
+        incarnations = {birth.incarnation for birth in line}
+        found = [record for record in counting if record.incarnation in incarnations]
+        found.sort(key=lambda record: (record.step, record.round is None, record.incarnation))
+        return _Member(
+            line=line,
+            records=records,
+            counting=counting,
+            line_records=found,
+            line_reports=[record for record in found if record.round is not None],
+            position=max(line[0].start_step if line else 0, found[-1].step if found else 0),
+        )
+
+    def _line(self, member: int) -> list[Birth]:
         births = []
         for incarnation in range(self._newest.get(member, 0), 0, -1):
             birth = self.birth(member, incarnation)
@@ -61,7 +129,11 @@ class History:
     def add_record(self, record: Report) -> None:
         """Learns of a report or save."""
         self._records.setdefault(record.member, {})[record.key] = record
-        self._counting.pop(record.member, None)
+        if record.round is not None:
+            self._reporters.setdefault(record.round, set()).add(record.member)
+        for feed in self._feeds:
+            feed.records.append(record)
+        self._changed(record.member)
 
     def record(self, member: int, key: str) -> Report | None:
         """The record that `member` wrote under `key`, if it was added and is still kept."""
@@ -81,21 +153,15 @@ class History:
 
     def records(self, member: int) -> list[Report]:
         """All records of the member that are kept, by incarnation and step."""
-        return sorted(
-            self._records.get(member, {}).values(), key=lambda record: (record.incarnation, record.step)
-        )
+        return self._member(member).records
 
     def counting(self, member: int) -> list[Report]:
         """The records of the member that count, by incarnation and step."""
-        if member not in self._counting:
-            self._counting[member] = [record for record in self.records(member) if self.counts(record)]
-        return self._counting[member]
+        return self._member(member).counting
 
     def line_records(self, member: int) -> list[Report]:
         """The records of the member's line that count, by step."""
-        incarnations = {birth.incarnation for birth in self.line(member)}
-        found = (record for record in self.counting(member) if record.incarnation in incarnations)
-        return sorted(found, key=lambda record: (record.step, record.round is None, record.incarnation))
+        return self._member(member).line_records
 
     def newest_record(self, member: int) -> Report | None:
         """The newest record of the member's line."""
@@ -109,33 +175,45 @@ class History:
 
     def line_reports(self, member: int) -> list[Report]:
         """The ready reports among the records of the member's line, by step."""
-        return [record for record in self.line_records(member) if record.round is not None]
+        return self._member(member).line_reports
 
     def position(self, member: int) -> int:
         """The step that the member has durably reached."""
-        birth, record = self.newest_birth(member), self.newest_record(member)
-        return max(birth.start_step if birth else 0, record.step if record else 0)
+        return self._member(member).position
+
+    def derived(self, member: int, what: Hashable, work_out: Callable[[Sequence[Report]], T]) -> T:
+        """What `work_out` makes of the member's ready reports, remembered under `what` until something changes."""
+        known = self._member(member)
+        if what not in known.derived:
+            known.derived[what] = work_out(known.line_reports)
+        return cast("T", known.derived[what])
+
+    def score(self, member: int, objective: Objective) -> float | None:
+        """The score of the newest ready report of the member's line."""
+        metric = objective.metric
+        return self.derived(
+            member, ("score", metric), lambda found: found[-1].score(metric) if found else None
+        )
 
     def ready(self, number: int, schedule: Schedule) -> dict[int, Report]:
         """By member, the reports that count for round `number` after all decisions before it."""
         return {
             member: record
-            for member in self.members
+            for member in sorted(self._reporters.get(number, ()))
             for record in self.line_records(member)
             if record.round == number and record.step == schedule.step_of(number)
         }
 
     def rounds_seen(self) -> Iterable[int]:
         """The rounds for which some report is known, ascending."""
-        found = {record.round for records in self._records.values() for record in records.values()}
-        return sorted(number for number in found if number is not None)
+        return sorted(self._reporters)
 
     # rounds and the best
 
     def add_round(self, decided: Round) -> None:
         """Learns of a decided round."""
         if self._newest_round is None or decided.number > self._newest_round.number:
-            self._newest_round = decided
+            self._newest_round, self._best = decided, None
 
     @property
     def newest_round(self) -> Round | None:
@@ -154,17 +232,28 @@ class History:
             objective: what is compared.
             up_to: leave out the reports of later rounds.
         """
+        if up_to is None and self._best is not None and self._best[0] == objective:
+            return self._best[1]
         found = [self._newest_round.best] if self._newest_round and self._newest_round.best else []
-        found += [
-            standing
-            for member in self.members
-            for record in self.counting(member)
-            if record.round is not None and (up_to is None or record.round <= up_to)
-            if (standing := standing_of(record, objective)) is not None
-        ]
-        return min(
-            found, key=lambda s: (-objective.utility(s.score), s.step, s.member, s.incarnation), default=None
-        )
+        for member in self.members:
+            own = self._best_of(member, objective, up_to)
+            found += [] if own is None else [own]
+        best = min(found, key=lambda standing: _rank(standing, objective), default=None)
+        if up_to is None:
+            self._best = (objective, best)
+        return best
+
+    def _best_of(self, member: int, objective: Objective, up_to: int | None) -> Standing | None:
+        derived, what = self._member(member).derived, ("best", objective, up_to)
+        if what not in derived:
+            standings = (
+                standing
+                for record in self.counting(member)
+                if record.round is not None and (up_to is None or record.round <= up_to)
+                if (standing := standing_of(record, objective)) is not None
+            )
+            derived[what] = min(standings, key=lambda standing: _rank(standing, objective), default=None)
+        return cast("Standing | None", derived[what])
 
     def final(self, objective: Objective) -> Standing | None:
         """The best of the newest decided round; of equals the lowest member."""
@@ -184,12 +273,33 @@ class History:
         return max(found, key=lambda s: (objective.utility(s.score), -s.member), default=None)
 
     def forget(self) -> None:
-        """Drops records that no decision can need again: older than the newest round, and not a member's newest few."""
-        self._counting.clear()
-        for member in self._records:
-            known = self.records(member)
-            needed = [r for r in known if r.round is not None and r.round >= self.decided]
-            self._records[member] = {r.key: r for r in [*known[-self._kept_per_member :], *needed]}
+        """Drops what no decision can need again.
+
+        Of records those that are older than the newest round and not a member's newest few; of births those before the
+        line and before the oldest record that is left.
+        """
+        for member, found in self._records.items():
+            if len(found) > self._kept_per_member:
+                known = self.records(member)
+                needed = [r for r in known if r.round is not None and r.round >= self.decided]
+                self._records[member] = {r.key: r for r in [*known[-self._kept_per_member :], *needed]}
+                self._changed(member)
+        for member, births in self._births.items():
+            records = self._records.get(member, {}).values()
+            first = min(
+                [birth.incarnation for birth in self.line(member)[-1:]] + [r.incarnation for r in records]
+            )
+            if any(incarnation < first for incarnation in births):
+                self._births[member] = {n: birth for n, birth in births.items() if n >= first}
+        self._reporters = {}
+        for member, found in self._records.items():
+            for record in found.values():
+                if record.round is not None:
+                    self._reporters.setdefault(record.round, set()).add(member)
+
+
+def _rank(standing: Standing, objective: Objective) -> tuple[float, int, int, int]:
+    return (-objective.utility(standing.score), standing.step, standing.member, standing.incarnation)
 
 
 def standing_of(record: Report, objective: Objective) -> Standing | None:

@@ -4,6 +4,7 @@ It needs no more of a record than its step, so that names alone bring it up to d
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pbt_trainer.records import Birth, Cause
 
@@ -20,13 +21,21 @@ class Span:
     reached: int
 
 
+class _Born(NamedTuple):
+    """What of a birth says which steps count: tens of thousands of them are kept."""
+
+    start_step: int
+    previous_step: int
+    resumes: bool
+
+
 class Ledger:
     """Every birth and how far it came."""
 
     def __init__(self) -> None:
         self.num_births = self.num_exploits = 0
         self.productive = self.discarded = 0
-        self._births: dict[int, dict[int, Birth]] = {}
+        self._births: dict[int, dict[int, _Born]] = {}
         self._reached: dict[Life, int] = {}
         self._steps: dict[int, tuple[int, int]] = {}
 
@@ -35,7 +44,7 @@ class Ledger:
         known = self._births.setdefault(birth.member, {})
         if birth.incarnation in known:
             return
-        known[birth.incarnation] = birth
+        known[birth.incarnation] = _Born(birth.start_step, birth.previous_step, birth.cause.resumes)
         self.num_births += not birth.cause.closes
         self.num_exploits += birth.cause in {Cause.EXPLOIT, Cause.ROLLBACK}
         self._recount(birth.member)
@@ -55,7 +64,7 @@ class Ledger:
             counted = reached if limit is None else max(birth.start_step, min(reached, limit))
             spans[incarnation] = Span(start=birth.start_step, counted=counted, reached=reached)
             # A decision closes the line before it; a resume passes on what closed the line that it goes on with.
-            passed_on = limit if birth.cause.resumes and limit is not None else birth.previous_step
+            passed_on = limit if birth.resumes and limit is not None else birth.previous_step
             limit = min(passed_on, birth.previous_step)
         return spans
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from pbt_trainer import keys
 from pbt_trainer.errors import CorruptCheckpoint, KeyRefused, NotFound, StoreRefused, StoreUnavailable
 from pbt_trainer.records import File
+from pbt_trainer.stores.parts import part_size
 from pbt_trainer.stores.s3_client import connect
 from pbt_trainer.stores.verify import destination, verify_download, verify_record_size, verify_source
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from s3transfer.manager import TransferManager
     from s3transfer.subscribers import BaseSubscriber
 
-_MIB = 1024 * 1024
 _CREATE_ATTEMPTS = 8
 _DELETE_BATCH = 1000  # what one DeleteObjects takes
 
@@ -234,10 +234,10 @@ class S3Store:
                     self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
 
     def _transfers(self, size: int) -> "TransferManager":
-        """Moves one file of `size` bytes; larger parts for large files, for the sake of the request rate."""
+        """Moves one file of `size` bytes."""
         from s3transfer.manager import TransferConfig, TransferManager
 
-        part = 64 * _MIB if size >= 256 * _MIB else 8 * _MIB
+        part = part_size(size)
         config = TransferConfig(
             multipart_threshold=part,
             multipart_chunksize=part,

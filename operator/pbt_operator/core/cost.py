@@ -1,0 +1,78 @@
+"""What the requests to the store cost, estimated from what trainers report: dollars for each member and day.
+
+For a member that reports every R seconds of training, with a checkpoint that takes U requests to upload:
+
+    dollars per day = 86400 / R x ((U + 1) x WRITE + READ) + 86400 / poll x (WRITE / members + READ, if in place)
+
+The one is its report, which the operator reads; the last term is the listing that all members share, and in place the
+look for a successor. Births, claims and the checkpoints that losers download come on top with each exploit, and are
+small beside it. Prices are S3's list prices (us-east-1, 2026): a bill may differ, a store of one's own has none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pbt_trainer.records import Report
+from pbt_trainer.stores.parts import requests_of
+
+WRITE_DOLLARS = 5e-6  # PUT, POST, LIST
+READ_DOLLARS = 4e-7  # GET
+DAY_SECONDS = 86400.0
+PAGE_KEYS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """An estimate.
+
+    Attributes:
+        per_report: requests for a report, its checkpoint and its reading included.
+        dollars_per_member_day: at the pace of the newest reports.
+    """
+
+    per_report: float
+    dollars_per_member_day: float
+
+
+class Costs:
+    """The newest report of each member, as far as it costs anything."""
+
+    def __init__(self) -> None:
+        """Knows of no report yet."""
+        self._writes: dict[int, tuple[int, float]] = {}  # by member: requests to write, and seconds between
+        self._num_writes, self._dollars = 0, 0.0
+
+    def learn(self, report: Report) -> None:
+        """Takes a new report; saves and those that took no time say nothing of the pace."""
+        if report.round is None or report.seconds <= 0:
+            return
+        before = self._writes.get(report.member)
+        if before is not None:
+            self._count(*before, sign=-1)
+        found = (1 + sum(requests_of(file.size) for file in report.files), report.seconds)
+        self._writes[report.member] = found
+        self._count(*found, sign=1)
+
+    def _count(self, writes: int, seconds: float, *, sign: int) -> None:
+        self._num_writes += sign * writes
+        self._dollars += sign * DAY_SECONDS / seconds * (writes * WRITE_DOLLARS + READ_DOLLARS)
+
+    def estimate(self, *, poll_seconds: float, members: int, in_place: bool) -> Cost | None:
+        """The estimate; None before the first report."""
+        known = len(self._writes)
+        if not known:
+            return None
+        pages = -(-members // PAGE_KEYS)
+        polls = DAY_SECONDS / poll_seconds
+        shared = polls * (pages * WRITE_DOLLARS / members + (READ_DOLLARS if in_place else 0.0))
+        return Cost(self._num_writes / known + 1, max(0.0, self._dollars) / known + shared)
+
+
+def to_status(cost: Cost | None) -> Mapping[str, float] | None:
+    """The estimate as the status shows it, in two digits: it is written only when it moves."""
+    if cost is None:
+        return None
+    return {
+        "perReport": float(f"{cost.per_report:.2g}"),
+        "dollarsPerMemberDay": float(f"{cost.dollars_per_member_day:.2g}"),
+    }
