@@ -61,12 +61,21 @@ class Arrivals:
         self._fresh: list[Report] = []
 
     def load(self, *, per_member: int, metric: str) -> None:
-        """Reads so many of each member's newest reports, and all that are kept where `metric` is finite in none."""
+        """Reads the newest reports of each member: so many at least.
+
+        All that are kept are read where `metric` is finite in none of those, and of members that the newest round
+        didn't compare: what they report late is not in the best that it records.
+        """
         newest = _newest(self._store.names(keys.REPORTS), count=RECORDS_PER_MEMBER)
-        self._learn_all(key for found in newest.values() for key in found[-per_member:])
+        decided = self._history.newest_round
+        compared = {entry.member for entry in decided.entries} if decided is not None else set()
+        self._learn_all(
+            key
+            for member, found in newest.items()
+            for key in (found[-per_member:] if member in compared else found)
+        )
         for member, found in newest.items():
-            known = self._history.records(member)
-            if all(record.score(metric) is None for record in known):
+            if all(record.score(metric) is None for record in self._history.records(member)):
                 self._learn_all(found)
         for found in newest.values():
             for key in found:

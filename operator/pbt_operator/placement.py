@@ -12,6 +12,7 @@ from pbt_operator.pods import Phase, Pod, Pods
 from pbt_operator.waits import Waits
 from pbt_trainer.records import Birth, Cause
 
+STARTS_A_PASS = 128  # each takes requests, and what has begun is to go on meanwhile
 TAKEOVER_SECONDS = 60.0  # how long a process may take to swap in place, at the least
 
 Live = dict[int, Pod]
@@ -19,7 +20,11 @@ Live = dict[int, Pod]
 
 
 class Placement:
-    """Makes the pods of one population what its births ask for."""
+    """Makes the pods of one population what its births ask for.
+
+    Attributes:
+        num_left: how many members could start at once and are left to the next pass.
+    """
 
     def __init__(
         self,
@@ -34,10 +39,12 @@ class Placement:
         """Shares `ends` and `waits` with what accounts for pods that ended."""
         self._journal, self._history, self._pods = journal, journal.history, pods
         self._ends, self._waits, self._clock, self._emit = ends, waits, clock, emit
+        self.num_left = 0
         self._takeover: tuple[Round | None, float] | None = None
 
     def clear(self, live: Live, spec: Spec, *, ended: bool) -> None:
         """Stops all pods; of a population that ended, trainers that are through may end by themselves for a while."""
+        self.num_left = 0
         for pod in live.values():
             through = ended and finished(self._history, pod.member, spec)
             if not through or self._waits.seconds("through", pod.uid, self._clock()) > TAKEOVER_SECONDS:
@@ -135,10 +142,13 @@ class Placement:
             told = f"member {member} is ahead at step {self._history.position(member)} and yields its slot"
             self._emit(Event("Yielded", told, member))
             self._pods.stop(live[member])
-        self._start(allotment.start, spec)
+        self._start(allotment.start[:STARTS_A_PASS], spec)
+        self.num_left = max(0, len(allotment.start) - STARTS_A_PASS)
 
     def _start(self, members: Sequence[int], spec: Spec) -> None:
         """Starts members that have no live pod; who claimed a birth may be there all the same, and not seen yet."""
+        births = (self._history.newest_birth(member) for member in members)
+        self._journal.learn_claims(birth for birth in births if birth is not None and not birth.cause.closes)
         claimed = {member for member in members if is_claimed(self._journal, member)}
         hidden = claimed - self._pods.vacant(claimed)
         for member in members:

@@ -116,9 +116,14 @@ class Reconciler:
         return awaited if len(awaited) <= FEW else frozenset()
 
     @property
-    def hurries(self) -> bool:
-        """Whether the next pass has work that waits for nothing."""
+    def sweeps(self) -> bool:
+        """Whether retention has more to do at once."""
         return self._retention.under_way
+
+    @property
+    def num_left_to_start(self) -> int:
+        """How many members could start at once and are left to the next pass."""
+        return self._placement.num_left
 
     def replace_spec(self, spec: Spec, number: int) -> None:
         """Goes on under another spec, also when the population ended under the one before."""

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from manifests import DETERMINISTIC, spec
-from pbt_operator import retention, specs, story
+from pbt_operator import placement, retention, specs, story
 from pbt_operator.api.population import to_core, to_wire
 from pbt_operator.core.history import History
 from pbt_operator.ending import conclude
@@ -80,7 +80,7 @@ class Pods:
 class Population:
     """One whose trainers are the test."""
 
-    def __init__(self, members, *, quorum=100, **changes):
+    def __init__(self, members, *, quorum=100, wholly=True, **changes):
         schedule = {**DETERMINISTIC["schedule"], "quorumPercent": quorum, "totalSteps": 100 * INTERVAL}
         manifest = spec(
             {**DETERMINISTIC, "schedule": schedule}, members=members, parallelism=members, **changes
@@ -97,6 +97,8 @@ class Population:
             emit=lambda event: None,
         )
         self.reconciler.run_once()
+        while wholly and self.reconciler.num_left_to_start:
+            self.reconciler.run_once()
 
     def loaded(self):
         journal = Journal(
@@ -238,13 +240,24 @@ def test_retention_goes_through_a_bounded_number_of_keys_in_a_pass(monkeypatch):
     for number in range(1, 4):
         population.report(number, range(20))
         population.requests()
-        assert population.reconciler.hurries
-        while population.reconciler.hurries:
+        assert population.reconciler.sweeps
+        while population.reconciler.sweeps:
             population.requests(Looks.NOT)
             assert population.store.listed <= 8
     kept = {key.split("-x/")[0] for key in population.store.names(keys.CHECKPOINTS)}
     best = keys.checkpoint(19, 1, INTERVAL, "x").removesuffix("-x/")
     assert kept == {best, *(f"{keys.checkpoints_of(m, 1)}{3 * INTERVAL:012}" for m in range(20))}
+
+
+def test_the_members_of_a_large_population_start_in_pieces(monkeypatch):
+    """Each start takes a look at the claim; nobody is looked at before it is its turn."""
+    monkeypatch.setattr(placement, "STARTS_A_PASS", 8)
+    population = Population(20, wholly=False)
+    assert (len(population.pods.pods), population.reconciler.num_left_to_start) == (8, 12)
+    assert population.requests(Looks.NOT) == {"read claims": 8}
+    assert population.requests(Looks.NOT) == {"read claims": 4}
+    assert (len(population.pods.pods), population.reconciler.num_left_to_start) == (20, 0)
+    assert population.requests(Looks.NOT) == {}
 
 
 def test_after_a_restart_few_reports_are_read_whatever_the_age():
@@ -260,6 +273,20 @@ def test_after_a_restart_few_reports_are_read_whatever_the_age():
     assert again.history.best(population.spec.objective) == population.journal.history.best(
         population.spec.objective
     )
+
+
+def test_after_a_restart_the_best_is_known_also_if_it_came_late():
+    population = Population(4, quorum=50, exploit={"none": {}})
+    population.report(2, [0, 1, 2])
+    population.requests()
+    population.now += 1000
+    population.requests()
+    assert population.journal.history.decided == 2
+    for number in range(1, 8):
+        population.report(number, [3], score=lambda _, late=number == 1: 99.0 if late else 0.0)
+    for journal in (population.loaded(), population.loaded()):
+        best = journal.history.best(population.spec.objective)
+        assert (best.member, best.step, best.score) == (3, INTERVAL, 99.0)
 
 
 def test_after_a_restart_the_last_finite_score_is_found_however_far_back():
