@@ -244,16 +244,23 @@ class History:
         return best
 
     def _best_of(self, member: int, objective: Objective, up_to: int | None) -> Standing | None:
-        derived, what = self._member(member).derived, ("best", objective, up_to)
+        derived, what = self._member(member).derived, ("best", objective)
         if what not in derived:
-            standings = (
-                standing
-                for record in self.counting(member)
-                if record.round is not None and (up_to is None or record.round <= up_to)
-                if (standing := standing_of(record, objective)) is not None
-            )
-            derived[what] = min(standings, key=lambda standing: _rank(standing, objective), default=None)
-        return cast("Standing | None", derived[what])
+            derived[what] = self._best_among(self.counting(member), objective)
+        found: tuple[int, Standing] | None = derived[what]
+        if found is not None and up_to is not None and found[0] > up_to:
+            early = [r for r in self.counting(member) if r.round is not None and r.round <= up_to]
+            found = self._best_among(early, objective)
+        return found[1] if found is not None else None
+
+    def _best_among(self, records: Sequence[Report], objective: Objective) -> tuple[int, Standing] | None:
+        """The best report, and its round."""
+        found = [
+            (record.round, standing)
+            for record in records
+            if record.round is not None and (standing := standing_of(record, objective)) is not None
+        ]
+        return min(found, key=lambda one: _rank(one[1], objective), default=None)
 
     def final(self, objective: Objective) -> Standing | None:
         """The best of the newest decided round; of equals the lowest member."""
