@@ -12,7 +12,7 @@ import kopf
 
 from pbt_operator.cluster import logs
 from pbt_operator.cluster.api import GROUP, PLURAL, VERSION, Api
-from pbt_operator.cluster.config import OperatorConfig
+from pbt_operator.cluster.config import MAX_WORKERS, OperatorConfig
 from pbt_operator.cluster.process import Process
 from pbt_operator.cluster.seen import SeenPod, population_of, read
 from pbt_operator.cluster.template import MANAGED_BY, MANAGER
@@ -76,7 +76,7 @@ def serve(config: OperatorConfig) -> None:
     """Runs the operator until it gets SIGTERM or SIGINT."""
     sys.setrecursionlimit(RECURSION_LIMIT)
     logs.configure(config.log_format)
-    process = Process(config, api=Api.of_this_pod(connections=config.workers))
+    process = Process(config, api=Api.of_this_pod(connections=MAX_WORKERS))
     kopf.run(
         registry=registry_of(process),
         settings=kopf.OperatorSettings(),

@@ -39,6 +39,16 @@ def test_the_few_that_are_missing_are_looked_for_at_once_and_not_for_ever():
     assert looks(pace, now + 1.0, {2}) == (False, True)
 
 
+def test_what_the_next_round_lacks_is_looked_for_as_well():
+    pace = Pace(POLL)
+    looks(pace, 0.0, {3})
+    looks(pace, GLANCE_SECONDS, {3})
+    looks(pace, 2 * GLANCE_SECONDS, {0, 1})  # the round is decided, and two lack the one after
+    assert pace.seconds(2 * GLANCE_SECONDS) == GLANCE_SECONDS
+    looks(pace, 2 * GLANCE_SECONDS + POLL, {0, 1, 2})  # nobody came
+    assert pace.seconds(2 * GLANCE_SECONDS + POLL) == POLL
+
+
 @given(
     arrivals=st.lists(st.floats(0.0, 120.0), max_size=FEW), wakes=st.lists(st.floats(0.0, 150.0), max_size=30)
 )

@@ -1,7 +1,7 @@
 """When the store is looked at: a listing every poll, and between two of them a look at the few reports a round lacks.
 
 A report that is all that a round waits for should not wait for a poll. Looking costs a read for each of them, so it is
-bounded: it begins only when their number has fallen, lasts a poll at the longest, and there are `FEW` at most. A round
+bounded: it begins only when one of them has come, lasts a poll at the longest, and there are `FEW` at most. A round
 therefore costs FEW x (FEW + 1) / 2 x poll / GLANCE_SECONDS reads at the most, 360 at the default poll of 5 seconds.
 """
 
@@ -34,7 +34,7 @@ class Pace:
             self._listing_at = now + self._poll
         if listed or glanced:
             self._glance_at = now + GLANCE_SECONDS
-        if expected and (not self._expected or expected < self._expected):
+        if expected and (not self._expected or self._expected - expected):  # one came: the others may be next
             self._glances_until = now + self._poll
         elif not expected:
             self._glances_until = float("-inf")
