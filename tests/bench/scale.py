@@ -45,23 +45,24 @@ class Size:
 
 
 SIZES = (
-    Size("100", 1, 100, 40.0, 5),
-    Size("1000", 1, 1000, 40.0, 4),
-    Size("5000", 1, 5000, 40.0, 1),
+    Size("100", 1, 100, 40.0, 2),
+    Size("1000", 1, 1000, 40.0, 3),
+    Size("5000", 1, 5000, 40.0, 0),
     Size("100x32", 100, 32, 40.0, 0),
 )
-QUICK = (Size("100", 1, 100, 8.0, 1), Size("300", 1, 300, 8.0, 1))
+QUICK = (Size("100", 1, 100, 5.0, 1), Size("300", 1, 300, 5.0, 0))
 
 
 def measure(rounds: int) -> Iterator[Sample | Remark]:
     """Each size once a round, each on servers of its own."""
+    sizes = QUICK if quick() else SIZES
     yield Remark(
-        f"scale: reports come evenly over {SIZES[0].spread:g} s, the operator polls every {POLL_SECONDS:g} s; etcd, "
+        f"scale: reports come evenly over {sizes[0].spread:g} s, the operator polls every {POLL_SECONDS:g} s; etcd, "
         "API server, MinIO, KWOK and the simulated trainers share the machine with it"
     )
     for _ in range(rounds):
         costs: dict[str, float] = {}
-        for size in QUICK if quick() else SIZES:
+        for size in sizes:
             with tempfile.TemporaryDirectory(prefix="pbt-scale-") as folder, running(Path(folder)) as world:
                 for sample in _Course(world, size).run():
                     costs |= {size.name: sample.value} if sample.figure.endswith(".cpu_per_report") else {}
