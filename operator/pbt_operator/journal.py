@@ -212,7 +212,7 @@ class Journal:
     def learn_claims(self, births: Iterable[Birth]) -> None:
         """Looks at once who took each of these; that nobody has, is remembered to the end of the pass."""
         lives = [(birth.member, birth.incarnation) for birth in births]
-        unknown = [life for life in lives if life not in self._claims]
+        unknown = [life for life in lives if life not in self._claims and life not in self._unclaimed]
         for life, claim in zip(
             unknown, read_all(self._read_claim, unknown, readers=self._readers), strict=True
         ):

@@ -23,7 +23,7 @@ class Placement:
     """Makes the pods of one population what its births ask for.
 
     Attributes:
-        num_left: how many members could start at once and are left to the next pass.
+        num_left: how many members could start or be stopped at once and are left to the next pass.
     """
 
     def __init__(
@@ -52,17 +52,27 @@ class Placement:
 
     def place(self, live: Live, spec: Spec) -> None:
         """Stops what shouldn't run and starts what should."""
+        self.num_left = 0
         self._supersede(live, spec)
         self._fill(live, spec)
 
     def _supersede(self, live: Live, spec: Spec) -> None:
         """Stops the pods that shouldn't run what they run."""
         now = self._clock()
-        newer = (self._history.newest_birth(member) for member, pod in live.items() if not pod.stopping)
-        self._journal.learn_claims(
-            b for b in newer if b is not None and b.incarnation > live[b.member].incarnation
-        )
+        newer = [
+            birth
+            for member, pod in live.items()
+            if (birth := self._history.newest_birth(member)) is not None
+            if birth.incarnation > pod.incarnation and not pod.stopping
+        ]
+        # In place each of them may take over by itself at any time; else they only wait to be stopped.
+        most = len(newer) if spec.restart is Restart.IN_PLACE else STARTS_A_PASS
+        self._journal.learn_claims(newer[:most])
+        later = {birth.member for birth in newer[most:]}
+        self.num_left += len(later)
         for member, pod in live.items():
+            if member in later:
+                continue
             birth = self._history.newest_birth(member)
             if pod.stopping:
                 continue
@@ -143,7 +153,7 @@ class Placement:
             self._emit(Event("Yielded", told, member))
             self._pods.stop(live[member])
         self._start(allotment.start[:STARTS_A_PASS], spec)
-        self.num_left = max(0, len(allotment.start) - STARTS_A_PASS)
+        self.num_left += max(0, len(allotment.start) - STARTS_A_PASS)
 
     def _start(self, members: Sequence[int], spec: Spec) -> None:
         """Starts members that have no live pod; who claimed a birth may be there all the same, and not seen yet."""

@@ -121,8 +121,8 @@ class Reconciler:
         return self._retention.under_way
 
     @property
-    def num_left_to_start(self) -> int:
-        """How many members could start at once and are left to the next pass."""
+    def num_left(self) -> int:
+        """How many members could start or be stopped at once and are left to the next pass."""
         return self._placement.num_left
 
     def replace_spec(self, spec: Spec, number: int) -> None:

@@ -97,7 +97,7 @@ class Population:
             emit=lambda event: None,
         )
         self.reconciler.run_once()
-        while wholly and self.reconciler.num_left_to_start:
+        while wholly and self.reconciler.num_left:
             self.reconciler.run_once()
 
     def loaded(self):
@@ -253,11 +253,27 @@ def test_the_members_of_a_large_population_start_in_pieces(monkeypatch):
     """Each start takes a look at the claim; nobody is looked at before it is its turn."""
     monkeypatch.setattr(placement, "STARTS_A_PASS", 8)
     population = Population(20, wholly=False)
-    assert (len(population.pods.pods), population.reconciler.num_left_to_start) == (8, 12)
+    assert (len(population.pods.pods), population.reconciler.num_left) == (8, 12)
     assert population.requests(Looks.NOT) == {"read claims": 8}
     assert population.requests(Looks.NOT) == {"read claims": 4}
-    assert (len(population.pods.pods), population.reconciler.num_left_to_start) == (20, 0)
+    assert (len(population.pods.pods), population.reconciler.num_left) == (20, 0)
     assert population.requests(Looks.NOT) == {}
+
+
+def test_the_losers_of_a_large_round_are_stopped_in_pieces(monkeypatch):
+    """Each has its claim looked at once before it is stopped, and once when it is over."""
+    monkeypatch.setattr(placement, "STARTS_A_PASS", 2)
+    population = Population(20, exploit={"truncation": {"percent": 25}})
+    population.report(1, range(20))
+    population.requests()
+    losers = [decision.member for decision in population.journal.history.newest_round.decisions]
+    assert (len(losers), population.reconciler.num_left) == (5, 3)
+    claims = 2
+    while population.reconciler.num_left or any(pod.ended for pod in population.pods.observe()):
+        claims += population.requests(Looks.NOT).get("read claims", 0)
+    running = {pod.member: pod.incarnation for pod in population.pods.observe()}
+    assert running == {member: 2 if member in losers else 1 for member in range(20)}
+    assert claims == 2 * len(losers)
 
 
 def test_after_a_restart_few_reports_are_read_whatever_the_age():

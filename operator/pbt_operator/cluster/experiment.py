@@ -103,8 +103,8 @@ class Experiment:
     @property
     def hurries(self) -> bool:
         """Whether the next pass has work that waits for nothing."""
-        starts = self.reconciler.num_left_to_start > 0 and self.pods.refusal is None
-        return starts or self.reconciler.sweeps or self.pods.num_left > 0
+        placement = self.reconciler.num_left > 0 and self.pods.refusal is None
+        return placement or self.reconciler.sweeps or self.pods.num_left > 0
 
     @property
     def is_over(self) -> bool:
