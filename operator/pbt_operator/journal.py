@@ -15,6 +15,7 @@ from pbt_operator.core.history import History
 from pbt_operator.core.ledger import Ledger
 from pbt_operator.core.round import Round
 from pbt_operator.reading import read_all
+from pbt_operator.yields import Yields
 from pbt_trainer import keys
 from pbt_trainer.errors import NewerFormat, NotFound, RecordRefused
 from pbt_trainer.records import Birth, Claim, Report, decode, encode
@@ -34,6 +35,7 @@ class Journal:
     Attributes:
         history: what was read so far.
         ledger: counts over the whole life; None until `count` is called.
+        yields: which processes were asked to go on as another member.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Journal:
             add=self._add_record,
             on_refused=on_refused,
         )
+        self.yields = Yields(store, on_refused=on_refused)
         self._claims: dict[Life, Claim] = {}
         self._unclaimed: set[Life] = set()  # in this pass
         self._rounds: dict[int, Round] = {}
@@ -86,6 +89,7 @@ class Journal:
             self.history.add_round(self.round(newest))
         self._load_lines(_newest_lives(self.store.names(keys.BIRTHS)))
         self._arrivals.load(per_member=checkpoints_per_member + 1, metric=self._metric)
+        self.yields.load()
         self.refresh()
         self.take_fresh()
 
@@ -151,6 +155,7 @@ class Journal:
         for life in sorted(self._births_in_doubt):
             self.learn_birth(*life)
             self._births_in_doubt.discard(life)
+        self.yields.settle_doubts()
 
     def _add_record(self, record: Report) -> None:
         self.history.add_record(record)

@@ -1,16 +1,17 @@
 """Which pods run: those that shouldn't are stopped, and the slots are shared out among the members that wait."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pbt_operator.core.round import Round
-from pbt_operator.core.slots import Holder, Waiter, allot
+from pbt_operator.core.slots import Handover, Holder, Waiter, allot
 from pbt_operator.core.spec import Restart, Spec
 from pbt_operator.events import Event
 from pbt_operator.journal import Journal
 from pbt_operator.lives import Ends, finished, is_claimed, next_birth
 from pbt_operator.pods import Phase, Pod, Pods
 from pbt_operator.waits import Waits
-from pbt_trainer.records import Birth, Cause
+from pbt_operator.yields import asked_to_yield, has_left, lived
+from pbt_trainer.records import Birth, Cause, Life, Yield
 
 STARTS_A_PASS = 128  # each takes requests, and what has begun is to go on meanwhile
 TAKEOVER_SECONDS = 60.0  # how long a process may take to swap in place, at the least
@@ -42,6 +43,15 @@ class Placement:
         self.num_left = 0
         self._takeover: tuple[Round | None, float] | None = None
 
+    def recognise(self, pod: Pod, spec: Spec) -> Pod:
+        """The pod under the life that its process lives now; its labels are made to follow."""
+        self._journal.learn_birth(pod.member, pod.incarnation)
+        known = lived(self._journal, pod, ask=pod.ended and spec.shares_slots)
+        if known != pod:
+            self._waits.over("progress", pod.uid)
+            self._pods.relabel(pod, member=known.member, incarnation=known.incarnation)
+        return known
+
     def clear(self, live: Live, spec: Spec, *, ended: bool) -> None:
         """Stops all pods; of a population that ended, trainers that are through may end by themselves for a while."""
         self.num_left = 0
@@ -53,23 +63,15 @@ class Placement:
     def place(self, live: Live, spec: Spec) -> None:
         """Stops what shouldn't run and starts what should."""
         self.num_left = 0
-        self._supersede(live, spec)
-        self._fill(live, spec)
+        asked = {member: asked_to_yield(self._journal, pod) for member, pod in live.items()}
+        promised = {member: to for member, to in asked.items() if to is not None}
+        self._supersede(live, promised, spec)
+        self._fill(live, promised, spec)
 
-    def _supersede(self, live: Live, spec: Spec) -> None:
+    def _supersede(self, live: Live, promised: Mapping[int, Life], spec: Spec) -> None:
         """Stops the pods that shouldn't run what they run."""
         now = self._clock()
-        newer = [
-            birth
-            for member, pod in live.items()
-            if (birth := self._history.newest_birth(member)) is not None
-            if birth.incarnation > pod.incarnation and not pod.stopping
-        ]
-        # In place each of them may take over by itself at any time; else they only wait to be stopped.
-        most = len(newer) if spec.restart is Restart.IN_PLACE else STARTS_A_PASS
-        self._journal.learn_claims(newer[:most])
-        later = {birth.member for birth in newer[most:]}
-        self.num_left += len(later)
+        later = self._left_to_later(live, spec)
         for member, pod in live.items():
             if member in later:
                 continue
@@ -82,6 +84,7 @@ class Placement:
             elif pod.incarnation == birth.incarnation or self._runs(pod, birth):
                 self._waits.over("takeover", pod.uid)
                 self._watch_progress(pod, spec, now)
+                self._watch_yield(pod, promised.get(member), now)
             elif spec.restart is Restart.RECREATE or birth.cause.resumes:
                 self._pods.stop(pod)
             elif self._waits.seconds("takeover", pod.uid, now) > self._takeover_seconds():
@@ -93,6 +96,30 @@ class Placement:
                     )
                 )
                 self._pods.stop(pod)
+
+    def _left_to_later(self, live: Live, spec: Spec) -> set[int]:
+        """Looks at once who has taken newer births, and tells whose pods are too many to be stopped in this pass."""
+        newer = [
+            birth
+            for member, pod in live.items()
+            if (birth := self._history.newest_birth(member)) is not None
+            if birth.incarnation > pod.incarnation and not pod.stopping
+        ]
+        # In place each of them may take over by itself at any time; else they only wait to be stopped.
+        most = len(newer) if spec.restart is Restart.IN_PLACE else STARTS_A_PASS
+        self._journal.learn_claims(newer[:most])
+        later = {birth.member for birth in newer[most:]}
+        self.num_left += len(later)
+        return later
+
+    def _watch_yield(self, pod: Pod, to: Life | None, now: float) -> None:
+        """Who doesn't go on as another member in time is stopped, as where every member has its own pod."""
+        if to is None:
+            self._waits.over("yield", pod.uid)
+        elif self._waits.seconds("yield", pod.uid, now) > 2 * self._takeover_seconds():
+            told = f"member {pod.member} didn't make room for member {to.member} in time: new pod"
+            self._emit(Event("TakeoverLate", told, pod.member))
+            self._pods.stop(pod)
 
     def _takeover_seconds(self) -> float:
         """Half of the longest interval of the newest round; worked out once for a round."""
@@ -122,22 +149,22 @@ class Placement:
             self._ends.hung.add(pod.uid)
             self._pods.stop(pod)
 
-    def _fill(self, live: Live, spec: Spec) -> None:
+    def _fill(self, live: Live, promised: Mapping[int, Life], spec: Spec) -> None:
         """Shares the slots out: starts who waits, asks to yield who is ahead."""
         now = self._clock()
+        taken = {*live, *(to.member for to in promised.values())}
         waiters = [
             Waiter(member=member, position=self._history.position(member))
             for member in range(spec.members)
-            if member not in live and self._may_start(member, spec, now)
+            if member not in taken and self._may_start(member, spec, now)
         ]
-        is_contested = len(waiters) > spec.slots - len(
-            live
-        )  # else nobody need yield, and looking takes requests
+        # Else nobody need yield, and looking takes requests.
+        is_contested = len(waiters) > spec.slots - len(live)
         holders = [
             Holder(
                 member=member,
                 position=self._history.position(member),
-                reported=is_contested and self._reported(pod),
+                reported=is_contested and member not in promised and self._reported(pod),
                 leaving=pod.stopping,
             )
             for member, pod in live.items()
@@ -148,25 +175,78 @@ class Placement:
             waiters=waiters,
             interval_steps=spec.schedule.interval_steps,
         )
-        for member in allotment.yields:
-            told = f"member {member} is ahead at step {self._history.position(member)} and yields its slot"
-            self._emit(Event("Yielded", told, member))
-            self._pods.stop(live[member])
-        self._start(allotment.start[:STARTS_A_PASS], spec)
+        self._hand_over(allotment.yields, live, spec)
+        for birth in self._births(allotment.start[:STARTS_A_PASS], spec).values():
+            self._pods.start(birth)
         self.num_left += max(0, len(allotment.start) - STARTS_A_PASS)
 
-    def _start(self, members: Sequence[int], spec: Spec) -> None:
-        """Starts members that have no live pod; who claimed a birth may be there all the same, and not seen yet."""
-        births = (self._history.newest_birth(member) for member in members)
-        self._journal.learn_claims(birth for birth in births if birth is not None and not birth.cause.closes)
-        claimed = {member for member in members if is_claimed(self._journal, member)}
-        hidden = claimed - self._pods.vacant(claimed)
-        for member in members:
-            if member in hidden:
-                continue
-            birth = next_birth(self._journal, member, spec, claimed=member in claimed)
-            if birth is not None:
-                self._pods.start(birth)
+    def _hand_over(self, handovers: Sequence[Handover], live: Live, spec: Spec) -> None:
+        """Makes holders yield: to a member that their process goes on as where it can, else by their end."""
+        asked = {
+            handover.holder: handover.waiter
+            for handover in handovers
+            if handover.waiter is not None and self._can_ask(live[handover.holder], spec)
+        }
+        births = self._births(list(asked.values()), spec)
+        for handover in handovers:
+            member, whom = handover.holder, None
+            if member in asked:
+                to = births.get(asked[member])
+                if to is None:
+                    continue  # the waiter is lived somewhere after all
+                whom = self._ask(member, to)
+            if whom is None:
+                self._pods.stop(live[member])
+            told = f"member {member} is ahead at step {self._history.position(member)} and yields its slot"
+            told += f" to member {whom.member}, in place" if whom is not None else ""
+            self._emit(Event("Yielded", told, member))
+
+    def _can_ask(self, pod: Pod, spec: Spec) -> bool:
+        """Whether the process can go on as a member that waits; nobody is asked twice in one life."""
+        own = self._history.newest_birth(pod.member)
+        if not spec.shares_slots or own is None or not self._runs(pod, own):
+            return False
+        return next(self._journal.yields.known(pod.member, since=own.incarnation), None) is None
+
+    def _ask(self, member: int, to: Birth) -> Life | None:
+        """Asks the member's process to go on with a birth; returns with which it is to, as the store has it."""
+        own = self._history.newest_birth(member)
+        assert own is not None, "its process has claimed it"
+        life = Life(member=to.member, incarnation=to.incarnation)
+        return self._journal.yields.write(Yield(member=member, incarnation=own.incarnation, to=life))
+
+    def _births(self, members: Sequence[int], spec: Spec) -> dict[int, Birth]:
+        """The births to go on with, of those members that nobody lives."""
+        newest = (self._history.newest_birth(member) for member in members)
+        self._journal.learn_claims(birth for birth in newest if birth is not None and not birth.cause.closes)
+        claimed = {
+            member: birth
+            for member in members
+            if is_claimed(self._journal, member) and (birth := self._history.newest_birth(member)) is not None
+        }
+        hidden = self._hidden(claimed)
+        found = {
+            member: next_birth(self._journal, member, spec, claimed=member in claimed)
+            for member in members
+            if member not in hidden
+        }
+        return {member: birth for member, birth in found.items() if birth is not None}
+
+    def _hidden(self, claimed: Mapping[int, Birth]) -> set[int]:
+        """Who is there all the same: in a pod that isn't seen yet, or one that is labelled as another member's."""
+        if not claimed:
+            return set()
+        there = {pod.uid: lived(self._journal, pod) for pod in self._pods.look_again() if not pod.ended}
+        hidden = {pod.member for pod in there.values()} & claimed.keys()
+        for member in claimed.keys() - hidden:
+            birth = claimed[member]
+            claim = self._journal.claim(birth)
+            pod = there.get(claim.pod) if claim is not None else None
+            life = Life(member=member, incarnation=birth.incarnation)
+            if pod is not None and not has_left(self._journal, life, pod.uid):
+                lived(self._journal, pod, ask=True)  # another operator has asked it: the next pass knows
+                hidden.add(member)
+        return hidden
 
     def _reported(self, pod: Pod) -> bool:
         """Whether the pod's process has made a ready report since it started or took over."""

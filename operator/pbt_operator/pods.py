@@ -1,6 +1,6 @@
 """What the reconcile knows of pods and asks of them: the same verbs for a cluster, processes and a simulation."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -23,7 +23,8 @@ class Pod:
 
     Attributes:
         uid: unique for ever; claims carry it.
-        member, incarnation: the birth that it was started for. In place, its process may have taken a later one since.
+        member, incarnation: the birth that it was started for, or relabelled with. In place, its process may have taken
+            a later one since.
         stopping: somebody asked it to stop.
         disrupted: it was ended by eviction, preemption, a drain or a lost node.
         exit_code: of the trainer, once it ended; None if it never ran or nobody knows.
@@ -63,12 +64,16 @@ class Pods(Protocol):
         """All pods that were not forgotten, ended ones included."""
         ...
 
-    def vacant(self, members: Collection[int]) -> set[int]:
-        """Those of the members of whom no process is left, also none that `observe` doesn't show yet."""
+    def look_again(self) -> Sequence[Pod]:
+        """As `observe`, with those that are there and that it doesn't show yet."""
         ...
 
     def start(self, birth: Birth) -> None:
         """Creates the pod for a birth; does nothing if there is one that hasn't ended."""
+        ...
+
+    def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
+        """Shows the pod as another member's from now on: its process goes on with that birth."""
         ...
 
     def stop(self, pod: Pod) -> None:

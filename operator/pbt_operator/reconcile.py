@@ -143,8 +143,8 @@ class Reconciler:
         pods = self._pods.observe()
         ended = (self._history.newest_birth(pod.member) for pod in pods if pod.ended)
         self._journal.learn_claims(birth for birth in ended if birth is not None)
-        for pod in pods:
-            self._journal.learn_birth(pod.member, pod.incarnation)
+        for seen in pods:
+            pod = self._placement.recognise(seen, self.spec)
             if pod.ended:
                 for event in self._ends.settle(pod, journal=self._journal, spec=self.spec, now=self._clock()):
                     self._emit(event)

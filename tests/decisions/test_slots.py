@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbt_operator.core.slots import Holder, Waiter, allot
+from pbt_operator.core.slots import Handover, Holder, Waiter, allot
 
 INTERVAL = 10
 steps = st.integers(0, 20).map(lambda n: n * 5)
@@ -55,10 +55,25 @@ def test_only_who_has_reported_and_is_ahead_by_an_interval_yields_within_the_slo
         return  # a smaller parallelism: whoever is furthest ahead goes
     holders = {holder.member: holder for holder in staying}
     least = min((waiter.position for waiter in situation["waiters"]), default=None)
-    for member in allotment.yields:
-        assert holders[member].reported
+    waiters = {waiter.member: waiter.position for waiter in situation["waiters"]}
+    for handover in allotment.yields:
+        holder = holders[handover.holder]
+        assert holder.reported
         assert least is not None
-        assert holders[member].position >= least + INTERVAL
+        assert holder.position >= least + INTERVAL
+        assert handover.waiter is not None
+        assert holder.position >= waiters[handover.waiter] + INTERVAL
+
+
+@given(situations())
+def test_each_slot_that_is_yielded_goes_to_a_waiter_of_its_own(situation):
+    allotment = decide(situation)
+    waiting = {waiter.member for waiter in situation["waiters"]}
+    whom = [handover.waiter for handover in allotment.yields if handover.waiter is not None]
+    assert set(whom) <= waiting - set(allotment.start)
+    assert len(set(whom)) == len(whom)
+    holders = [handover.holder for handover in allotment.yields]
+    assert len(set(holders)) == len(holders)
 
 
 @given(situations())
@@ -66,12 +81,15 @@ def test_nobody_yields_to_nobody(situation):
     allotment = decide({**situation, "waiters": []})
     staying = [holder for holder in situation["holders"] if not holder.leaving]
     assert len(allotment.yields) == max(0, len(staying) - situation["slots"])
+    assert all(handover.waiter is None for handover in allotment.yields)
 
 
 def test_a_turn_lasts_an_interval():
     holders = [Holder(member=0, position=10, reported=True)]
     assert allot(slots=1, holders=holders, waiters=[Waiter(1, 5)], interval_steps=10).yields == ()
-    assert allot(slots=1, holders=holders, waiters=[Waiter(1, 0)], interval_steps=10).yields == (0,)
+    assert allot(slots=1, holders=holders, waiters=[Waiter(1, 0)], interval_steps=10).yields == (
+        Handover(0, 1),
+    )
     fresh = [Holder(member=0, position=10)]
     assert allot(slots=1, holders=fresh, waiters=[Waiter(1, 0)], interval_steps=10).yields == ()
 
@@ -80,4 +98,4 @@ def test_a_slot_that_will_be_free_is_not_asked_for_twice():
     holders = [Holder(0, 20, reported=True, leaving=True), Holder(1, 20, reported=True)]
     assert allot(slots=2, holders=holders, waiters=[Waiter(2, 0)], interval_steps=10).yields == ()
     two = [Waiter(2, 0), Waiter(3, 0)]
-    assert allot(slots=2, holders=holders, waiters=two, interval_steps=10).yields == (1,)
+    assert allot(slots=2, holders=holders, waiters=two, interval_steps=10).yields == (Handover(1, 3),)

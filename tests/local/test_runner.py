@@ -81,6 +81,32 @@ def test_decisions_in_place_are_the_same_with_fewer_processes(runner, simulated)
     assert len(pods) < len(found.births)
 
 
+def test_on_fewer_slots_in_place_processes_go_on_as_the_members_that_wait(runner, simulated):
+    run = runner(population("slots", SMALL, restart="InPlace", template=SLOW))
+    finished = run.run("--parallelism", "2")
+    assert finished.returncode == 0, finished.stdout
+    found = told(run.location)
+    assert decisions(found.rounds) == simulated
+    assert "TakeoverLate" not in finished.stdout
+    claims = run.records("claims")
+    lived_by = {claim["pod"]: {c["member"] for c in claims if c["pod"] == claim["pod"]} for claim in claims}
+    assert len(lived_by) < len(found.births)
+    assert any(len(members) > 1 for members in lived_by.values())
+    took = [c for c in run.records("yields") if (c["to"]["member"], c["to"]["incarnation"]) in found.claimed]
+    assert took
+    # Each member's log says where its life goes on, and the trainer says whose it is.
+    logs = {path.name: path.read_text() for path in (run.location / "logs").iterdir()}
+    one = took[0]["to"]
+    (line,) = [
+        text
+        for text in logs[f"{one['member']:05d}.log"].splitlines()
+        if text.startswith(f"--- {one['member']:05d}-{one['incarnation']:06d} goes on in ")
+    ]
+    said = f"pbt: member {one['member']}, incarnation {one['incarnation']}, from step"
+    assert said in logs[line.split()[-1]]
+    run.assert_no_stray_process()
+
+
 def test_killed_twenty_times_it_decides_the_same_and_leaves_no_process(runner, simulated):
     """No step beyond the newest record is lost, whenever SIGKILL comes."""
     chance = random.Random(1)

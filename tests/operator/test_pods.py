@@ -262,12 +262,12 @@ def test_a_pod_whose_creation_was_never_answered_holds_its_slot(server, pods):
     assert (found.name, found.uid) == ("digits-0-1", "uid-1")
 
 
-def test_a_member_is_vacant_only_when_the_api_server_has_no_pod_of_it(server, pods):
+def test_a_second_look_shows_what_the_watch_does_not(server, pods):
     run_one(server, pods)
     late = pods_of(server)
     late.refresh({})  # its watch shows nothing yet
     assert late.observe() == []
-    assert late.vacant({0, 1}) == {1}
+    assert [pod.uid for pod in late.look_again()] == ["uid-1"]
     assert [pod.uid for pod in late.observe()] == ["uid-1"]
 
 
@@ -369,3 +369,49 @@ def test_while_a_lost_pod_is_not_removed_nobody_takes_its_slot(server, pods):
     server.delete_pod = delete
     passes()
     assert ("create", "digits-1-1") in server.requests
+
+
+def lives(pods: ClusterPods) -> list[tuple[int, int]]:
+    return [(pod.member, pod.incarnation) for pod in pods.observe()]
+
+
+def test_a_pod_is_another_members_as_soon_as_it_is_labelled(server, pods):
+    uid = run_one(server, pods)
+    pods.relabel(pods.observe()[0], member=3, incarnation=2)
+    assert server.pods[uid]["metadata"]["labels"] == {"pbt.dev/member": "3", "pbt.dev/incarnation": "2"}
+    for _ in range(2):  # before the watch shows it, and after
+        pods.refresh(server.seen)
+        assert lives(pods) == [(3, 2)]
+        server.show()
+    assert server.requests == [("create", "digits-0-1"), ("label", "digits-0-1")]
+
+
+def test_what_another_operator_labels_later_counts(server, pods):
+    uid = run_one(server, pods)
+    pods.relabel(pods.observe()[0], member=3, incarnation=2)
+    pods_of(server).relabel(pods.observe()[0], member=1, incarnation=5)
+    server.show()
+    pods.refresh(server.seen)
+    assert lives(pods) == [(1, 5)]
+    server.tell(uid, "Running", RUNNING)
+    server.show()
+    pods.refresh(server.seen)
+    assert lives(pods) == [(1, 5)]
+
+
+def test_a_pod_that_the_watch_does_not_show_yet_can_be_relabelled(server, pods):
+    pods.start(birth())
+    pods.relabel(pods.observe()[0], member=3, incarnation=2)
+    pods.refresh(server.seen)
+    assert lives(pods) == [(3, 2)]
+    server.show(1)  # as it was created
+    pods.refresh(server.seen)
+    assert lives(pods) == [(3, 2)]
+
+
+def test_no_two_pods_are_mixed_up_when_a_member_comes_back(server, pods):
+    """Its former pod is named after it and lives another member; its own next one has a name of its own."""
+    run_one(server, pods)
+    pods.relabel(pods.observe()[0], member=3, incarnation=2)
+    pods.start(birth(0, 2))
+    assert sorted(lives(pods)) == [(0, 2), (3, 2)]

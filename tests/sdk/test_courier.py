@@ -32,7 +32,17 @@ from pbt_trainer.messages import (
     Upload,
     Uploaded,
 )
-from pbt_trainer.records import MAX_RECORD_BYTES, Birth, Cause, Report, decode_report, encode, sha256
+from pbt_trainer.records import (
+    MAX_RECORD_BYTES,
+    Birth,
+    Cause,
+    Life,
+    Report,
+    Yield,
+    decode_report,
+    encode,
+    sha256,
+)
 from pbt_trainer.stores.memory import MemoryStore
 from sdk.population import Population, is_gone, until
 
@@ -80,6 +90,7 @@ class Conversation:
                 "folder": str(folder),
                 "leads": True,
                 "watch": False,
+                "shares": False,
                 "poll_seconds": 0.01,
                 "patience_seconds": 60.0,
                 **given,
@@ -282,7 +293,7 @@ def test_a_takeover_is_offered_with_its_checkpoint_and_then_taken(
         assert (offer.birth, offer.report) == (birth, source)
         assert offer.folder == str(tmp_path / keys.life(7, incarnation))
         assert Path(offer.folder, "state.json").read_bytes() == b"the donor's"
-        conversation.channel.send(Take())
+        conversation.channel.send(Take(member=7, incarnation=incarnation))
         assert conversation.hear(Taken).won
         assert keys.claim(7, incarnation) in list(store.names(keys.CLAIMS))
 
@@ -293,7 +304,7 @@ def test_a_takeover_that_somebody_else_has_is_lost(store: Flaky, talk: Callable[
     born(store, 2, Cause.EXPLOIT)
     conversation.hear(Offer)
     begun(talk(incarnation=2, nonce="the new pod"))
-    conversation.channel.send(Take())
+    conversation.channel.send(Take(member=0, incarnation=2))
     assert conversation.hear(Taken).won is False
 
 
@@ -313,7 +324,7 @@ def test_what_the_former_life_had_still_to_store_is_dropped(
     store.upload = broken  # type: ignore[method-assign]
     conversation.upload(report(), **{"state.json": b"{}"})
     until(tried.is_set)
-    conversation.channel.send(Take())
+    conversation.channel.send(Take(member=0, incarnation=2))
     conversation.hear(Taken)
     store.upload = works  # type: ignore[method-assign]
     conversation.upload(report(incarnation=2), **{"state.json": b"{}"})
@@ -425,3 +436,70 @@ def test_a_forked_worker_neither_keeps_the_courier_alive_nor_ends_it(population:
     assert not is_gone(worker)
     os.kill(worker, signal.SIGTERM)
     until(lambda: is_gone(worker))
+
+
+def asked(store: MemoryStore, *, member: int = 7) -> None:
+    """The process of member 0 is asked to go on as another one, which starts from scratch."""
+    birth = Birth(member=member, incarnation=1, cause=Cause.INITIAL, hyperparameters={}, reason="")
+    store.put(keys.birth(member, 1), encode(birth))
+    record = Yield(member=0, incarnation=1, to=Life(member=member, incarnation=1))
+    store.put(record.key, encode(record))
+
+
+def test_a_member_that_waits_is_offered_and_then_watched(
+    store: Flaky, talk: Callable[..., Conversation]
+) -> None:
+    conversation = talk(watch=True, shares=True)
+    begun(conversation)
+    asked(store)
+    offer: Offer = conversation.hear(Offer)
+    assert (offer.birth.member, offer.birth.incarnation, offer.report) == (7, 1, None)
+    conversation.channel.send(Take(member=7, incarnation=1))
+    assert conversation.hear(Taken).won
+    later = Birth(member=7, incarnation=2, cause=Cause.EXPLOIT, hyperparameters={}, reason="")
+    store.put(keys.birth(7, 2), encode(later))
+    assert conversation.hear(Offer).birth == later
+
+
+def test_whoever_loses_another_members_birth_is_still_told_of_its_own(
+    store: Flaky, talk: Callable[..., Conversation]
+) -> None:
+    conversation = talk(watch=True, shares=True)
+    begun(conversation)
+    asked(store)
+    conversation.hear(Offer)
+    begun(talk(member=7, nonce="the new pod"))
+    conversation.channel.send(Take(member=7, incarnation=1))
+    assert conversation.hear(Taken).won is False
+    assert born(store, 2, Cause.EXPLOIT) == conversation.hear(Offer).birth
+
+
+def test_its_own_next_birth_is_told_after_an_offer_that_nobody_took(
+    store: Flaky, talk: Callable[..., Conversation]
+) -> None:
+    conversation = talk(watch=True, shares=True)
+    begun(conversation)
+    asked(store)
+    assert conversation.hear(Offer).birth.member == 7
+    born(store, 2, Cause.RESUME)
+    conversation.hear(Replaced)
+
+
+@pytest.mark.parametrize(("shares", "each"), [(False, 1), (True, 2)])
+def test_a_look_costs_one_request_and_one_more_where_slots_are_shared(
+    store: Flaky, talk: Callable[..., Conversation], *, shares: bool, each: int
+) -> None:
+    read, asked_for = store.read, list[str]()
+
+    def counted(key: str) -> bytes:
+        asked_for.append(key)
+        return read(key)
+
+    conversation = talk(watch=True, shares=shares)
+    begun(conversation)
+    store.read = counted  # type: ignore[method-assign]
+    until(lambda: asked_for.count(keys.birth(0, 2)) > 5)
+    looks = asked_for.count(keys.birth(0, 2))
+    store.read = read  # type: ignore[method-assign]
+    assert looks * each - 1 <= len(asked_for) <= (looks + 1) * each
+    assert set(asked_for) <= {keys.birth(0, 2), keys.yielded(0, 1)}

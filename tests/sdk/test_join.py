@@ -36,6 +36,7 @@ COUNT, SECONDS = st.integers(0, 10**12), st.floats(0, 1e9)
         hyperparameters=st.dictionaries(TEXT, st.booleans() | st.integers() | TEXT),
         seed=st.integers(),
         in_place=st.booleans(),
+        shared_slots=st.booleans(),
         poll_seconds=SECONDS,
         grace_seconds=SECONDS,
         store_patience_seconds=SECONDS,

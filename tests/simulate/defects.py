@@ -14,10 +14,13 @@ from pbt_operator.core.history import History
 from pbt_operator.core.slots import Allotment
 from pbt_operator.decisions import Decisions
 from pbt_operator.journal import Journal
+from pbt_operator.placement import Placement
+from pbt_operator.yields import Yields
 from pbt_trainer import keys
 from pbt_trainer.incarnation import Incarnation
 from pbt_trainer.records import Cause
 from pbt_trainer.stores.s3 import S3Store
+from simulate.trainer import Trainer
 
 
 def _births_before_their_round() -> Any:
@@ -141,7 +144,40 @@ def _slots_are_not_counted() -> Any:
 
 
 def _a_pod_that_no_watch_shows_is_taken_for_gone() -> Any:
-    return patch.object(ClusterPods, "vacant", lambda _, members: set(members))
+    return patch.object(Placement, "_hidden", lambda *_: set())
+
+
+def _a_process_makes_room_without_saving_its_member() -> Any:
+    return patch.object(Trainer, "_save_before_it_yields", lambda _: None)
+
+
+def _pods_are_taken_for_what_their_labels_say() -> Any:
+    hidden = Placement._hidden
+
+    def by_label(self: Placement, claimed: Any) -> set[int]:
+        with patch.object(placement, "has_left", lambda *_: True):
+            return hidden(self, claimed)
+
+    @contextmanager
+    def both() -> Iterator[None]:
+        as_labelled = lambda _journal, pod, **_options: pod  # noqa: E731
+        with patch.object(placement, "lived", as_labelled), patch.object(Placement, "_hidden", by_label):
+            yield
+
+    return both()
+
+
+def _another_operators_yields_are_not_looked_for() -> Any:
+    return patch.object(placement, "has_left", lambda *_: True)
+
+
+def _a_yield_that_was_asked_for_is_forgotten() -> Any:
+    """By the next operator, and so is who waits for it."""
+    return patch.object(Yields, "load", lambda _: None)
+
+
+def _relabelling_is_forgotten() -> Any:
+    return patch.object(ClusterPods, "relabel", lambda *_, **__: None)
 
 
 def _failed_members_keep_a_population_from_ending() -> Any:
@@ -184,6 +220,11 @@ DEFECTS: dict[str, Callable[[], Any]] = {
         _losers_are_born_again_and_again,
         _slots_are_not_counted,
         _a_pod_that_no_watch_shows_is_taken_for_gone,
+        _a_process_makes_room_without_saving_its_member,
+        _pods_are_taken_for_what_their_labels_say,
+        _another_operators_yields_are_not_looked_for,
+        _a_yield_that_was_asked_for_is_forgotten,
+        _relabelling_is_forgotten,
         _failed_members_keep_a_population_from_ending,
         _crashes_back_off_for_ever,
         _what_another_operator_wrote_stays_in_the_status,

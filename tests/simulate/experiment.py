@@ -74,7 +74,7 @@ def draw_spec(random: Random) -> dict[str, Any]:
         "hyperparameters": [{"name": "rate", "uniform": {"min": 0.0, "max": 1.0}}],
         "exploit": exploit,
         "retention": {"checkpointsPerMember": random.choice((1, 2)), "onDelete": "Retain"},
-        "restart": random.choice(("Recreate", "Recreate", "InPlace")),
+        "restart": random.choice(("Recreate", "InPlace")),
         "seed": random.randrange(1000),
         "backoffLimit": random.choice((2, 6)),
         "storage": {},
@@ -133,6 +133,7 @@ class Experiment:
             store=store,
             step_seconds=self._steps[assignment.member],
             on_begin=self.laws.on_begin,
+            on_step=self.laws.on_step,
         )
         self.laws.trainers[pod] = trainer
         return trainer

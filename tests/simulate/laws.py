@@ -4,6 +4,7 @@ The laws see every write at the moment it is made, and every trainer's beginning
 alone can't: who was alive, and what was there at that time.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from simulate.world import World
 JOURNAL = (
     keys.BIRTHS,
     keys.CLAIMS,
+    keys.YIELDS,
     keys.ROUNDS,
     keys.REPORTS,
     keys.SAVES,
@@ -30,6 +32,8 @@ JOURNAL = (
     keys.RESULTS,
 )
 Life = tuple[int, int]
+LABEL_SECONDS = 120.0
+"""How long a pod's labels may tell of its former life, with a working operator and API server."""
 MOST_BIRTHS = 500  # with all the faults of the worst climate, seeds have less than a hundred
 
 
@@ -38,6 +42,7 @@ class Laws:
 
     Attributes:
         trainers: by pod, the process that it runs; the kubelet fills it.
+        calm_since: since when nothing goes wrong any more.
         is_lawless: whether two operators (or owners) are or were at work, so that one may act on what it saw before the
             other's last writes. What must hold all the same is still judged.
     """
@@ -50,6 +55,9 @@ class Laws:
         self.records: dict[Life, list[Report]] = {}
         self.is_lawless = False
         self.had_zombies = False
+        self.calm_since = math.inf
+        self._members: dict[str, int] = {}  # by pod, whose life it claimed last
+        self._late: dict[str, float] = {}  # by pod whose labels are late, since when
         self.most_slots = 0
         self._world, self._bucket, self._server, self._base = world, bucket, server, base
         bucket.on_write = self._on_write
@@ -95,7 +103,7 @@ class Laws:
         step = newest.step if newest is not None else previous.start_step
         if self.had_zombies:
             pass  # what they write after the resume is lost
-        elif writer is not None and writer.alive:
+        elif writer is not None and writer.alive and self._member_of(writer) == birth.member:
             self._world.blame(f"1: {key} while the writer before it is alive")
         elif birth.start_step < step:
             self._world.blame(f"3: {key} resumes at step {birth.start_step}; its newest record is at {step}")
@@ -109,6 +117,7 @@ class Laws:
         claim = decode(Claim, data, key=key)
         if claim.nonce:
             self.claims[claim.member, claim.incarnation] = claim
+            self._members[claim.pod] = claim.member
 
     def _on_round(self, key: str, data: bytes) -> None:
         decided = self.rounds[keys.number_in(key)] = decode(Round, data, key=key)
@@ -142,6 +151,11 @@ class Laws:
     def on_begin(self, trainer: Trainer, birth: Birth, state: dict[str, Any] | None) -> None:
         """A process begins an incarnation, with what it fetched."""
         name = keys.birth(birth.member, birth.incarnation)
+        if trainer.step > trainer.recorded and birth.member != trainer.lived:
+            self._world.blame(
+                f"3: {name} is begun by a process whose former member is at step {trainer.step}, unsaved"
+            )
+        trainer.lived = birth.member
         if birth.source is not None and (state is None or state["step"] != birth.start_step):
             self._world.blame(f"2: {name} starts at step {birth.start_step} with {state}")
         claim = self.claims.get((birth.member, birth.incarnation))
@@ -161,9 +175,28 @@ class Laws:
         ]
         if len(live) > self.most_slots:
             self._world.blame(f"8: {len(live)} live pods, {self.most_slots} slots")
-        members = [found["metadata"]["labels"][MEMBER] for found in live]
+        members = [self._members.get(found["metadata"]["uid"], _labelled(found)) for found in live]
         if len(set(members)) < len(members):
             self._world.blame(f"8: two live pods of a member: {sorted(members)}")
+
+    def _member_of(self, trainer: Trainer) -> int:
+        """Whose life a process lives: it writes nothing of the one before once it has claimed another member's."""
+        return self._members.get(trainer.pod, trainer.life.member)
+
+    # at every step
+
+    def on_step(self, trainer: Trainer) -> None:
+        """A process trains: its pod's labels say whose life it lives, but for a while after it went on as another."""
+        pod = self._server.pod(trainer.pod)
+        seen = read(pod) if pod is not None else None
+        if seen is None or seen.pod.member == trainer.life.member or seen.pod.stopping:
+            self._late.pop(trainer.pod, None)
+            return
+        since = max(self.calm_since, self._late.setdefault(trainer.pod, self._world.time.now))
+        if self._world.time.now > since + LABEL_SECONDS:
+            self._world.blame(
+                f"10: {seen.pod.name} is labelled as member {seen.pod.member}'s and lives member {trainer.life.member}"
+            )
 
     # at the end
 
@@ -240,3 +273,7 @@ class Laws:
         """Whether something else closed the line that lost: another decision, a crash too many, its removal."""
         later = (b for (m, i), b in self.births.items() if m == member and i > incarnation)
         return self.is_lawless or any(not birth.cause.resumes for birth in later)
+
+
+def _labelled(pod: Body) -> int:
+    return int(pod["metadata"]["labels"][MEMBER])

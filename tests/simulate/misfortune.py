@@ -65,6 +65,7 @@ class Misfortune:
             getattr(self, "_" + deed.replace(" ", "_"))()
         self._world.sleep(max(0.0, self._weather.clears_at - self._world.time.now))
         self._put_right()
+        self._experiment.laws.calm_since = self._world.time.now
         self._let_arrive()
         self.is_over = True
 

@@ -35,6 +35,7 @@ class Trainer:
 
     Attributes:
         life: the incarnation that it lives now.
+        lived: the member that it lived when it began its life.
         step: how far it has trained.
         code, message: how it ended.
     """
@@ -49,23 +50,21 @@ class Trainer:
         store: S3Store,
         step_seconds: float,
         on_begin: Callable[["Trainer", Birth, dict[str, Any] | None], None],
+        on_step: Callable[["Trainer"], None],
     ) -> None:
         self.pod, self.assignment = pod, assignment
-        self.step, self.recorded = 0, 0
+        self.lived, self.step, self.recorded = assignment.member, 0, 0
         self.code, self.message, self.out_of_memory = 0, "", False
         self.life = Incarnation(
             store, member=assignment.member, incarnation=assignment.incarnation, pod=pod, nonce=pod
         )
-        self._world, self._weather, self._step_seconds, self._on_begin = (
-            world,
-            weather,
-            step_seconds,
-            on_begin,
-        )
+        self._world, self._weather, self._step_seconds = world, weather, step_seconds
+        self._on_begin, self._on_step = on_begin, on_step
         self._process: Process | None = None
         self._terminating = False
         self._on_end: Callable[[], None] = lambda: None
         self._looked = 0.0
+        self._may_yield = assignment.shared_slots
 
     def start(self, on_end: Callable[[], None]) -> None:
         """Begins; `on_end` is called when it is over."""
@@ -118,9 +117,14 @@ class Trainer:
     # a life
 
     def _begin(self) -> None:
-        birth = self._patiently(self.life.open)
+        self._patiently(self.life.open)
         if not self._patiently(self.life.claim):
             raise Left(ExitCode.UNCLAIMED)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """In a life that is claimed."""
+        birth = self._patiently(self.life.open)
         source = self._patiently(self.life.source)
         state = self._restore(source) if source is not None else None
         self._on_begin(self, birth, state)
@@ -128,6 +132,7 @@ class Trainer:
             raise Left(1, "NotFound: the checkpoint to start from is gone")
         self._quality: float = state["quality"] if state else 0.0
         self.step = self.recorded = birth.start_step
+        self._may_yield = self.assignment.shared_slots
         self._birth, self._since = birth, self._world.time.now
 
     def _restore(self, source: Report) -> dict[str, Any] | None:
@@ -154,6 +159,7 @@ class Trainer:
             if self.assignment.in_place and self._take_over():
                 return
             self._do_step()
+            self._on_step(self)
         score = math.nan if self._weather.strikes("diverges") else self._quality
         self._commit(round_number=-(-self.step // interval), metrics={self.assignment.objective: score})
 
@@ -168,20 +174,18 @@ class Trainer:
             self._world.sleep(3600.0)  # deaf to SIGTERM
         self.step += 1
         rate = float(self._birth.hyperparameters["rate"])
-        noise = int(
-            hashlib.sha256(f"{self.assignment.member}/{self.step}/{rate}".encode()).hexdigest()[:6], 16
-        )
+        noise = int(hashlib.sha256(f"{self.life.member}/{self.step}/{rate}".encode()).hexdigest()[:6], 16)
         self._quality += 1.0 - abs(rate - 0.3) + noise / 2**24
 
     def _commit(self, *, round_number: int | None, metrics: dict[str, float | list[float]]) -> None:
         state = json.dumps({"quality": self._quality, "step": self.step}).encode()
         contents = dict(zip(FILES, (state, b"{}"), strict=True))
         nonce = f"{self.pod}-{int(self._world.time.now)}"
-        place = keys.checkpoint(self.assignment.member, self.life.number, self.step, nonce)
+        place = keys.checkpoint(self.life.member, self.life.number, self.step, nonce)
         for name, data in contents.items():
             self._patiently(lambda n=name, d=data: self._put(place + n, d))
         report = Report(
-            member=self.assignment.member,
+            member=self.life.member,
             incarnation=self.life.number,
             step=self.step,
             round=round_number,
@@ -218,9 +222,32 @@ class Trainer:
         except StoreUnavailable:
             return False
         if successor is None:
-            return False
+            return self._may_yield and self._make_room()
         if successor.cause.resumes or successor.cause.closes:
             raise Left(ExitCode.UNCLAIMED)
         self.life = self.life.next()
         self._begin()
         return True
+
+    def _make_room(self) -> bool:
+        """Whether it goes on as another member, because it was asked to; its own is saved where it is."""
+        try:
+            other = self.life.yielded()
+            if other is None:
+                return False
+            other.open()
+        except StoreUnavailable:
+            return False
+        self._save_before_it_yields()
+        if self._terminating:
+            self._leave()
+        if not self._patiently(other.claim):
+            self._may_yield = False
+            return False
+        self.life = other
+        self._go_on()
+        return True
+
+    def _save_before_it_yields(self) -> None:
+        if self.step > self.recorded:
+            self._commit(round_number=None, metrics={})

@@ -15,6 +15,7 @@ from pbt_trainer.records import (
     Record,
     Report,
     Source,
+    Yield,
     decode,
     decode_report,
     encode,
@@ -25,7 +26,9 @@ EXAMPLES = dict(re.findall(r"```json (\S+)\n(.*?)```", PAGE, re.DOTALL))
 SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
 
 
-@pytest.mark.parametrize(("kind", "key"), [(Birth, keys.birth(5, 3)), (Claim, keys.claim(5, 3))])
+@pytest.mark.parametrize(
+    ("kind", "key"), [(Birth, keys.birth(5, 3)), (Claim, keys.claim(5, 3)), (Yield, keys.yielded(5, 3))]
+)
 def test_an_example_is_a_record_with_all_its_fields(kind: type[Record], key: str) -> None:
     record = decode(kind, EXAMPLES[key].encode(), key=key)
     assert msgspec.json.decode(encode(record)) == msgspec.json.decode(EXAMPLES[key])
@@ -39,7 +42,7 @@ def test_the_example_of_a_report_passes_all_checks() -> None:
 
 @pytest.mark.parametrize(
     ("section", "kinds"),
-    [("Birth", [Birth, Source]), ("Claim", [Claim]), ("Report and save", [Report, File])],
+    [("Birth", [Birth, Source]), ("Claim", [Claim]), ("Yield", [Yield]), ("Report and save", [Report, File])],
 )
 def test_each_field_is_explained(section: str, kinds: list[type[Record]]) -> None:
     named = set(re.findall(r"`(\w+)`", SECTIONS[section])) | {"format"}
@@ -52,5 +55,5 @@ def test_each_cause_and_each_place_is_named() -> None:
     for cause in Cause:
         assert f"`{cause}`" in SECTIONS["Birth"]
     places = (keys.OWNERS, keys.SPECS, keys.ROUNDS, keys.BIRTHS, keys.CLAIMS, keys.CHECKPOINTS, keys.REPORTS)
-    for place in (*places, keys.SAVES, keys.RESULTS, keys.PROBES):
+    for place in (*places, keys.YIELDS, keys.SAVES, keys.RESULTS, keys.PROBES):
         assert f"| `{place}<" in SECTIONS["Keys"]

@@ -1,7 +1,8 @@
 """The helper process beside a trainer: all of its storage I/O, so that training never waits for a store.
 
 `python -m pbt_trainer.courier FD` serves one socket until the trainer closes it or dies. It claims the birth,
-fetches the checkpoint to start from, uploads and commits what is handed over, and watches for the next birth.
+fetches the checkpoint to start from, uploads and commits what is handed over, and watches for the next birth, its
+member's own or, where members share slots, another one's.
 Each order runs in a thread of its own; the main thread only listens and so never misses the end.
 """
 
@@ -67,6 +68,8 @@ class Courier:
         self._store = store
         self._patience = Patience(begin.patience_seconds)
         self._incarnation: Incarnation | None = None
+        self._moving = threading.Lock()  # nothing of a former life is told once the next one is
+        self._offered: list[Incarnation] = []
         self._abandoned = threading.Event()
         self._keep = False
 
@@ -101,7 +104,7 @@ class Courier:
             case Take():
                 self._abandoned.set()
                 self._abandoned = threading.Event()
-                self._work(self._take)
+                self._work(partial(self._take, order))
             case Restored():
                 shutil.rmtree(self._downloads(self._current), ignore_errors=True)
             case Keep():
@@ -179,25 +182,34 @@ class Courier:
             successor = None
         self._tell(Looked(successor=successor))
 
-    def _take(self) -> None:
-        former = self._downloads(self._current)
-        self._incarnation = self._current.next()
-        won = not self._begin.leads or self._patience.later(self._current.claim)
-        self._tell(Taken(won=won))
-        shutil.rmtree(former, ignore_errors=True)
+    def _take(self, order: Take) -> None:
+        taken = self._current.other(order.member, order.incarnation)
+        won = not self._begin.leads or self._patience.later(taken.claim)
+        with self._moving:
+            useless = [self._downloads(taken)]
+            if won:
+                former = map(self._downloads, [*self._offered, self._current])
+                useless = [folder for folder in former if folder not in useless]
+                self._incarnation, self._offered = taken, []
+            self._tell(Taken(won=won))
+        for folder in useless:
+            shutil.rmtree(folder, ignore_errors=True)
         if won:
             self._watch()
 
     def _watch(self) -> None:
-        """Looks for the next birth; a takeover is fetched while training goes on."""
-        incarnation = self._current
+        """Looks for the next birth, and for a member to go on as; a takeover is fetched while training goes on."""
+        incarnation, shares = self._current, self._begin.shares
         while True:
             time.sleep(self._begin.poll_seconds)
+            if incarnation is not self._incarnation:
+                return
             try:
                 birth = incarnation.successor()
                 if birth is not None:
-                    self._announce(birth, incarnation.next())
+                    self._announce(birth, incarnation)
                     return
+                shares = shares and not self._offer_another(incarnation)
             except StoreUnavailable:
                 continue
             except PbtError as error:  # a new pod comes instead, and says the same if it fails as well
@@ -206,10 +218,34 @@ class Courier:
 
     def _announce(self, birth: Birth, incarnation: Incarnation) -> None:
         if birth.cause.resumes or birth.cause.closes:
-            self._tell(Replaced(reason=f"incarnation {birth.incarnation} was born: {birth.reason}"))
+            told = f"incarnation {birth.incarnation} was born: {birth.reason}"
+            with self._moving:
+                if incarnation is self._incarnation:
+                    self._tell(Replaced(reason=told))
         else:
-            report, folder = self._fetch(incarnation)
-            self._tell(Offer(birth=birth, report=report, folder=folder))
+            self._offer(birth, incarnation.next(), to=incarnation)
+
+    def _offer_another(self, incarnation: Incarnation) -> bool:
+        """Whether the process was asked to go on as another member, be it possible or not: nobody asks it twice."""
+        try:
+            other = incarnation.yielded()
+            if other is not None:
+                self._offer(other.open(), other, to=incarnation)
+        except StoreUnavailable:
+            raise
+        except PbtError as error:  # a new pod comes instead
+            say(f"another member's birth can't be taken over in place: {error}")
+            return True
+        return other is not None
+
+    def _offer(self, birth: Birth, incarnation: Incarnation, *, to: Incarnation) -> None:
+        report, folder = self._fetch(incarnation)
+        with self._moving:
+            if to is self._incarnation:
+                self._offered.append(incarnation)
+                self._tell(Offer(birth=birth, report=report, folder=folder))
+                return
+        shutil.rmtree(self._downloads(incarnation), ignore_errors=True)
 
     # parts of it
 
@@ -240,7 +276,7 @@ class Courier:
         return report, str(self._patience.at_start(lambda: incarnation.fetch(report, downloads)))
 
     def _downloads(self, incarnation: Incarnation) -> Path:
-        return Path(self._begin.folder, keys.life(self._begin.member, incarnation.number))
+        return Path(self._begin.folder, keys.life(incarnation.member, incarnation.number))
 
 
 def _spooled(folder: str | None) -> list[tuple[str, Path, int]]:

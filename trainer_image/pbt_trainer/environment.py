@@ -19,6 +19,7 @@ class Assignment:
         hyperparameters: as the birth has them, for trainers in other languages; the SDK reads the birth.
         objective: the metric that every report must have.
         in_place: whether the process looks for its successor and takes it over.
+        shared_slots: whether fewer members train at once than there are, so that it may be asked to go on as another.
         poll_seconds: how often it looks.
         grace_seconds: what is left for a save after SIGTERM.
         store_patience_seconds: how long a store that can't be reached is tried before the process gives up.
@@ -35,6 +36,7 @@ class Assignment:
     hyperparameters: Mapping[str, Value] = field(default_factory=dict)
     seed: int = 0
     in_place: bool = False
+    shared_slots: bool = False
     poll_seconds: float = 2.0
     grace_seconds: float = 30.0
     store_patience_seconds: float = 3600.0
@@ -62,7 +64,9 @@ class Assignment:
     def to_environment(self) -> dict[str, str]:
         """The variables that `from_environment` reads this from."""
         values = {known.name: getattr(self, known.name) for known in fields(self)}
-        return {_VARIABLES[name].name: _text(value) for name, value in values.items() if value is not None}
+        return {
+            _VARIABLES[name].name: _text(name, value) for name, value in values.items() if value is not None
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class _Variable:
 
 
 _RESTARTS = {"Recreate": False, "InPlace": True}
+_SLOTS = {"Own": False, "Shared": True}
+_WORDS = {"in_place": _RESTARTS, "shared_slots": _SLOTS}
 
 
 def _whole(text: str) -> int:
@@ -102,9 +108,9 @@ def _object(text: str) -> dict[str, Value]:
     return value
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return next(name for name, in_place in _RESTARTS.items() if in_place is value)
+def _text(name: str, value: Any) -> str:
+    if name in _WORDS:
+        return next(word for word, meant in _WORDS[name].items() if meant is value)
     return json.dumps(dict(value), sort_keys=True) if isinstance(value, Mapping) else str(value)
 
 
@@ -120,6 +126,7 @@ _VARIABLES = {
     "hyperparameters": _Variable("PBT_HYPERPARAMETERS", _object, "a JSON object"),
     "seed": _Variable("PBT_SEED", int, _NUMBER),
     "in_place": _Variable("PBT_RESTART", _RESTARTS.__getitem__, "Recreate or InPlace"),
+    "shared_slots": _Variable("PBT_SLOTS", _SLOTS.__getitem__, "Own or Shared"),
     "poll_seconds": _Variable("PBT_POLL_SECONDS", _seconds, _SECONDS),
     "grace_seconds": _Variable("PBT_GRACE_SECONDS", _seconds, _SECONDS),
     "store_patience_seconds": _Variable("PBT_STORE_PATIENCE_SECONDS", _seconds, _SECONDS),

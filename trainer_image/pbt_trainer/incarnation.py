@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pbt_trainer import keys
 from pbt_trainer.errors import CorruptCheckpoint, NotFound, RecordRefused
-from pbt_trainer.records import Birth, Claim, File, Report, decode, decode_report, encode
+from pbt_trainer.records import Birth, Claim, File, Report, Yield, decode, decode_report, encode
 from pbt_trainer.stores import Store
 from pbt_trainer.stores.verify import verify
 
@@ -20,6 +20,7 @@ class Incarnation:
     """One life of one member, as one process lives it.
 
     Attributes:
+        member: whose.
         number: which incarnation this is.
         holder: the claim that is stored, once somebody asked for it.
     """
@@ -35,8 +36,8 @@ class Incarnation:
             nonce: unique to this process; it tells our claim from everybody else's.
         """
         self.store = store
+        self.member = member
         self.number = incarnation
-        self._member = member
         self._pod = pod
         self._nonce = nonce
         self._birth: Birth | None = None
@@ -55,14 +56,14 @@ class Incarnation:
 
     def claim(self) -> bool:
         """Takes the birth; False if somebody else has it. May be asked again after a failure of the store."""
-        ours = Claim(member=self._member, incarnation=self.number, pod=self._pod, nonce=self._nonce)
-        key = keys.claim(self._member, self.number)
+        ours = Claim(member=self.member, incarnation=self.number, pod=self._pod, nonce=self._nonce)
+        key = keys.claim(self.member, self.number)
         self.holder = decode(Claim, self.store.create(key, encode(ours)), key=key)
         return self.holder == ours
 
     def claimed_by_pod(self) -> bool | None:
         """For the other ranks of a pod: whether their pod has the birth; None while nobody has."""
-        key = keys.claim(self._member, self.number)
+        key = keys.claim(self.member, self.number)
         try:
             self.holder = decode(Claim, self.store.read(key), key=key)
         except NotFound:
@@ -128,16 +129,35 @@ class Incarnation:
         except NotFound:
             return None
 
+    def yielded(self) -> "Incarnation | None":
+        """The life of another member that this process is asked to go on with, if it is asked.
+
+        Raises:
+            RecordRefused: the record is not one that this version can follow.
+        """
+        key = keys.yielded(self.member, self.number)
+        try:
+            to = decode(Yield, self.store.read(key), key=key).to
+        except NotFound:
+            return None
+        if to.member == self.member:
+            raise RecordRefused(f"{key}: a member yields to another one, not to itself")
+        return self.other(to.member, to.incarnation)
+
     def next(self) -> "Incarnation":
         """The life that follows this one, for the same process."""
+        return self.other(self.member, self.number + 1)
+
+    def other(self, member: int, incarnation: int) -> "Incarnation":
+        """Another life, for the same process."""
         return Incarnation(
-            self.store, member=self._member, incarnation=self.number + 1, pod=self._pod, nonce=self._nonce
+            self.store, member=member, incarnation=incarnation, pod=self._pod, nonce=self._nonce
         )
 
     def _read_birth(self, incarnation: int) -> Birth:
-        key = keys.birth(self._member, incarnation)
+        key = keys.birth(self.member, incarnation)
         birth = decode(Birth, self.store.read(key), key=key)
-        if (birth.member, birth.incarnation) != (self._member, incarnation):
+        if (birth.member, birth.incarnation) != (self.member, incarnation):
             own = keys.birth(birth.member, birth.incarnation)
             raise RecordRefused(f"{key}: the record says that it is {own}")
         return birth

@@ -14,7 +14,7 @@ from pbt_trainer.errors import KeyRefused
 MEMBER_DIGITS, INCARNATION_DIGITS, ROUND_DIGITS, STEP_DIGITS = 5, 6, 7, 12
 MAX_KEY_LENGTH = 512
 
-BIRTHS, CLAIMS, ROUNDS, REPORTS = "births/", "claims/", "rounds/", "reports/"
+BIRTHS, CLAIMS, YIELDS, ROUNDS, REPORTS = "births/", "claims/", "yields/", "rounds/", "reports/"
 SAVES, CHECKPOINTS, SPECS, OWNERS, RESULTS = "saves/", "checkpoints/", "specs/", "owners/", "results/"
 PROBES = "probes/"
 
@@ -47,6 +47,11 @@ def birth(member: int, incarnation: int) -> str:
 def claim(member: int, incarnation: int) -> str:
     """The record by which one process takes a birth."""
     return f"{CLAIMS}{life(member, incarnation)}.json"
+
+
+def yielded(member: int, incarnation: int) -> str:
+    """The record that asks the process of an incarnation to go on as another member."""
+    return f"{YIELDS}{life(member, incarnation)}.json"
 
 
 def round_(number: int) -> str:
@@ -100,21 +105,21 @@ def result(number: int) -> str:
 
 
 def life_in(key: str) -> tuple[int, int]:
-    """The incarnation that the key of a birth, claim, report or save speaks of.
+    """The incarnation that the key of a birth, claim, yield, report or save speaks of.
 
     Raises:
         KeyRefused: it is none of these.
     """
     stem = key.removesuffix(".json")
     match stem.split("/") if stem != key else []:
-        case ["births" | "claims", text]:
+        case ["births" | "claims" | "yields", text]:
             return parse_life(text)
         case ["reports", number, text] if _is_number(number, digits=ROUND_DIGITS):
             return parse_life(text)
         case ["saves", text, number] if _is_number(number, digits=STEP_DIGITS):
             return parse_life(text)
         case _:
-            raise KeyRefused(f"{key!r} is no birth, claim, report or save")
+            raise KeyRefused(f"{key!r} is no birth, claim, yield, report or save")
 
 
 def step_in(key: str, interval_steps: int) -> int:

@@ -53,18 +53,21 @@ class Link:
 
     Attributes:
         offer: a takeover that is ready.
+        taken: the one that was claimed last.
         replaced: why another process is this member now.
     """
 
-    def __init__(self, assignment: Assignment, *, leads: bool, termination: Termination) -> None:
+    def __init__(self, assignment: Assignment, *, leads: bool, alone: bool, termination: Termination) -> None:
         """Starts the courier, which begins at once.
 
         Args:
             assignment: what to take part in.
             leads: whether to claim and write; other ranks only read.
+            alone: whether there is no other rank: several can't agree on whose life to go on with.
             termination: ends waiting.
         """
         self.offer: Offer | None = None
+        self.taken: Offer | None = None
         self.replaced: str | None = None
         self._termination = termination
         self._pending: str | None = None
@@ -84,6 +87,7 @@ class Link:
                 folder=str(self._folder),
                 leads=leads,
                 watch=assignment.in_place,
+                shares=assignment.shared_slots and alone,
                 poll_seconds=assignment.poll_seconds,
                 patience_seconds=assignment.store_patience_seconds,
             )
@@ -154,12 +158,21 @@ class Link:
             self._take_in(_SLICE_SECONDS)
         return self.offer
 
-    def take(self) -> bool:
-        """Claims the takeover on offer and drops what isn't committed; False if somebody else was faster."""
+    def take(self, offer: Offer) -> bool:
+        """Claims a takeover and drops what isn't committed; False if somebody else was faster."""
         self._pending = None
         self._heard.pop(Taken, None)
-        self._send(Take())
-        return self._hear(Taken).won
+        self._send(Take(member=offer.birth.member, incarnation=offer.birth.incarnation))
+        won = self._hear(Taken).won
+        if won:
+            self.taken, self.offer, self.replaced = (
+                offer,
+                None,
+                None,
+            )  # what was told before is of the former life
+        elif self.offer is offer:
+            self.offer = None
+        return won
 
     # the end
 

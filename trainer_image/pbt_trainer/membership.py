@@ -46,7 +46,7 @@ class Membership:
         self.ranks = ranks
         self.termination = Termination(assignment.grace_seconds)
         self.termination.install()
-        self.link = Link(assignment, leads=ranks.leads, termination=self.termination)
+        self.link = Link(assignment, leads=ranks.leads, alone=ranks.alone, termination=self.termination)
         atexit.register(self._at_exit)
         os.register_at_fork(after_in_child=self._disown)
         self.birth = self.link.birth()
@@ -78,7 +78,7 @@ class Membership:
         return True
 
     def become(self, offer: Offer) -> None:
-        """Goes on as the next incarnation, which was claimed already, with the state of its source."""
+        """Goes on as the next incarnation, or another member's, which was claimed already; with its source's state."""
         assert offer.report is not None
         assert offer.folder is not None
         self.birth = offer.birth

@@ -30,7 +30,13 @@ class Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class Begin(Message, frozen=True, kw_only=True):
-    """The first message: what to take part in. `leads` is false for the other ranks, which only read."""
+    """The first message: what to take part in.
+
+    Attributes:
+        leads: false for the other ranks, which only read.
+        watch: look for the next birth.
+        shares: look for another member's birth to go on with, too.
+    """
 
     location: str
     member: int
@@ -40,6 +46,7 @@ class Begin(Message, frozen=True, kw_only=True):
     folder: str
     leads: bool
     watch: bool
+    shares: bool
     poll_seconds: float
     patience_seconds: float
 
@@ -62,8 +69,11 @@ class Look(Message, frozen=True):
     """Is there a successor already?"""
 
 
-class Take(Message, frozen=True):
+class Take(Message, frozen=True, kw_only=True):
     """Claim the takeover that was offered, and drop what the former life had still to store."""
+
+    member: int
+    incarnation: int
 
 
 class Restored(Message, frozen=True):
@@ -105,7 +115,7 @@ class Uploaded(Message, frozen=True):
 
 
 class Offer(Message, frozen=True):
-    """A takeover in place: the next birth, its checkpoint fetched and verified if it has one."""
+    """A takeover in place: the next birth, or another member's, its checkpoint fetched and verified if it has one."""
 
     birth: Birth
     report: Report | None

@@ -1,4 +1,4 @@
-"""The records of the storage contract that trainers read and write: births, claims, reports and saves.
+"""The records of the storage contract that trainers read and write: births, claims, yields, reports and saves.
 
 Records are written once and never changed. They hold no clock times, so that the same decisions give the same bytes.
 """
@@ -132,6 +132,31 @@ class Claim(Record, frozen=True, kw_only=True):
     def key(self) -> str:
         """Where this record is stored."""
         return keys.claim(self.member, self.incarnation)
+
+
+class Life(Record, frozen=True, kw_only=True):
+    """One incarnation of one member."""
+
+    member: MemberNumber
+    incarnation: IncarnationNumber
+
+
+class Yield(Record, frozen=True, kw_only=True):
+    """Asks the process that lives an incarnation to go on as another member; its own waits for a place from then on.
+
+    Attributes:
+        to: whose birth it is to claim.
+    """
+
+    format: int = FORMAT
+    member: MemberNumber
+    incarnation: IncarnationNumber
+    to: Life
+
+    @property
+    def key(self) -> str:
+        """Where this record is stored."""
+        return keys.yielded(self.member, self.incarnation)
 
 
 class File(Record, frozen=True, kw_only=True):

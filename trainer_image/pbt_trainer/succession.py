@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import NoReturn
 
 from pbt_trainer.leaving import say, start_anew
 from pbt_trainer.membership import Membership
@@ -24,7 +25,7 @@ def consult(member: Membership, *, step: int, due: bool) -> Verdict:
     if not (member.ranks.alone or due):
         return Verdict.GO
     decides = member.ranks.leads or not member.ranks.connected
-    verdict = member.ranks.agree(_decide(member) if decides else Verdict.GO)
+    verdict = member.ranks.agree(_decide(member, step) if decides else Verdict.GO)
     if verdict is Verdict.SWAP:
         _swap(member)
     elif verdict is Verdict.TERMINATE:
@@ -34,7 +35,7 @@ def consult(member: Membership, *, step: int, due: bool) -> Verdict:
     return verdict
 
 
-def _decide(member: Membership) -> Verdict:
+def _decide(member: Membership, step: int) -> Verdict:
     link = member.link
     if member.termination.requested:
         return Verdict.TERMINATE
@@ -42,11 +43,35 @@ def _decide(member: Membership) -> Verdict:
         return Verdict.REPLACED
     if link.offer is None:
         return Verdict.GO
+    if link.offer.birth.member != member.birth.member:
+        return _make_room(member, link.offer, step)
     if _can_swap(member, link.offer):
-        return Verdict.SWAP if link.take() else Verdict.REPLACED
+        return Verdict.SWAP if link.take(link.offer) else Verdict.REPLACED
     if member.ranks.alone:
         _start_anew(member, link.offer)
     link.offer = None  # several ranks can't start anew together: a new pod takes the birth
+    return Verdict.GO
+
+
+def _make_room(member: Membership, offer: Offer, step: int) -> Verdict:
+    """Saves the member, so that it can go on elsewhere at once, and goes on as another one that waits for a place."""
+    link, own = member.link, member.birth
+    if step > member.recorded_step:
+        if member.reports_files:  # only the script can save its files: right after its next report
+            return Verdict.GO
+        member.save(step)
+        member.start_clock()
+    if not link.flush():
+        return Verdict.TERMINATE
+    link.poll()
+    if member.termination.requested or link.replaced is not None or link.offer is not offer:
+        return _decide(member, step)
+    say(f"member {own.member} makes room for member {offer.birth.member} at step {step}")
+    if not _can_swap(member, offer):
+        _start_anew(member, offer)
+    if link.take(offer):
+        return Verdict.SWAP
+    say(f"another process has member {offer.birth.member}: going on as member {own.member}")
     return Verdict.GO
 
 
@@ -67,20 +92,20 @@ def _can_swap(member: Membership, offer: Offer) -> bool:
 
 def _swap(member: Membership) -> None:
     link = member.link
-    offer = link.await_offer()
     if not member.ranks.leads:
-        link.take()
-    link.offer = None
-    member.become(offer)
+        link.take(link.await_offer())
+    assert link.taken is not None, "rank 0 has claimed it, and the others need no claim"
+    member.become(link.taken)
 
 
-def _start_anew(member: Membership, offer: Offer) -> None:
+def _start_anew(member: Membership, offer: Offer) -> NoReturn:
     say(f"incarnation {offer.birth.incarnation} can't be taken over by the running loop: starting anew")
     downloads = member.link.keep()
     member.close()
     start_anew(
         replace(
             member.assignment,
+            member=offer.birth.member,
             incarnation=offer.birth.incarnation,
             hyperparameters=offer.birth.hyperparameters,
             prefetched=downloads,
@@ -94,7 +119,8 @@ def _terminate(member: Membership, step: int) -> None:
         return
     link = member.link
     remaining = member.termination.deadline - time.monotonic()
-    if link.offer is not None or link.successor(timeout=min(_LOOK_SECONDS, remaining / 4)) is not None:
+    offered = link.offer is not None and link.offer.birth.member == member.birth.member
+    if offered or link.successor(timeout=min(_LOOK_SECONDS, remaining / 4)) is not None:
         say("SIGTERM: leaving unsaved, a successor was born")
         return
     if member.reports_files:

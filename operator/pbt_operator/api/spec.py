@@ -203,7 +203,8 @@ class PopulationSpec(Wire):
     restart: Restart = Field(
         default=Restart.RECREATE,
         description="How a birth reaches its process. With Recreate, by a new pod. With InPlace, the running "
-        "process takes over the donor's weights, without a new pod where it can.",
+        "process takes over the donor's weights, without a new pod where it can; and where `parallelism` is below "
+        "`members`, it goes on as a member that waits when its own has to make room.",
     )
     seed: Whole = Field(
         default=0,

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pbt_operator import owners, specs
-from pbt_operator.api.population import PopulationSpec, recorded
+from pbt_operator.api.population import PopulationSpec, recorded, to_core
 from pbt_operator.api.spec import Storage
 from pbt_operator.api.template import grace_seconds
 from pbt_operator.cluster import stores
@@ -107,6 +107,7 @@ class Home:
             interval_steps=manifest.schedule.interval_steps,
             seed=manifest.seed,
             in_place=manifest.restart is Restart.IN_PLACE,
+            shared_slots=to_core(manifest).shares_slots,
             poll_seconds=self._config.poll_seconds,
             grace_seconds=grace_seconds(manifest.template),
         )

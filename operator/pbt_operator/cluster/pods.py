@@ -1,6 +1,6 @@
 """Pods of a cluster: what the watch shows, what is there and it doesn't show yet, and the API's refusals."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -8,6 +8,7 @@ from typing import Any
 
 from pbt_operator.cluster.api import Api, ApiRefused, ApiUnavailable
 from pbt_operator.cluster.seen import SETTLED, SeenPod, read
+from pbt_operator.cluster.template import labels_of
 from pbt_operator.pods import Phase, Pod
 from pbt_operator.reading import read_all
 from pbt_trainer.records import Birth
@@ -33,6 +34,14 @@ class Unseen:
 
     pod: Pod
     since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Relabelled:
+    """The life that a pod was labelled with, and the one that the watch showed before."""
+
+    before: tuple[int, int]
+    now: tuple[int, int]
 
 
 class ClusterPods:
@@ -68,6 +77,7 @@ class ClusterPods:
         self._seen: Mapping[str, SeenPod] = {}
         self._unseen: dict[str, Unseen] = {}
         self._stopped: dict[str, Pod] = {}
+        self._relabelled: dict[str, Relabelled] = {}
         self._forgotten: set[str] = set()
         self._doubtful: set[str] = (
             set()
@@ -91,6 +101,11 @@ class ClusterPods:
         late = self._now() - UNSEEN_SECONDS
         self._unseen = {u: p for u, p in self._unseen.items() if u not in seen and p.since > late}
         self._forgotten &= {*seen, *self._stopped}
+        self._relabelled = {
+            uid: labels
+            for uid, labels in self._relabelled.items()
+            if uid in self._unseen or (uid in seen and labels.before == _life(seen[uid].pod))
+        }
         if self._doubtful:
             self._look()
 
@@ -138,26 +153,28 @@ class ClusterPods:
         now |= {uid: unseen.pod for uid, unseen in self._unseen.items()}
         gone = {u: replace(p, phase=Phase.ENDED) for u, p in self._stopped.items() if u not in self._seen}
         now |= {uid: pod for uid, pod in gone.items() if uid not in self._unseen}
-        return [
-            replace(pod, stopping=True) if uid in self._stopped else pod
-            for uid, pod in now.items()
-            if uid not in self._forgotten
-        ]
+        return [self._as_told(pod) for uid, pod in now.items() if uid not in self._forgotten]
+
+    def _as_told(self, pod: Pod) -> Pod:
+        """With what was asked of it and the watch may not show yet."""
+        labels = self._relabelled.get(pod.uid)
+        if labels is not None and labels.before == _life(pod):
+            pod = replace(pod, member=labels.now[0], incarnation=labels.now[1])
+        return replace(pod, stopping=True) if pod.uid in self._stopped else pod
 
     def _as_now(self, seen: SeenPod) -> Pod:
         if seen.is_lost(self._now()):
             return replace(seen.pod, phase=Phase.ENDED, disrupted=True, message="its node is lost")
         return seen.pod
 
-    def vacant(self, members: Collection[int]) -> set[int]:
-        """See `Pods.vacant`: asks the API server.
+    def look_again(self) -> Sequence[Pod]:
+        """See `Pods.look_again`: asks the API server.
 
         Raises:
             ApiUnavailable: nobody can tell now.
         """
-        if members:
-            self._look()
-        return set(members) - {pod.member for pod in self.observe() if not pod.ended}
+        self._look()
+        return self.observe()
 
     def start(self, birth: Birth) -> None:
         """See `Pods.start`. What the API server refuses is kept in `refusal` and tried again with the next pass."""
@@ -195,6 +212,13 @@ class ClusterPods:
             self._doubtful.discard(name)
             uid = created["metadata"]["uid"]
             self._unseen[uid] = Unseen(replace(Pod.pending(birth, uid=uid), name=name), self._now())
+
+    def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
+        """See `Pods.relabel`."""
+        shown = self._seen.get(pod.uid)
+        self._api.label_pod(self._namespace, pod.name, labels_of(member, incarnation), uid=pod.uid)
+        before = _life(shown.pod if shown is not None else pod)
+        self._relabelled[pod.uid] = Relabelled(before, (member, incarnation))
 
     def stop(self, pod: Pod) -> None:
         """See `Pods.stop`: a deletion, with the pod's own grace period."""
@@ -244,3 +268,7 @@ def _tried(request: Request) -> ApiUnavailable | ApiRefused | None:
     except (ApiUnavailable, ApiRefused) as error:
         return error
     return None
+
+
+def _life(pod: Pod) -> tuple[int, int]:
+    return pod.member, pod.incarnation

@@ -118,6 +118,11 @@ def render(
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod}
 
 
+def labels_of(member: int, incarnation: int) -> dict[str, str]:
+    """The labels that say which life a pod lives."""
+    return {MEMBER: str(member), INCARNATION: str(incarnation)}
+
+
 def gpus_of(template: Mapping[str, Any]) -> int:
     """How many GPUs a pod asks for, of whichever vendor."""
     limits = [
@@ -135,8 +140,7 @@ def _metadata(
         MANAGED_BY: MANAGER,
         POPULATION: owner.name,
         POPULATION_UID: owner.uid,
-        MEMBER: str(birth.member),
-        INCARNATION: str(birth.incarnation),
+        **labels_of(birth.member, birth.incarnation),
     }
     annotations = {STORE_CA: ca_bundle} if ca_bundle is not None else {}
     metadata = {

@@ -1,4 +1,4 @@
-"""Who gets a pod: the member with the least progress next; who is ahead by an interval yields at its ready report."""
+"""Who gets a slot: the member with the least progress next; who is ahead by an interval yields at its ready report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ class Holder:
 
     Attributes:
         position: the step that it has durably reached.
-        reported: whether it has made a ready report since it got the slot, so that yielding now costs least.
+        reported: whether it has made a ready report since it got the slot, so that yielding now costs least, and can be
+            asked to yield.
         leaving: its pod is being stopped, the slot is free soon.
     """
 
@@ -29,11 +30,19 @@ class Waiter:
 
 
 @dataclass(frozen=True, slots=True)
+class Handover:
+    """A member that is asked to yield its slot, and who is to have it; nobody where there are too few slots."""
+
+    holder: int
+    waiter: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Allotment:
     """Who starts now and who is asked to yield."""
 
     start: tuple[int, ...] = ()
-    yields: tuple[int, ...] = ()
+    yields: tuple[Handover, ...] = ()
 
 
 def allot(
@@ -54,14 +63,11 @@ def allot(
         key=lambda holder: (-holder.position, -holder.member),
     )
     excess = max(0, len(staying) - slots)
-    yields, staying = staying[:excess], staying[excess:]
+    yields = [Handover(holder.member, None) for holder in staying[:excess]]
     queue = queue[max(0, len(leaving) - max(0, len(holders) - slots)) :]
-    ready = [holder for holder in staying if holder.reported]
+    ready = [holder for holder in staying[excess:] if holder.reported]
     for waiter, holder in zip(queue, ready, strict=False):
         if holder.position < waiter.position + interval_steps:
             break
-        yields.append(holder)
-    return Allotment(
-        start=tuple(waiter.member for waiter in starting),
-        yields=tuple(holder.member for holder in yields),
-    )
+        yields.append(Handover(holder.member, waiter.member))
+    return Allotment(start=tuple(waiter.member for waiter in starting), yields=tuple(yields))

@@ -159,3 +159,8 @@ class Spec:
     def slots(self) -> int:
         """Members that hold a pod at once."""
         return self.members if self.parallelism is None else min(self.parallelism, self.members)
+
+    @property
+    def shares_slots(self) -> bool:
+        """Whether a process may be asked to go on as another member, which waits for a slot."""
+        return self.restart is Restart.IN_PLACE and self.slots < self.members

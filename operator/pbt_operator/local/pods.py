@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -103,9 +103,9 @@ class LocalPods:
                 self._send(do="signal", name=process.pod.name, signal=signal.SIGKILL)
         return [process.pod for process in self._processes.values()]
 
-    def vacant(self, members: Collection[int]) -> set[int]:
-        """See `Pods.vacant`: the warden tells of every process at once."""
-        return set(members) - {pod.member for pod in self.observe() if not pod.ended}
+    def look_again(self) -> Sequence[Pod]:
+        """See `Pods.look_again`: the warden tells of every process at once."""
+        return self.observe()
 
     def start(self, birth: Birth) -> None:
         """See `Pods.start`."""
@@ -122,9 +122,7 @@ class LocalPods:
             hyperparameters=birth.hyperparameters,
         ).to_environment()
         container = trainer_container(self._template, env=assigned, source=self._source)
-        log = self._logs / f"{birth.member:0{keys.MEMBER_DIGITS}}.log"
-        with log.open("a", encoding="utf-8") as lines:
-            lines.write(f"--- {name}\n")
+        log = self._note(birth.member, name)
         gpus = self._gpus.take(container.gpus)
         self._processes[name] = Process(pod, log, log.stat().st_size, container.grace_seconds, gpus)
         self._send(
@@ -136,6 +134,12 @@ class LocalPods:
             log=str(log),
             mark=f"PBT_POD={pod.uid}",
         )
+
+    def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
+        """See `Pods.relabel`. The process goes on writing to the log that it has; the member's own says which."""
+        process = self._processes[pod.name]
+        process.pod = replace(process.pod, member=member, incarnation=incarnation)
+        self._note(member, f"{keys.life(member, incarnation)} goes on in {process.log.name}")
 
     def stop(self, pod: Pod) -> None:
         """See `Pods.stop`."""
@@ -149,6 +153,13 @@ class LocalPods:
     def forget(self, pod: Pod) -> None:
         """See `Pods.forget`."""
         self._gpus.give_back(self._processes.pop(pod.name).gpus)
+
+    def _note(self, member: int, told: str) -> Path:
+        """Begins a paragraph in the member's log, and says where that is."""
+        log = self._logs / f"{member:0{keys.MEMBER_DIGITS}}.log"
+        with log.open("a", encoding="utf-8") as lines:
+            lines.write(f"--- {told}\n")
+        return log
 
     def _machine(self, gpus: tuple[str, ...]) -> dict[str, str]:
         """What the machine contributes to a trainer's environment: the template may override it."""

@@ -128,6 +128,7 @@ class LocalRunner:
             interval_steps=self._spec.schedule.interval_steps,
             seed=self._spec.seed,
             in_place=self._spec.restart is Restart.IN_PLACE,
+            shared_slots=self._spec.shares_slots,
             poll_seconds=self._poll_seconds,
             grace_seconds=self._grace_seconds,
         )

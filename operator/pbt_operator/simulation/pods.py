@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -49,9 +49,9 @@ class SimulatedPods:
         """See `Pods.observe`."""
         return [trainer.pod for trainer in self._trainers.values()]
 
-    def vacant(self, members: Collection[int]) -> set[int]:
-        """See `Pods.vacant`."""
-        return set(members) - {pod.member for pod in self.observe() if not pod.ended}
+    def look_again(self) -> Sequence[Pod]:
+        """See `Pods.look_again`."""
+        return self.observe()
 
     def start(self, birth: Birth) -> None:
         """See `Pods.start`."""
@@ -62,6 +62,11 @@ class SimulatedPods:
         self.num_started += 1
         pod = Pod.pending(birth, uid=f"pod-{self.num_started}")
         self._trainers[name] = SimulatedTrainer(pod, self)
+
+    def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
+        """See `Pods.relabel`."""
+        trainer = self._trainers[pod.name]
+        trainer.pod = replace(trainer.pod, member=member, incarnation=incarnation)
 
     def stop(self, pod: Pod) -> None:
         """See `Pods.stop`."""
@@ -89,6 +94,7 @@ class SimulatedTrainer:
     next: Happening | None = None
     stretch_began: float = 0.0
     recorded: tuple[int, float] = (0, 0.0)  # step and time of the newest record
+    _declined: bool = False  # somebody else was faster where this one was asked to go on as
 
     def __post_init__(self) -> None:
         self.life = self._incarnation(self.pod.incarnation)
@@ -99,6 +105,11 @@ class SimulatedTrainer:
             self.world.store, member=self.pod.member, incarnation=number, pod=self.pod.uid, nonce=self.pod.uid
         )
 
+    @property
+    def member(self) -> int:
+        """Whose life it lives; the pod's labels may say so only later."""
+        return self.life.member
+
     # life
 
     def _begin(self) -> None:
@@ -106,6 +117,11 @@ class SimulatedTrainer:
         if not self.life.claim():
             self._end(ExitCode.UNCLAIMED)
             return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """In a life that is claimed."""
+        self._declined = False
         self._restore()
         self.pod = replace(self.pod, phase=Phase.RUNNING)
         self._stretch()
@@ -123,7 +139,7 @@ class SimulatedTrainer:
 
     def _rng(self, purpose: str) -> Random:
         """Random state as the SDK keeps it: a resume goes on with it, an exploit reseeds."""
-        return Random(f"{self.world.spec.seed}/{self.pod.member}/{self.step}/{purpose}")
+        return Random(f"{self.world.spec.seed}/{self.member}/{self.step}/{purpose}")
 
     def _due(self) -> int:
         interval = self.world.spec.schedule.interval_steps
@@ -131,7 +147,7 @@ class SimulatedTrainer:
 
     def _stretch(self) -> None:
         self.stretch_began = self.world.time.now
-        seconds = (self._due() - self.step) * self.world.durations.step(self.pod.member)
+        seconds = (self._due() - self.step) * self.world.durations.step(self.member)
         self.next = self.world.time.after(seconds, self._report)
 
     def _train(self, until: int) -> None:
@@ -159,11 +175,11 @@ class SimulatedTrainer:
 
     def _commit(self, *, round_number: int | None, metrics: dict[str, float | list[float]]) -> None:
         data = json.dumps(self.state).encode()
-        checkpoint = keys.checkpoint(self.pod.member, self.life.number, self.step, self.pod.uid)
+        checkpoint = keys.checkpoint(self.member, self.life.number, self.step, self.pod.uid)
         self.world.store.put(checkpoint + STATE, data)
         self.life.commit(
             Report(
-                member=self.pod.member,
+                member=self.member,
                 incarnation=self.life.number,
                 step=self.step,
                 round=round_number,
@@ -182,15 +198,38 @@ class SimulatedTrainer:
         if self.pod.ended:
             return
         successor = self.life.successor()
-        if successor is None:
+        other = self.life.yielded() if successor is None and self.world.spec.shares_slots else None
+        if other is not None and not self._declined:
+            self._make_room(other)
+        elif successor is None:
             self.world.time.after(self.world.durations.poll, self._look_for_successor)
         elif successor.cause.resumes or successor.cause.closes:
             self._end(ExitCode.UNCLAIMED)
         else:
             assert self.next is not None
             self.next.cancelled = True
-            self.life = self._incarnation(successor.incarnation)
+            self.life = self.life.next()
             self._begin()
+
+    def _make_room(self, other: Incarnation) -> None:
+        """Saves the member and goes on as another one; if somebody else has that one already, as the same."""
+        assert self.next is not None
+        self.next.cancelled = True
+        self._save()
+        if other.claim():
+            self.life, self.birth = other, other.open()
+            self._go_on()
+        else:
+            self._declined = True
+            self._stretch()
+            self._look_for_successor()
+
+    def _save(self) -> None:
+        elapsed = self.world.time.now - self.stretch_began
+        steps = int(elapsed / self.world.durations.step(self.member))
+        self._train(min(self.step + steps, self._due() - 1))
+        if self.step > self.recorded[0]:
+            self._commit(round_number=None, metrics={})
 
     def terminate(self) -> None:
         """SIGTERM: leaves unsaved if there is a successor, saves at the step boundary otherwise."""
@@ -200,12 +239,7 @@ class SimulatedTrainer:
         assert self.next is not None
         self.next.cancelled = True
         if self.pod.phase is Phase.RUNNING and self.life.successor() is None:
-            elapsed = self.world.time.now - self.stretch_began
-            self._train(
-                min(self.step + int(elapsed / self.world.durations.step(self.pod.member)), self._due() - 1)
-            )
-            if self.step > self.recorded[0]:
-                self._commit(round_number=None, metrics={})
+            self._save()
         self.next = self.world.time.after(self.world.durations.stop, lambda: self._end(ExitCode.DONE))
 
     def kill(self) -> None:
