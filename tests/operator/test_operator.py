@@ -12,8 +12,10 @@ import pytest
 from decided import decisions
 from manifests import DETERMINISTIC, spec
 from pbt_operator import audit, owners, story
+from pbt_operator.cluster.template import INCARNATION, MEMBER
 from pbt_operator.simulation import Simulation
-from pbt_trainer.records import Cause
+from pbt_trainer import keys
+from pbt_trainer.records import Cause, Claim, decode
 from tasks import Deterministic
 
 SCHEDULE = {"totalSteps": 40, "intervalSteps": 10, "quorumPercent": 100}
@@ -119,6 +121,45 @@ def test_kills_and_an_outage_of_the_api_server_change_no_decision(world, team, s
     assert world.node.doubled == []
     # In place, a process takes the next birth unless it was through before the operator was back to order it.
     assert world.node.started[uid] <= len(told.births)
+
+
+@pytest.mark.parametrize("kills", [0, 2])
+def test_on_fewer_slots_in_place_labels_follow_whose_life_a_pod_lives(world, team, simulated, kills):
+    """Also those of an operator that was killed between a request to yield and the labels."""
+    name = f"sliced-{kills}"
+    spec = {**SMALL, "parallelism": 2, "restart": "InPlace", "step_seconds": 0.3}
+    uid = team.create(name, **spec)["metadata"]["uid"]
+    for rounds in range(1, kills + 1):
+        training(team, name, rounds=rounds)
+        world.operator.end(signal.SIGKILL)
+        world.operator.start()
+    team.wait(name, "Complete", "True", "AllStepsDone")
+    told = team.story(name)
+    assert decisions(told.rounds) == simulated
+    assert world.node.most[uid] == 2
+    assert world.node.doubled == []
+    assert world.node.started[uid] < len(told.births)
+
+    store = team.store(name)
+    claims = {keys.life_in(key): decode(Claim, store.read(key), key=key) for key in store.names(keys.CLAIMS)}
+    lived_by = [
+        {member for (member, _), claim in claims.items() if claim.pod == pod} for pod in _pods(claims)
+    ]
+    assert any(len(members) > 1 for members in lived_by)
+    assert list(store.names(keys.YIELDS))
+
+    def labelled():
+        pods = team.core.list_namespaced_pod(team.name, label_selector=f"pbt.dev/population={name}").items
+        shown = {(int(p.metadata.labels[MEMBER]), int(p.metadata.labels[INCARNATION])): p for p in pods}
+        right = all(claims[life].pod == pod.metadata.uid for life, pod in shown.items())
+        moved = [life for life, pod in shown.items() if pod.metadata.name != f"{name}-{life[0]}-{life[1]}"]
+        return right and len(moved) > 0
+
+    team.until(labelled)
+
+
+def _pods(claims):
+    return {claim.pod for claim in claims.values()}
 
 
 def test_two_operators_at_once_decide_as_one(world, team, simulated):

@@ -82,6 +82,9 @@ class Node:
 
     def _see(self, pod: Pod) -> None:
         uid, deleted = pod["metadata"]["uid"], pod["metadata"].get("deletionTimestamp")
+        with self._lock:
+            if uid in self._running:
+                self._running[uid] = _whose(pod)
         if not deleted and uid not in self._lives and pod["status"]["phase"] == "Pending":
             life = self._lives[uid] = threading.Thread(target=self._live, args=(pod,), name=uid)
             life.start()
@@ -150,8 +153,7 @@ class Node:
 
     @contextmanager
     def _counted(self, pod: Pod) -> Iterator[None]:
-        labels, uid = pod["metadata"]["labels"], pod["metadata"]["uid"]
-        who = (labels.get("pbt.dev/population-uid", ""), labels.get("pbt.dev/member", ""))
+        uid, who = pod["metadata"]["uid"], _whose(pod)
         with self._lock:
             if who in self._running.values():
                 self.doubled.append(pod["metadata"]["name"])
@@ -197,6 +199,12 @@ class Node:
         with suppress(ApiException):  # it is gone already
             name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
             self.core.delete_namespaced_pod(name, namespace, body=options)
+
+
+def _whose(pod: Pod) -> tuple[str, str]:
+    """The population and the member that the labels tell."""
+    labels = pod["metadata"]["labels"]
+    return labels.get("pbt.dev/population-uid", ""), labels.get("pbt.dev/member", "")
 
 
 def _is_trainer(container: Mapping[str, Any]) -> bool:
