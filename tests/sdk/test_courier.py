@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from pbt_trainer import ExitCode, keys, patience
+from pbt_trainer import ExitCode, keys, pace, patience
 from pbt_trainer.courier import Courier
 from pbt_trainer.errors import StoreRefused, StoreUnavailable
 from pbt_trainer.messages import (
@@ -253,6 +253,34 @@ def test_another_rank_waits_for_the_claim_of_its_pod(store: Flaky, talk: Callabl
     until(store.tried.is_set)
     begun(talk())
     begun(rank)
+
+
+def test_after_a_report_it_looks_so_often_and_not_after_a_save(
+    store: Flaky, talk: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "QUICK_SECONDS", 0.001)
+    looked, enough = [], threading.Event()
+
+    def read(key: str) -> bytes:
+        if key == keys.birth(0, 2):
+            looked.append(key)
+            if len(looked) == pace.QUICK_LOOKS:
+                enough.set()
+        return MemoryStore.read(store, key)
+
+    monkeypatch.setattr(store, "read", read)
+    conversation = talk(watch=True, poll_seconds=3600.0)
+    begun(conversation)
+    conversation.upload(replace(report(step=2), round=None))
+    conversation.hear(Uploaded)
+    assert looked == []
+    conversation.upload(report())
+    conversation.hear(Uploaded)
+    assert enough.wait(60)
+    conversation.upload(report(step=8))  # costs as many again, and both together no more
+    conversation.hear(Uploaded)
+    until(lambda: len(looked) >= 2 * pace.QUICK_LOOKS)
+    assert len(looked) == 2 * pace.QUICK_LOOKS
 
 
 def test_a_look_tells_of_a_successor(store: Flaky, talk: Callable[..., Conversation]) -> None:

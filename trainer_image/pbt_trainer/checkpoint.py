@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pbt_trainer.codec import decode, loads
 from pbt_trainer.errors import RecordRefused
+from pbt_trainer.pinned import LockedFile
 from pbt_trainer.records import check_format, quoted
 
 FORMAT = 1
@@ -15,14 +16,21 @@ MAX_STATE_BYTES = 256 * 1024 * 1024  # tensors are elsewhere: more is an acciden
 
 
 class Checkpoint:
-    """The files in one folder, open for reading; nothing in them can run code.
+    """The files in one folder, open for reading; nothing in them can run code."""
 
-    Raises:
-        RecordRefused: the files are missing, malformed, or of a newer format.
-    """
+    def __init__(self, folder: Path, *, gpu: Any = None) -> None:
+        """Opens it.
 
-    def __init__(self, folder: Path) -> None:
+        Args:
+            folder: with the files.
+            gpu: the device that most of the state goes to; None for the CPU.
+
+        Raises:
+            RecordRefused: the files are missing, malformed, or of a newer format.
+        """
         self._folder = folder
+        self._gpu = gpu
+        self._locked: LockedFile | None = None
         self._files = ExitStack()
         self._opened: dict[str, Any] = {}
         self._content = self._load()
@@ -88,7 +96,7 @@ class Checkpoint:
         def read(leaf: str, kind: str) -> Any:
             stored = self._stored(leaf, kind)
             if not copy:
-                return stored
+                return self._for_gpu(leaf, stored) if kind == "tensor" else stored
             return stored.clone() if kind == "tensor" else stored.copy()
 
         return decode(tree, read)
@@ -103,3 +111,11 @@ class Checkpoint:
             return self._opened[kind].get_tensor(leaf)
         except (OSError, SafetensorError) as error:
             raise RecordRefused(f"{TENSORS}: {quoted(str(error))}") from error
+
+    def _for_gpu(self, leaf: str, stored: Any) -> Any:
+        if self._gpu is None:
+            return stored
+        if self._locked is None:
+            self._locked = LockedFile(self._folder / TENSORS, device=self._gpu)
+            self._files.callback(self._locked.close)
+        return self._locked.tensor(leaf, stored)

@@ -17,6 +17,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -47,9 +48,12 @@ from pbt_trainer.messages import (
     Upload,
     Uploaded,
 )
+from pbt_trainer.pace import Pace
 from pbt_trainer.patience import Abandoned, Patience
 from pbt_trainer.records import Birth, File, Report
 from pbt_trainer.stores import Store, open_store
+
+_LOWEST_PRIORITY = 19
 
 
 class Courier:
@@ -71,6 +75,7 @@ class Courier:
         self._moving = threading.Lock()  # nothing of a former life is told once the next one is
         self._offered: list[Incarnation] = []
         self._abandoned = threading.Event()
+        self._reported = threading.Event()
         self._keep = False
 
     def serve(self) -> None:
@@ -157,11 +162,14 @@ class Courier:
             for descriptor, (name, size) in zip(descriptors, order.sizes.items(), strict=True)
         ]
         files = []
+        _give_way()
         try:
             for name, path, size in memory + _spooled(order.spool):
-                files.append(File(name=name, size=size, sha256=_checksum(path, size)))
                 send = partial(incarnation.store.upload, prefix + name, path, size=size)
-                self._patience.later(send, abandoned=abandoned)
+                with ThreadPoolExecutor(1) as beside:
+                    checksum = beside.submit(_checksum, path, size)
+                    self._patience.later(send, abandoned=abandoned)
+                files.append(File(name=name, size=size, sha256=checksum.result()))
             report = replace(report, checkpoint=prefix, files=files)
             self._patience.later(lambda: incarnation.commit(report), abandoned=abandoned)
         except ReportedElsewhere as refusal:
@@ -173,6 +181,8 @@ class Courier:
             if order.spool is not None:
                 shutil.rmtree(order.spool, ignore_errors=True)
         self._tell(Uploaded(record=report.key))
+        if report.round is not None:
+            self._reported.set()
 
     def _look(self) -> None:
         try:
@@ -200,10 +210,15 @@ class Courier:
     def _watch(self) -> None:
         """Looks for the next birth, and for a member to go on as; a takeover is fetched while training goes on."""
         incarnation, shares = self._current, self._begin.shares
+        pace = Pace(self._begin.poll_seconds)
         while True:
-            time.sleep(self._begin.poll_seconds)
+            reported = self._reported.wait(pace.pause())
             if incarnation is not self._incarnation:
                 return
+            if reported:
+                self._reported.clear()
+                pace.reported()
+                continue  # nobody decides that fast
             try:
                 birth = incarnation.successor()
                 if birth is not None:
@@ -277,6 +292,12 @@ class Courier:
 
     def _downloads(self, incarnation: Incarnation) -> Path:
         return Path(self._begin.folder, keys.life(incarnation.member, incarnation.number))
+
+
+def _give_way() -> None:
+    """Leaves the CPU to training: this thread, and those that it starts, take what nobody else wants."""
+    with suppress(OSError, AttributeError):  # no Linux: the process has one priority
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
 
 
 def _spooled(folder: str | None) -> list[tuple[str, Path, int]]:

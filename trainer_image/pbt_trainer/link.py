@@ -55,6 +55,7 @@ class Link:
         offer: a takeover that is ready.
         taken: the one that was claimed last.
         replaced: why another process is this member now.
+        dropped: whether the last takeover left an upload behind, whose memory the courier may still read.
     """
 
     def __init__(self, assignment: Assignment, *, leads: bool, alone: bool, termination: Termination) -> None:
@@ -69,6 +70,7 @@ class Link:
         self.offer: Offer | None = None
         self.taken: Offer | None = None
         self.replaced: str | None = None
+        self.dropped = False
         self._termination = termination
         self._pending: str | None = None
         self._heard: dict[type[Message], Message] = {}
@@ -160,6 +162,7 @@ class Link:
 
     def take(self, offer: Offer) -> bool:
         """Claims a takeover and drops what isn't committed; False if somebody else was faster."""
+        self.dropped = self.uploading
         self._pending = None
         self._heard.pop(Taken, None)
         self._send(Take(member=offer.birth.member, incarnation=offer.birth.incarnation))

@@ -84,7 +84,7 @@ class Membership:
         self.birth = offer.birth
         self.hp.replace(offer.birth.hyperparameters)
         self.recorded_step = offer.birth.start_step
-        if self._staging is not None:  # the former life's upload may still read it
+        if self._staging is not None and self.link.dropped:  # the former life's upload may still read it
             self._staging.close()
             self._staging = None
         self._load(offer.report, Path(offer.folder), in_place=True)
@@ -127,6 +127,12 @@ class Membership:
             return self.seed_key
         # A checkpoint holds the random state of rank 0; the others must not become its twins.
         return "restore" if self.ranks.leads else (*self.seed_key, self.birth.start_step)
+
+    def prepare(self) -> None:
+        """Makes memory ready for the next checkpoint, once the state has its full size: after a step."""
+        if self.tracked is not None and self.ranks.leads and not self.link.uploading:
+            self._staging = self._staging or Staging()
+            self.tracked.prepare(self._staging)
 
     # records
 

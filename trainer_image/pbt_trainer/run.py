@@ -196,6 +196,8 @@ class Run:
         self._begin_loop()
         swapped = False
         if self._member:
+            if self.step == self._start_step + 1 and self.step < self.total_steps:
+                self._member.prepare()
             match consult(self._member, step=self.step, due=self.due):
                 case Verdict.TERMINATE:
                     return self._stop(Stopped.TERMINATED)

@@ -4,20 +4,23 @@ Training waits for one copy of each tensor and for nothing else, so the layout o
 written here: the library's own writer wants every tensor contiguous on the CPU and joins them into one more
 buffer or a file, all of it inside the training process. Reading, where the format is checked, stays the
 library's business. The memory is an anonymous file (not in /dev/shm, which has 64 MiB in a pod), whose
-descriptor the helper gets; it is kept from one checkpoint to the next, so that only the first one pays for
-page faults.
+descriptor the helper gets; it is kept from one checkpoint to the next, and a thread touches it before the
+first one, so that none pays for page faults. Where tensors are on a GPU, that thread also locks the pages.
 """
 
 import json
 import mmap
 import os
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pbt_trainer import pinned
 from pbt_trainer.leaves import Leaf, is_array
 
 _HEADER_ALIGNMENT = 64  # the format asks for 8; the widest element has 16 bytes
+_TOUCHED_AT_ONCE = 64 << 20
 
 
 class Staging:
@@ -33,6 +36,10 @@ class Staging:
             with tempfile.TemporaryFile() as file:
                 self._fd = os.dup(file.fileno())
         self._memory: mmap.mmap | None = None
+        self._length = self._prepared = 0
+        self._pinned = False
+        self._closed = False
+        self._preparation: threading.Thread | None = None
 
     @property
     def fd(self) -> int:
@@ -52,30 +59,74 @@ class Staging:
         """
         if not leaves:
             return 0
-        # The format allows no gaps, and vector instructions fault on a misaligned address: with the widest
-        # elements first every offset is a multiple of the element's size.
-        ordered = sorted(leaves, key=lambda leaf: -leaf.alignment)
-        header = _header(ordered, aliases or {})
-        size = len(header) + sum(leaf.num_bytes for leaf in ordered)
-        memory = self._grown(size)
+        ordered, header, size = _layout(leaves, aliases or {})
+        self._await_preparation()
+        memory = self._resized(size)
         memory[: len(header)] = header
         offset = len(header)
         for leaf in ordered:
             if leaf.num_bytes:
-                _copy(leaf, memory, offset)
+                _copy(leaf, memory, offset, non_blocking=self._pinned)
             offset += leaf.num_bytes
+        if self._pinned:
+            pinned.wait(pinned.devices(ordered))
         return size
+
+    def prepare(self, leaves: Sequence[Leaf], *, aliases: Mapping[str, str] | None = None) -> None:
+        """Makes memory ready for such leaves while training goes on; what was staged before is lost."""
+        _, _, size = _layout(leaves, aliases or {})
+        if not leaves or self._preparation is not None or size == self._prepared:
+            return
+        memory = self._resized(size)
+        self._prepared = size
+        gpus = pinned.devices(leaves)
+        self._preparation = threading.Thread(target=self._prepare, args=(memory, gpus), daemon=True)
+        self._preparation.start()
 
     def close(self) -> None:
         """Frees the memory, as far as no other process holds it."""
+        self._closed = True
+        self._await_preparation()
+        self._unpin()
         self._memory = None
         os.close(self._fd)
 
-    def _grown(self, size: int) -> mmap.mmap:
+    def _prepare(self, memory: mmap.mmap, gpus: Sequence[Any]) -> None:
+        for start in range(0, len(memory), _TOUCHED_AT_ONCE):
+            if self._closed:
+                return
+            pinned.touch(memory, start, min(_TOUCHED_AT_ONCE, len(memory) - start))
+        if gpus and not self._closed:
+            self._pinned = pinned.pin(memory, device=gpus[0])
+
+    def _await_preparation(self) -> None:
+        if self._preparation is not None:
+            self._preparation.join()
+            self._preparation = None
+
+    def _resized(self, size: int) -> mmap.mmap:
+        if self._memory is not None and size == self._length:
+            return self._memory
+        self._unpin()  # locked pages that a shorter file gave up are no longer the file's
         os.ftruncate(self._fd, size)
+        self._length, self._prepared = size, 0
         if self._memory is None or len(self._memory) < size:
             self._memory = mmap.mmap(self._fd, size)
         return self._memory
+
+    def _unpin(self) -> None:
+        if self._pinned:
+            self._pinned = False
+            pinned.unpin(self._memory)
+
+
+def _layout(leaves: Sequence[Leaf], aliases: Mapping[str, str]) -> tuple[list[Leaf], bytes, int]:
+    """The leaves in the file's order, its header, and its length."""
+    # The format allows no gaps, and vector instructions fault on a misaligned address: with the widest
+    # elements first every offset is a multiple of the element's size.
+    ordered = sorted(leaves, key=lambda leaf: -leaf.alignment)
+    header = _header(ordered, aliases)
+    return ordered, header, len(header) + sum(leaf.num_bytes for leaf in ordered)
 
 
 def _header(leaves: Sequence[Leaf], aliases: Mapping[str, str]) -> bytes:
@@ -90,7 +141,7 @@ def _header(leaves: Sequence[Leaf], aliases: Mapping[str, str]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def _copy(leaf: Leaf, memory: mmap.mmap, offset: int) -> None:
+def _copy(leaf: Leaf, memory: mmap.mmap, offset: int, *, non_blocking: bool) -> None:
     source = leaf.source
     if is_array(source):
         import numpy as np
@@ -101,4 +152,5 @@ def _copy(leaf: Leaf, memory: mmap.mmap, offset: int) -> None:
     import torch
 
     target = torch.frombuffer(memory, dtype=torch.uint8, count=leaf.num_bytes, offset=offset)
-    target.view(source.dtype).view(source.shape).copy_(source.detach())
+    # Without locked pages the copy is done when this returns, whatever it is asked for.
+    target.view(source.dtype).view(source.shape).copy_(source.detach(), non_blocking=non_blocking)

@@ -1,6 +1,7 @@
 """The objects that a script tracks: checked when added, captured as a checkpoint, restored from one."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -66,28 +67,19 @@ class Tracked:
         Raises:
             StateError: an object holds something that a checkpoint can't keep.
         """
-        leaves = Leaves()
-        encoder = Encoder(leaves)
-        objects = {
-            name: {
-                "class": entry.class_name,
-                "kind": entry.kind,
-                "state": encoder.encode(entry.state(), path=name),
-                "built": encoder.encode(entry.built, path=f"{name} (as built)"),
-            }
-            for name, entry in self._entries.items()
-        }
-        random = {
-            name: encoder.encode(generator.get(), path=f"random.{name}")
-            for name, generator in randomness.generators().items()
-        }
-        tree = dumps({"format": FORMAT, "objects": objects, "random": random})
+        tree, leaves = self._encoded()
         if len(tree) > MAX_STATE_BYTES:
             raise StateError(
                 f"The state without tensors takes {len(tree)} bytes of JSON, the limit is {MAX_STATE_BYTES}: "
                 "keep large tables as numpy arrays or tensors"
             )
         return Captured(tree, staging.stage(leaves.found, aliases=leaves.aliases))
+
+    def prepare(self, staging: Staging) -> None:
+        """Makes memory ready for the next checkpoint while training goes on; the state must have its size."""
+        with suppress(StateError):  # that is for the report to tell
+            _, leaves = self._encoded()
+            staging.prepare(leaves.found, aliases=leaves.aliases)
 
     def restore(
         self,
@@ -117,7 +109,7 @@ class Tracked:
         """
         assigned = Assigned(self._assigned, assigned_then, assigned_now)
         entries = list(self._entries.values())
-        with Checkpoint(folder) as checkpoint:
+        with Checkpoint(folder, gpu=self._gpu()) as checkpoint:
             notes = restore_objects(entries, checkpoint, assigned=assigned, in_place=in_place)
             self._assigned = dict(assigned_now)
             for entry in entries:
@@ -161,6 +153,31 @@ class Tracked:
         values = [group[option] for group in groups if option in group]
         value = hyperparameters[name]
         return value in values and all(other == value or not other for other in values)
+
+    def _gpu(self) -> Any:
+        """The GPU that a tracked module is on; None if none is."""
+        for entry in self._entries.values():
+            if entry.kind == "module":
+                return next((each.device for each in entry.value.parameters() if each.is_cuda), None)
+        return None
+
+    def _encoded(self) -> tuple[bytes, Leaves]:
+        leaves = Leaves()
+        encoder = Encoder(leaves)
+        objects = {
+            name: {
+                "class": entry.class_name,
+                "kind": entry.kind,
+                "state": encoder.encode(entry.state(), path=name),
+                "built": encoder.encode(entry.built, path=f"{name} (as built)"),
+            }
+            for name, entry in self._entries.items()
+        }
+        random = {
+            name: encoder.encode(generator.get(), path=f"random.{name}")
+            for name, generator in randomness.generators().items()
+        }
+        return dumps({"format": FORMAT, "objects": objects, "random": random}), leaves
 
     def _optimizers(self) -> list[Entry]:
         return [entry for entry in self._entries.values() if entry.kind == "optimizer"]

@@ -118,6 +118,10 @@ class S3Store:
     def upload(self, key: str, path: Path, *, size: int) -> None:
         """See `Store.upload`. The parts are read from the file as they are sent, not held in memory."""
         verify_source(path, size, key=keys.check(key))
+        if size < part_size(size):  # one request: not worth a pool of threads
+            with path.open("rb") as file:
+                self._client.put_object(Bucket=self._bucket, Key=self._base + key, Body=file.read(size))
+            return
         with self._transfers(size) as transfers:
             transfers.upload(str(path), self._bucket, self._base + key, subscribers=[_sized(size)]).result()
 
