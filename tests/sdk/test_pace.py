@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pbt_trainer.pace import QUICK_LOOKS, Pace
+from pbt_trainer.pace import QUICK_LOOKS, QUICK_SECONDS, Pace
 
 
 def test_it_is_slow_until_a_report() -> None:
@@ -15,15 +15,15 @@ def test_it_is_slow_until_a_report() -> None:
 def test_a_report_buys_so_many_quick_looks_and_no_more() -> None:
     after = Pace(2.0)
     after.reported()
-    pauses = [after.pause() for _ in range(pace.QUICK_LOOKS + 3)]
-    assert pauses == [pace.QUICK_SECONDS] * pace.QUICK_LOOKS + [2.0] * 3
+    pauses = [after.pause() for _ in range(QUICK_LOOKS + 3)]
+    assert pauses == [QUICK_SECONDS] * QUICK_LOOKS + [2.0] * 3
 
 
 def test_reports_in_a_row_do_not_add_up() -> None:
     after = Pace(2.0)
     for _ in range(5):
         after.reported()
-    assert sum(after.pause() == pace.QUICK_SECONDS for _ in range(1000)) == pace.QUICK_LOOKS
+    assert sum(after.pause() == QUICK_SECONDS for _ in range(1000)) == QUICK_LOOKS
 
 
 def test_a_pace_that_is_quick_anyway_stays() -> None:
