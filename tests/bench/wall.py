@@ -1,7 +1,8 @@
 """Wall time against the ideal: all steps of the slowest member, or of all members by turns, and nothing else.
 
 A step takes a second of waiting. What comes before the first step is left out, on both sides. A step that a loser did
-after the one that it was judged by is lost to it, and so is no part of the ideal.
+after the one that it was judged by is lost to it, and so is no part of the ideal. A second figure counts those steps
+too: what is left then is time in which nobody trained.
 """
 
 import tempfile
@@ -25,26 +26,28 @@ SHORT = replace(FOUR, steps=12, interval=4, step_seconds=0.5)
 def measure(rounds: int) -> Iterator[Sample | Remark]:
     """What is judged in every round, the rest once."""
     if quick():
-        yield _own("4-members", SHORT, "InPlace")
+        yield from _own("4-members", SHORT, "InPlace")
         yield from _rays("4-members", SHORT)
         return
     for number in range(rounds):
-        yield _own("4-members", FOUR, "InPlace")
-        yield _own("8-members", EIGHT, "InPlace")
+        yield from _own("4-members", FOUR, "InPlace")
+        yield from _own("8-members", EIGHT, "InPlace")
         yield _by_turns(4, "InPlace")
         if number == 0:
             yield from _rays("4-members", FOUR)
-            yield _own("4-members", FOUR, "Recreate")
+            yield from _own("4-members", FOUR, "Recreate")
             yield _by_turns(4, "Recreate")
             yield _by_turns(2, "InPlace")
             yield _by_turns(2, "Recreate")
 
 
-def _own(name: str, settings: Settings, restart: str) -> Sample:
+def _own(name: str, settings: Settings, restart: str) -> Iterator[Sample]:
     """Every member has a process."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         run = local.train(Path(folder), settings, restart=restart)
-    return Sample(f"wall.{name}.{_way(restart)}", slowest(run.marks, settings), "ratio")
+    figure = f"wall.{name}.{_way(restart)}"
+    yield Sample(figure, slowest(run.marks, settings), "ratio")
+    yield Sample(f"{figure}.all-steps", idlest(run.marks, settings), "ratio")
 
 
 def _by_turns(slots: int, restart: str) -> Sample:
@@ -68,6 +71,14 @@ def slowest(marks: Sequence[Mark], settings: Settings) -> float:
     """The slowest member's time from its first step to the end of its last one, over that of all its steps."""
     spans = [_span(mine) for mine in by_member(marks).values()]
     return max(end - begin for begin, end in spans) / (settings.steps * settings.step_seconds)
+
+
+def idlest(marks: Sequence[Mark], settings: Settings) -> float:
+    """As `slowest`, over the time of the steps that the member made, those in vain included."""
+    members = by_member(marks).values()
+    made = [sum(mark.what == "end" for mark in mine) for mine in members]
+    spans = [end - begin for begin, end in map(_span, members)]
+    return max(span / (steps * settings.step_seconds) for span, steps in zip(spans, made, strict=True))
 
 
 def together(marks: Sequence[Mark], settings: Settings, slots: int) -> float:
