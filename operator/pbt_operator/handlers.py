@@ -23,6 +23,20 @@ PODS = ("", "v1", "pods")
 RECURSION_LIMIT = 50_000
 
 
+class NoDiffs(kopf.DiffBaseStorage):
+    """Keeps no former states: only handlers of changes ask for them, and kopf copies each object that it is shown."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """Nothing of an object."""
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        """Nothing is known."""
+
+    def store(self, **_: Any) -> None:
+        """Nothing is kept."""
+
+
 def registry_of(process: Process) -> kopf.OperatorRegistry:
     """The handlers by which kopf serves `process`."""
     registry = kopf.OperatorRegistry()
@@ -69,6 +83,7 @@ def configured(settings: kopf.OperatorSettings, *, namespaced: bool) -> None:
     settings.queueing.error_delays = [1, 2, 5, 10, 30, 60]
     settings.scanning.disabled = namespaced  # a namespaced operator may not list namespaces and definitions
     settings.posting.enabled = False
+    settings.persistence.diffbase_storage = NoDiffs()
     settings.process.ultimate_exiting_timeout = 20.0
 
 
