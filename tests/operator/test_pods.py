@@ -344,6 +344,29 @@ def test_what_is_too_much_for_a_pass_is_left_to_the_next(server, pods, monkeypat
     assert [kind for kind, _ in server.requests] == ["create"] * 8 + ["delete"] * 2
 
 
+def test_few_pods_are_deleted_in_a_pass(server, pods):
+    """What a deletion makes room for waits for those of the same pass; of many that go, an eighth goes at once."""
+    wanted = [birth(member=member) for member in range(400)]
+    pods.refresh(server.seen)
+    while True:
+        with pods.at_once(1):
+            for each in wanted:
+                pods.start(each)
+        server.show()
+        pods.refresh(server.seen)
+        if not pods.num_left:
+            break
+    left = []
+    for _ in range(6):
+        before = len(server.requests)
+        with pods.at_once(1):
+            for pod in pods.observe():
+                pods.stop(pod)
+        left.append((len(server.requests) - before, pods.num_left))
+    assert left[:2] == [(50, 350), (43, 307)]
+    assert left[4:] == [(32, 204), (32, 172)]
+
+
 def test_while_a_lost_pod_is_not_removed_nobody_takes_its_slot(server, pods):
     run_one(server, pods)
     (lost,) = pods.observe()

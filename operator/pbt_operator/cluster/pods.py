@@ -15,6 +15,9 @@ from pbt_trainer.records import Birth
 
 UNSEEN_SECONDS = 120.0  # a watch that takes longer to show a pod is broken, and the liveness probe says so
 MOST_CHANGES = 128  # creations and deletions in a pass, so that the first are followed up soon
+# Of those, deletions: a member whose pod is gone waits for the pass to end, and for its turn in the next. An eighth of
+# many, which only follow one another so where all pods go and none takes their place.
+MOST_DELETIONS, PART = 32, 8
 
 Request = Callable[[], None]
 
@@ -143,9 +146,10 @@ class ClusterPods:
         failed = _all_tried(queue.others, requests)
         if failed:  # a lost pod that isn't removed still holds its slot
             return failed
-        changes = [*queue.creations, *queue.deletions]
-        self.num_left = max(0, len(changes) - MOST_CHANGES)
-        return _all_tried(changes[:MOST_CHANGES], requests)
+        deletions = max(MOST_DELETIONS, len(queue.deletions) // PART)
+        changes = [*queue.creations, *queue.deletions[:deletions]][:MOST_CHANGES]
+        self.num_left = len(queue.creations) + len(queue.deletions) - len(changes)
+        return _all_tried(changes, requests)
 
     def observe(self) -> Sequence[Pod]:
         """See `Pods.observe`. A pod that was stopped and is gone is shown as ended, until it is forgotten."""
