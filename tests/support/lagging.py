@@ -1,14 +1,31 @@
 """An API server's pods in memory, and a watch that lags behind them: what a real server shows too seldom."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime
-from typing import Any
+from functools import wraps
+from threading import RLock
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pbt_operator.cluster.pods import ClusterPods
 from pbt_operator.cluster.seen import SeenPod, read
 from pbt_trainer.records import Birth, Cause
 
 GRACE_SECONDS = 30.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def one_at_a_time(answer: "Callable[Concatenate[Server, P], T]") -> "Callable[Concatenate[Server, P], T]":
+    """Requests come from several threads at once, as they come to a real server."""
+
+    @wraps(answer)
+    def locked(server: "Server", *args: P.args, **options: P.kwargs) -> T:
+        with server.lock:
+            return answer(server, *args, **options)
+
+    return locked
 
 
 class Server:
@@ -28,9 +45,11 @@ class Server:
         self._happened: list[tuple[str, dict[str, Any] | None]] = []
         self._shown: dict[str, dict[str, Any]] = {}
         self._made = 0
+        self.lock = RLock()
 
     # the operator's requests
 
+    @one_at_a_time
     def create_pod(self, _namespace: str, body: dict[str, Any]) -> dict[str, Any] | None:
         name = body["metadata"]["name"]
         self.requests.append(("create", name))
@@ -45,9 +64,11 @@ class Server:
         self._write(pod)
         return pod
 
+    @one_at_a_time
     def pods_of(self, _namespace: str, *, selector: str) -> list[dict[str, Any]]:
         return list(self.pods.values())
 
+    @one_at_a_time
     def delete_pod(self, _namespace: str, name: str, *, uid: str, grace_seconds: int | None = None) -> None:
         self.requests.append(("delete", name) if grace_seconds is None else ("kill", name))
         pod = self.pods.get(uid)
@@ -61,6 +82,7 @@ class Server:
         else:
             self._remove(uid)
 
+    @one_at_a_time
     def label_pod(self, _namespace: str, name: str, labels: dict[str, str], *, uid: str) -> None:
         self.requests.append(("label", name))
         for pod in self.pods.values():
