@@ -128,6 +128,7 @@ class _Course:
         made = {name: count - before[name] for name, count in operator.requests().items()}
         rss, pss = operator.memory()
         yield self._sample("cpu", 100 * used / seconds, "% of a core")
+        yield self._sample("cpu_at_a_round_a_minute", 100 * used / 60, "% of a core")
         yield self._sample("cpu_per_report", 1000 * used / size.total, "ms")
         yield self._sample("rss", rss, "MB")
         yield self._sample("pss", pss, "MB")
