@@ -43,7 +43,8 @@ class State:
 
     def __init__(self, num_bytes: int, member: str) -> None:
         self.member = member
-        self.arrays = [np.zeros(num_bytes // 4 // NUM_ARRAYS, dtype=np.float32) for _ in range(NUM_ARRAYS)]
+        # Written once, as weights are: zeros would get their memory only at the first takeover.
+        self.arrays = [np.full(num_bytes // 4 // NUM_ARRAYS, 0.5, np.float32) for _ in range(NUM_ARRAYS)]
         self.score = 0.0
         self.donor = member
 
