@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 from bench import local
 from bench.local import Run, Settings
@@ -35,11 +36,14 @@ def measure(rounds: int) -> Iterator[Sample | Remark]:
             plain = _seconds_of_steps(_train(shorter, checkpoints=False))
             with_checkpoints = _train(settings, checkpoints=True)
             yield from _stalls(size, with_checkpoints)
-            uploading = _seconds_of_steps(with_checkpoints, while_uploading=True)
+            uploading = _seconds_of_steps(with_checkpoints, uploading=True)
+            between = _seconds_of_steps(with_checkpoints, uploading=False)
             yield Sample(f"stall.{size}.steps-while-uploading", len(uploading), "steps", better="more")
             if uploading:
-                mean, mean_plain = (sum(taken) / len(taken) for taken in (uploading, plain))
+                mean, mean_plain, mean_between = map(fmean, (uploading, plain, between))
                 yield Sample(f"stall.{size}.throughput", mean_plain / mean, "ratio", better="more")
+                # A machine that runs at another speed some seconds later tells in the one before, not here.
+                yield Sample(f"stall.{size}.throughput-same-run", mean_between / mean, "ratio", better="more")
             else:
                 yield Remark(f"stall.{size}: no step lay within an upload")
 
@@ -76,8 +80,8 @@ def _stalls(size: str, run: Finished) -> Iterator[Sample]:
         yield Sample(f"stall.{size}.upload", committed - began, "s")
 
 
-def _seconds_of_steps(run: Finished, *, while_uploading: bool = False) -> list[float]:
-    """How long each step took; of those only that lie within an upload, where these are asked for."""
+def _seconds_of_steps(run: Finished, *, uploading: bool | None = None) -> list[float]:
+    """How long each step took: of all, of those that lie within an upload, or of those that don't touch one."""
     uploads = run.uploads()
     begun: float | None = None
     taken = []
@@ -86,6 +90,7 @@ def _seconds_of_steps(run: Finished, *, while_uploading: bool = False) -> list[f
             begun = mark.t
         elif mark.what == "end" and begun is not None:
             within = any(began <= begun and mark.t <= committed for began, committed in uploads)
-            if within or not while_uploading:
+            apart = all(mark.t <= began or committed <= begun for began, committed in uploads)
+            if uploading is None or (within if uploading else apart):
                 taken.append(mark.t - begun)
     return taken
