@@ -120,6 +120,7 @@ class _Course:
         """One round with all that belongs to it: reports at an even rate, the decision, births and pods."""
         operator, size = self._world.operator, self._size
         time.sleep(QUIET_SECONDS)
+        idle = self._idle()
         cpu, before, began = operator.cpu_seconds, operator.requests(), time.monotonic()
         self._number += 1
         self._trainers.report(self._number, self._members, seconds=size.spread)
@@ -128,7 +129,11 @@ class _Course:
         made = {name: count - before[name] for name, count in operator.requests().items()}
         rss, pss = operator.memory()
         yield self._sample("cpu", 100 * used / seconds, "% of a core")
-        yield self._sample("cpu_at_a_round_a_minute", 100 * used / 60, "% of a core")
+        rest = max(0.0, 60.0 - seconds)
+        yield self._sample(
+            "cpu_at_a_round_a_minute", 100 * (used + rest * idle) / (seconds + rest), "% of a core"
+        )
+        yield self._sample("cpu_idle", 100 * idle, "% of a core")
         yield self._sample("cpu_per_report", 1000 * used / size.total, "ms")
         yield self._sample("rss", rss, "MB")
         yield self._sample("pss", pss, "MB")
@@ -139,6 +144,12 @@ class _Course:
             "status", max(len(json.dumps(self._world.status(n))) for n in size.names) / 1000, "kB"
         )
         yield from self._gaps()
+
+    def _idle(self) -> float:
+        """The CPU time that a second takes in which nothing happens."""
+        cpu, began = self._world.operator.cpu_seconds, time.monotonic()
+        time.sleep(2 * POLL_SECONDS)
+        return (self._world.operator.cpu_seconds - cpu) / (time.monotonic() - began)
 
     def _gaps(self) -> Iterator[Sample]:
         """What the operator adds to the gap of a loser: from the decision to its birth, and to its pod."""

@@ -12,11 +12,13 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+from boto3.session import Session
 
 from bench.sample import Remark, Sample
 from bench.settings import quick
@@ -49,43 +51,37 @@ TREE = b"{}"
 
 def measure(rounds: int) -> Iterator[Sample | Remark]:
     """Counts once, transfers in every round."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, minio.running(Path(folder, "s3")) as server:
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, minio.running(Path(folder)) as server:
         yield from counted(server, SIZES)
         yield Remark("store: the CRT client (awscrt) isn't installed, and not compared")
-        size = 16 * MB if quick() else 100 * MB
-        for _ in range(rounds):
-            yield from _transfers(server, Path(folder), size)
+        yield from transferred(server, Path(folder), size=16 * MB if quick() else 100 * MB, rounds=rounds)
 
 
 # counts
 
 
 class Tally:
-    """Counts the requests that a client sends, by operation and by the kind of record that they are for."""
+    """Counts the requests that a client sends: by operation, and those of them that carry a checkpoint's data."""
 
     def __init__(self, client: Any) -> None:
+        self._lock = threading.Lock()  # transfers send from several threads
         self.operations: Counter[str] = Counter()
-        self.records: Counter[str] = Counter()
-        self.sent = 0
+        self.data = self.sent = 0
         client.meta.events.register("before-send.s3", self._note)
 
     def _note(self, request: Any, event_name: str, **_: Any) -> None:
-        operation = event_name.rpartition(".")[2]
-        self.operations[operation] += 1
-        self.sent += int(request.headers.get("Content-Length", 0))
-        if "/reports/" in request.url and "list-type" not in request.url:
-            self.records[operation] += 1
+        with self._lock:
+            self.operations[event_name.rpartition(".")[2]] += 1
+            self.data += "/checkpoints/" in request.url
+            self.sent += int(request.headers.get("Content-Length", 0))
 
-    @property
-    def total(self) -> int:
-        """Of all kinds."""
-        return self.operations.total()
-
-    def forget(self) -> None:
-        """Begins anew."""
-        self.operations.clear()
-        self.records.clear()
-        self.sent = 0
+    def take(self) -> tuple[Counter[str], int, int]:
+        """The operations, how many were for data, and the bytes that were sent, since the last time."""
+        with self._lock:
+            taken = (self.operations.copy(), self.data, self.sent)
+            self.operations.clear()
+            self.data = self.sent = 0
+            return taken
 
 
 def counted(server: Server, sizes: Mapping[str, int]) -> Iterator[Sample]:
@@ -97,50 +93,56 @@ def counted(server: Server, sizes: Mapping[str, int]) -> Iterator[Sample]:
             journal = _journal(S3Store(server.bucket, f"counts/{name}", client=operators))
             journal.write_birth(_birth(0))
             journal.load()
-            report = yield from _reporting(store, trainers, name, size)
-            operator.forget()
+            control = yield from _reporting(store, trainers, name, size)
+            operator.take()
             journal.refresh()
-            assert [known.key for known in journal.take_fresh()] == [report.key]
-            reads, lists = operator.records["GetObject"], operator.operations["ListObjectsV2"]
-            yield _count(f"{name}.operators-reads", reads)
-            yield _count(f"{name}.operators-lists", lists)
-            yield _count(f"{name}.control-requests", reads + trainers.records["PutObject"])
-            stored = journal.history.record(0, report.key)
-            assert stored is not None
-            journal.write_birth(_birth(1, stored))
+            (report,) = journal.take_fresh()
+            looked, _, _ = operator.take()
+            listed = looked.pop("ListObjectsV2")
+            yield _count(f"{name}.operators-lists", listed)
+            yield from _by_operation(f"{name}.operator", looked)
+            yield _count(f"{name}.control-requests", control + looked.total())
+            journal.write_birth(_birth(1, report))
             yield from _fetching(store, trainers, name)
 
 
-def _reporting(store: S3Store, tally: Tally, name: str, size: int) -> Iterator[Sample]:
+def _reporting(store: S3Store, tally: Tally, name: str, size: int) -> Generator[Sample, None, int]:
+    """A member's first report; returns how many of its requests carried no data."""
     with _life(store, member=0) as channel:
         _hear(channel, Began)
         _hear(channel, Fetched)
-        yield _count(f"{name}.start", tally.total)
-        tally.forget()
-        report = _report()
+        yield from _by_operation(f"{name}.start", tally.take()[0])
         descriptors = [_memory(os.urandom(size)), _memory(TREE)]
         try:
             sizes = {"state.safetensors": size, "state.json": len(TREE)}
-            channel.send(Upload(report=report, sizes=sizes, spool=None), descriptors)
+            channel.send(Upload(report=_report(), sizes=sizes, spool=None), descriptors)
             _hear(channel, Uploaded)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-        yield _count(f"{name}.report-and-checkpoint", tally.total)
-        yield Sample(f"store.{name}.bytes-besides-files", tally.sent - size - len(TREE), "bytes")
-        tally.operations.clear()
+        made, data, sent = tally.take()
+        yield from _by_operation(f"{name}.report", made)
+        yield Sample(f"store.{name}.bytes-besides-files", sent - size - len(TREE), "bytes")
         channel.send(Look())
         _hear(channel, Looked)
-        yield _count(f"{name}.look-for-a-successor", tally.total)
-    return report
+        yield from _by_operation(f"{name}.look", tally.take()[0])
+    return made.total() - data
 
 
 def _fetching(store: S3Store, tally: Tally, name: str) -> Iterator[Sample]:
-    tally.forget()
+    tally.take()
     with _life(store, member=1) as channel:
         _hear(channel, Began)
         assert _hear(channel, Fetched).report is not None
-    yield _count(f"{name}.start-from-a-checkpoint", tally.total)
+    made, data, _ = tally.take()
+    # In how many a library fetches a file is its own business: whether it asks for the size first, say.
+    yield Sample(f"store.{name}.fetch.data", data, "requests")
+    yield _count(f"{name}.fetch.control", made.total() - data)
+
+
+def _by_operation(name: str, made: Mapping[str, int]) -> Iterator[Sample]:
+    for operation, count in sorted(made.items()):
+        yield _count(f"{name}.{operation}", count)
 
 
 @contextmanager
@@ -228,29 +230,44 @@ def _count(name: str, count: int) -> Sample:
 # transfers
 
 
-def _transfers(server: Server, folder: Path, size: int) -> Iterator[Sample]:
+def transferred(server: Server, folder: Path, *, size: int, rounds: int) -> Iterator[Sample]:
+    """Uploads and downloads of one file by each way, in another order each round, after one that isn't counted."""
     content = os.urandom(size)
     path, target = folder / "content", folder / "target"
     path.write_bytes(content)
-    with closing(server.client()) as client, closing(server.client()) as raw:
+    file = File(name="target", size=size, sha256=hashlib.sha256(content).hexdigest())
+    with closing(server.client()) as client, closing(_plain(server)) as raw, closing(_plain(server)) as other:
         store, bucket = S3Store(server.bucket, "transfers", client=client), server.bucket
-        file = File(name="target", size=size, sha256=hashlib.sha256(content).hexdigest())
         ups: dict[str, Callable[[], object]] = {
             "ours": lambda: store.upload("content", path, size=size),
             "boto3": lambda: raw.upload_file(str(path), bucket, "transfers/content"),
-            "parts": lambda: _send_parts(raw, bucket, path),
+            "parts": lambda: _send_parts(other, bucket, path),
         }
         downs: dict[str, Callable[[], object]] = {
             "ours": lambda: store.fetch("content", file, folder),
             "boto3": lambda: raw.download_file(bucket, "transfers/content", str(target)),
-            "parts": lambda: _fetch_parts(raw, bucket, target, size),
+            "parts": lambda: _fetch_parts(other, bucket, target, size),
         }
-        for way, ways in (("upload", ups), ("download", downs)):
-            took = {name: _seconds(move) for name, move in ways.items()}
-            yield Sample(f"store.{way}", size / MB / took["ours"], "MB/s", better="more")
-            for peer in ("boto3", "parts"):
-                yield Sample(f"store.{way}-to-{peer}", took["ours"] / took[peer], "ratio")
+        for number in range(-1, rounds):
+            for way, ways in (("upload", ups), ("download", downs)):
+                first = number % len(ways)
+                order = [*ways][first:] + [*ways][:first]
+                took = {name: _seconds(ways[name]) for name in order}
+                if number >= 0:
+                    yield Sample(f"store.{way}", size / MB / took["ours"], "MB/s", better="more")
+                    yield Sample(f"store.{way}-to-boto3", took["ours"] / took["boto3"], "ratio")
+                    yield Sample(f"store.{way}-to-parts", took["ours"] / took["parts"], "ratio")
     assert target.read_bytes() == content
+
+
+def _plain(server: Server) -> Any:
+    """A client with boto3's own settings."""
+    session = Session(
+        aws_access_key_id=server.access_key,
+        aws_secret_access_key=server.secret_key,
+        region_name="us-east-1",
+    )
+    return session.client("s3", endpoint_url=server.endpoint)
 
 
 def _seconds(move: Callable[[], object]) -> float:

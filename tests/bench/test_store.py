@@ -1,5 +1,7 @@
 """The requests that gate CI: each count is as it is written down in ranges.json, whatever the machine and its load."""
 
+from pathlib import Path
+
 import pytest
 
 from bench import ranges, store
@@ -22,6 +24,16 @@ def test_all_counts_are_as_they_are_written_down(figures):
 
 
 @pytest.mark.parametrize("size", store.SIZES)
-def test_a_checkpoint_takes_what_the_cost_in_the_status_counts_on(figures, size):
-    record, tree = 1, 1
-    assert figures[f"store.{size}.report-and-checkpoint"] == requests_of(store.SIZES[size]) + tree + record
+def test_a_report_takes_what_the_cost_in_the_status_counts_on(figures, size):
+    """A file for tensors in one request or in parts, one for the tree, and the record."""
+    made = sum(count for name, count in figures.items() if name.startswith(f"store.{size}.report."))
+    assert made == requests_of(store.SIZES[size]) + 2
+
+
+def test_all_ways_move_the_same_bytes(minio: Server, tmp_path: Path):
+    found = collect(store.transferred(minio, tmp_path, size=20 * store.MB, rounds=3))
+    assert {name: len(figure.values) for name, figure in found.items()} == {
+        f"store.{way}{beside}": 3
+        for way in ("upload", "download")
+        for beside in ("", "-to-boto3", "-to-parts")
+    }
