@@ -30,4 +30,4 @@ def test_a_step_in_vain_is_no_idle_time():
 
 def test_members_that_take_turns_count_from_the_first_step_of_all():
     marks = [*steps("0", 0.0, 1.0), *steps("1", 2.5, 3.5)]
-    assert together(marks, SETTINGS, slots=1) == pytest.approx(4.5 / 4)
+    assert together(marks, SETTINGS, slots=1, steps=4) == pytest.approx(4.5 / 4)

@@ -19,7 +19,7 @@ from bench.settings import quick
 NAME = "wall"
 FOUR = Settings(steps=40, interval=10, step_seconds=1.0)
 EIGHT = replace(FOUR, rates=tuple(0.1 * number for number in range(1, 9)))
-TURNS = replace(EIGHT, steps=16, interval=4)
+SCARCE = replace(EIGHT, steps=16, interval=4)
 SHORT = replace(FOUR, steps=12, interval=4, step_seconds=0.5)
 
 
@@ -32,13 +32,13 @@ def measure(rounds: int) -> Iterator[Sample | Remark]:
     for number in range(rounds):
         yield from _own("4-members", FOUR, "InPlace")
         yield from _own("8-members", EIGHT, "InPlace")
-        yield _by_turns(4, "InPlace")
+        yield from _by_turns(4, "InPlace", EIGHT)
         if number == 0:
             yield from _rays("4-members", FOUR)
             yield from _own("4-members", FOUR, "Recreate")
-            yield _by_turns(4, "Recreate")
-            yield _by_turns(2, "InPlace")
-            yield _by_turns(2, "Recreate")
+            yield from _by_turns(4, "Recreate", EIGHT)
+            yield from _by_turns(2, "InPlace", SCARCE)
+            yield from _by_turns(2, "Recreate", SCARCE)
 
 
 def _own(name: str, settings: Settings, restart: str) -> Iterator[Sample]:
@@ -50,11 +50,14 @@ def _own(name: str, settings: Settings, restart: str) -> Iterator[Sample]:
     yield Sample(f"{figure}.all-steps", idlest(run.marks, settings), "ratio")
 
 
-def _by_turns(slots: int, restart: str) -> Sample:
+def _by_turns(slots: int, restart: str, settings: Settings) -> Iterator[Sample]:
     """Eight members share fewer processes."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        run = local.train(Path(folder), TURNS, restart=restart, slots=slots, seconds=600)
-    return Sample(f"wall.8-members-{slots}-slots.{_way(restart)}", together(run.marks, TURNS, slots), "ratio")
+        run = local.train(Path(folder), settings, restart=restart, slots=slots, seconds=600)
+    figure, steps = f"wall.8-members-{slots}-slots.{_way(restart)}", len(settings.rates) * settings.steps
+    yield Sample(figure, together(run.marks, settings, slots, steps=steps), "ratio")
+    made = sum(mark.what == "end" for mark in run.marks)
+    yield Sample(f"{figure}.all-steps", together(run.marks, settings, slots, steps=made), "ratio")
 
 
 def _rays(name: str, settings: Settings) -> Iterator[Sample | Remark]:
@@ -81,10 +84,10 @@ def idlest(marks: Sequence[Mark], settings: Settings) -> float:
     return max(span / (steps * settings.step_seconds) for span, steps in zip(spans, made, strict=True))
 
 
-def together(marks: Sequence[Mark], settings: Settings, slots: int) -> float:
-    """The time from the first step of all to the end of the last one, over that of all steps on so many slots."""
+def together(marks: Sequence[Mark], settings: Settings, slots: int, *, steps: int) -> float:
+    """The time from the first step of all to the end of the last one, over that of so many steps on the slots."""
     begin, end = _span(marks)
-    return (end - begin) * slots / (len(settings.rates) * settings.steps * settings.step_seconds)
+    return (end - begin) * slots / (steps * settings.step_seconds)
 
 
 def _span(marks: Sequence[Mark]) -> tuple[float, float]:
