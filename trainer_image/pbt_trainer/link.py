@@ -279,6 +279,8 @@ def _start_courier() -> tuple["subprocess.Popen[bytes]", "Channel[Notice]"]:
             [sys.executable, "-P", "-m", "pbt_trainer.courier", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            start_new_session=True,  # the terminal's Ctrl-C is the trainer's to answer
+            # The terminal's Ctrl-C is the trainer's to answer. No session of its own: Linux shares the CPU out among
+            # sessions first (autogroup), and the low priority of uploads would mean nothing to the trainer.
+            process_group=0,
         )
     return process, Channel(ours, Notice)
