@@ -95,8 +95,8 @@ class Reconciler:
             self._journal.refresh()
         else:
             self._journal.glance(self.expected if looks is Looks.GLANCES else ())
-        self._remark()
         live = self._observe()
+        self._remark()  # also about what was found of processes that have ended
         goes_on = self.outcome is None
         if goes_on:
             self._decisions.scale(self.spec)
