@@ -60,23 +60,10 @@ class Arrivals:
         self._to_fill: set[int] = set()  # members with news
         self._fresh: list[Report] = []
 
-    def load(self, *, per_member: int, metric: str) -> None:
-        """Reads the newest reports of each member: so many at least.
-
-        All that are kept are read where `metric` is finite in none of those, and of members that the newest round
-        didn't compare: what they report late is not in the best that it records.
-        """
+    def load(self) -> None:
+        """Reads the newest reports of each member: all that are kept, for the best may be any of them."""
         newest = _newest(self._store.names(keys.REPORTS), count=RECORDS_PER_MEMBER)
-        decided = self._history.newest_round
-        compared = {entry.member for entry in decided.entries} if decided is not None else set()
-        self._learn_all(
-            key
-            for member, found in newest.items()
-            for key in (found[-per_member:] if member in compared else found)
-        )
-        for member, found in newest.items():
-            if all(record.score(metric) is None for record in self._history.records(member)):
-                self._learn_all(found)
+        self._learn_all(key for found in newest.values() for key in found)
         for found in newest.values():
             for key in found:
                 if self._history.record(keys.life_in(key)[0], key) is not None or key in self._refused:

@@ -43,7 +43,6 @@ class Journal:
         store: Store,
         *,
         interval_steps: int,
-        metric: str,
         on_refused: Callable[[str, str], None],
         readers: int = 1,
     ) -> None:
@@ -52,14 +51,13 @@ class Journal:
         Args:
             store: opened at the population's location.
             interval_steps: between rounds; it can't change.
-            metric: what is compared; it can't change.
             readers: how many requests are made at once; what comes of them doesn't depend on it.
             on_refused: called once for each record that is refused, with its key and the reason.
         """
         self.store = store
         self.history = History(kept_per_member=RECORDS_PER_MEMBER)
         self.ledger: Ledger | None = None
-        self._interval_steps, self._metric = interval_steps, metric
+        self._interval_steps = interval_steps
         self._on_refused, self._readers = on_refused, readers
         self._arrivals = Arrivals(
             store,
@@ -82,13 +80,13 @@ class Journal:
 
     # reading
 
-    def load(self, *, checkpoints_per_member: int = 2) -> None:
+    def load(self) -> None:
         """Learns what decisions need after a start, whatever came before it, and what retention is asked to keep."""
         newest = keys.newest_number(self.store.names(keys.ROUNDS))
         if newest:
             self.history.add_round(self.round(newest))
         self._load_lines(_newest_lives(self.store.names(keys.BIRTHS)))
-        self._arrivals.load(per_member=checkpoints_per_member + 1, metric=self._metric)
+        self._arrivals.load()
         self.yields.load()
         self.refresh()
         self.take_fresh()

@@ -192,7 +192,7 @@ def _journal(store: S3Store) -> Journal:
     def refused(key: str, why: str) -> None:
         raise AssertionError(f"{key}: {why}")
 
-    return Journal(store, interval_steps=10, metric="score", on_refused=refused)
+    return Journal(store, interval_steps=10, on_refused=refused)
 
 
 def _birth(member: int, source: Report | None = None) -> Birth:

@@ -27,7 +27,6 @@ def journal_of(store: MemoryStore) -> Journal:
     journal = Journal(
         store,
         interval_steps=INTERVAL,
-        metric="score",
         on_refused=lambda key, why: pytest.fail(f"{key}: {why}"),
     )
     journal.load()

@@ -9,6 +9,7 @@ import pytest
 from manifests import DETERMINISTIC, spec
 from pbt_operator import placement, retention, specs, story
 from pbt_operator.api.population import to_core, to_wire
+from pbt_operator.arrivals import RECORDS_PER_MEMBER
 from pbt_operator.core.history import History
 from pbt_operator.ending import conclude
 from pbt_operator.journal import Journal
@@ -104,7 +105,6 @@ class Population:
         journal = Journal(
             self.store,
             interval_steps=INTERVAL,
-            metric=self.spec.objective.metric,
             on_refused=lambda key, why: pytest.fail(f"{key}: {why}"),
         )
         journal.load()
@@ -278,14 +278,14 @@ def test_the_losers_of_a_large_round_are_stopped_in_pieces(monkeypatch):
 
 def test_after_a_restart_few_reports_are_read_whatever_the_age():
     population = Population(20, exploit={"none": {}})
-    for number in range(1, 13):
+    for number in range(1, 21):
         population.report(number, range(20))
         population.requests()
     population.store.requests.clear()
     again = population.loaded()
-    assert population.store.requests["read reports"] == 3 * 20
+    assert population.store.requests["read reports"] == RECORDS_PER_MEMBER * 20
     for member in range(20):
-        assert again.history.position(member) == population.journal.history.position(member) == 12 * INTERVAL
+        assert again.history.position(member) == population.journal.history.position(member) == 20 * INTERVAL
     assert again.history.best(population.spec.objective) == population.journal.history.best(
         population.spec.objective
     )

@@ -64,11 +64,10 @@ class Experiment:
         self.journal = Journal(
             store,
             interval_steps=manifest.schedule.interval_steps,
-            metric=manifest.objective.metric,
             on_refused=self._tell_refused,
             readers=READERS,
         )
-        self.journal.load(checkpoints_per_member=manifest.retention.checkpoints_per_member)
+        self.journal.load()
         self.journal.count()
         self.reconciler = Reconciler(
             journal=self.journal,

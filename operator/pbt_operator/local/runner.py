@@ -141,7 +141,6 @@ class LocalRunner:
         journal = Journal(
             self._store,
             interval_steps=self._spec.schedule.interval_steps,
-            metric=self._spec.objective.metric,
             on_refused=self._tell_refused,
         )
         journal.load()

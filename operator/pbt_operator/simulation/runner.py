@@ -45,7 +45,6 @@ class Simulation:
         self.journal = Journal(
             self.store,
             interval_steps=self.spec.schedule.interval_steps,
-            metric=self.spec.objective.metric,
             on_refused=lambda key, why: self.events.append(
                 Event("RecordRefused", f"{key}: {why}", warning=True)
             ),
