@@ -210,15 +210,16 @@ class Courier:
     def _watch(self) -> None:
         """Looks for the next birth, and for a member to go on as; a takeover is fetched while training goes on."""
         incarnation, shares = self._current, self._begin.shares
-        pace = Pace(self._begin.poll_seconds)
+        pace = Pace(self._begin.poll_seconds, time.monotonic())
         while True:
-            reported = self._reported.wait(pace.pause())
+            reported = self._reported.wait(pace.wait(time.monotonic()))
             if incarnation is not self._incarnation:
                 return
             if reported:
                 self._reported.clear()
-                pace.reported()
-                continue  # nobody decides that fast
+                pace.reported(time.monotonic())
+            if pace.wait(time.monotonic()):
+                continue
             try:
                 birth = incarnation.successor()
                 if birth is not None:
@@ -226,10 +227,11 @@ class Courier:
                     return
                 shares = shares and not self._offer_another(incarnation)
             except StoreUnavailable:
-                continue
+                pass
             except PbtError as error:  # a new pod comes instead, and says the same if it fails as well
                 say(f"incarnation {incarnation.number + 1} can't be taken over in place: {error}")
                 return
+            pace.looked(time.monotonic())
 
     def _announce(self, birth: Birth, incarnation: Incarnation) -> None:
         if birth.cause.resumes or birth.cause.closes:

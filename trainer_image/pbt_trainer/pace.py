@@ -6,25 +6,34 @@ QUICK_LOOKS = 40
 
 
 class Pace:
-    """Pauses between looks. Each report buys at most `QUICK_LOOKS` looks more than the slow pace has."""
+    """The time of the next look. Each report buys at most `QUICK_LOOKS` looks more than the slow pace has.
 
-    def __init__(self, slow_seconds: float) -> None:
+    A report brings the next look nearer and never puts it off: a trainer that reports without a pause is looked
+    after as well.
+    """
+
+    def __init__(self, slow_seconds: float, now: float) -> None:
         """Slow until the first report.
 
         Args:
             slow_seconds: the pause while nothing is expected; a shorter one than the quick one is always kept.
+            now: seconds on a clock that never goes back.
         """
         self._slow = slow_seconds
         self._quick = min(QUICK_SECONDS, slow_seconds)
         self._left = 0
+        self._next = now + slow_seconds
 
-    def reported(self) -> None:
-        """A ready report was committed: a round may be decided any moment."""
+    def reported(self, now: float) -> None:
+        """A ready report was committed: a round may be decided any moment, though not at once."""
         self._left = QUICK_LOOKS
+        self._next = min(self._next, now + self._quick)
 
-    def pause(self) -> float:
-        """Seconds until the next look."""
-        if self._left == 0:
-            return self._slow
-        self._left -= 1
-        return self._quick
+    def wait(self, now: float) -> float:
+        """Seconds until the next look; 0 when it is due."""
+        return max(0.0, self._next - now)
+
+    def looked(self, now: float) -> None:
+        """A look was made."""
+        self._left = max(0, self._left - 1)
+        self._next = now + (self._quick if self._left else self._slow)
