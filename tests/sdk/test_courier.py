@@ -248,6 +248,20 @@ def test_a_lost_claim_is_told(store: Flaky, talk: Callable[..., Conversation]) -
     assert "pod faster" in talk().hear(Unclaimed).reason
 
 
+def test_a_birth_that_was_replaced_and_lost_its_checkpoint_is_left(
+    store: Flaky, talk: Callable[..., Conversation]
+) -> None:
+    gone = report().source
+    born(store, 2, Cause.EXPLOIT, source=gone, start_step=4)
+    conversation = talk(incarnation=2)
+    conversation.hear(Began)
+    assert conversation.hear(Failed).error == "NotFound"
+    born(store, 3, Cause.EXPLOIT)
+    conversation = talk(incarnation=2)
+    conversation.hear(Began)
+    assert "incarnation 3 was born" in conversation.hear(Unclaimed).reason
+
+
 def test_another_rank_waits_for_the_claim_of_its_pod(store: Flaky, talk: Callable[..., Conversation]) -> None:
     rank = talk(leads=False, nonce="rank 1")
     until(store.tried.is_set)

@@ -127,6 +127,8 @@ class Trainer:
         birth = self._patiently(self.life.open)
         source = self._patiently(self.life.source)
         state = self._restore(source) if source is not None else None
+        if source is not None and state is None and self._patiently(self.life.successor) is not None:
+            raise Left(ExitCode.UNCLAIMED)
         self._on_begin(self, birth, state)
         if source is not None and state is None:
             raise Left(1, "NotFound: the checkpoint to start from is gone")

@@ -25,7 +25,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pbt_trainer import keys
-from pbt_trainer.errors import PbtError, StoreUnavailable
+from pbt_trainer.errors import NotFound, PbtError, StoreUnavailable
 from pbt_trainer.incarnation import Incarnation, ReportedElsewhere
 from pbt_trainer.leaving import say
 from pbt_trainer.messages import (
@@ -148,7 +148,14 @@ class Courier:
             self._tell(Unclaimed(reason=self._holder()))
             return
         self._tell(Began(birth=birth))
-        report, folder = self._fetch(self._current)
+        try:
+            report, folder = self._fetch(self._current)
+        except NotFound:  # retention deletes what only a birth that was replaced would need
+            successor = self._patience.at_start(self._current.successor)
+            if successor is None:
+                raise
+            self._tell(Unclaimed(reason=_replaced_by(successor)))
+            return
         self._tell(Fetched(report=report, folder=folder))
         if begin.watch:
             self._watch()
@@ -235,10 +242,9 @@ class Courier:
 
     def _announce(self, birth: Birth, incarnation: Incarnation) -> None:
         if birth.cause.resumes or birth.cause.closes:
-            told = f"incarnation {birth.incarnation} was born: {birth.reason}"
             with self._moving:
                 if incarnation is self._incarnation:
-                    self._tell(Replaced(reason=told))
+                    self._tell(Replaced(reason=_replaced_by(birth)))
         else:
             self._offer(birth, incarnation.next(), to=incarnation)
 
@@ -294,6 +300,10 @@ class Courier:
 
     def _downloads(self, incarnation: Incarnation) -> Path:
         return Path(self._begin.folder, keys.life(incarnation.member, incarnation.number))
+
+
+def _replaced_by(birth: Birth) -> str:
+    return f"incarnation {birth.incarnation} was born: {birth.reason}"
 
 
 def _give_way() -> None:
