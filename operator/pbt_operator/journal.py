@@ -149,7 +149,7 @@ class Journal:
 
     def _settle_doubts(self) -> None:
         if self._round_in_doubt:
-            self._learn_rounds(since=self.history.decided)
+            self.learn_rounds()
         for life in sorted(self._births_in_doubt):
             self.learn_birth(*life)
             self._births_in_doubt.discard(life)
@@ -289,6 +289,10 @@ class Journal:
         self.history.add_round(stored)
         self._learn_rounds(since=before)
         return self.history.newest_round or stored
+
+    def learn_rounds(self) -> None:
+        """Learns of the newest round: the donors of one that another operator has left behind may be deleted."""
+        self._learn_rounds(since=self.history.decided)
 
     def _learn_rounds(self, *, since: int) -> None:
         """Learns of the newest round after that one, whoever recorded it."""

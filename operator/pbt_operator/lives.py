@@ -92,6 +92,7 @@ class Ends:
         self.not_before[member] = now + backoff_seconds(crashes)
         reborn = None
         if crashes >= births.CRASHES_BEFORE_REPLACEMENT:
+            journal.learn_rounds()
             reason = f"{counted}: {fault}"
             reborn = births.from_donor(
                 history, spec=spec, member=member, cause=Cause.REPLACE, crashes=crashes, reason=reason

@@ -217,7 +217,9 @@ class Placement:
 
     def _births(self, members: Sequence[int], spec: Spec) -> dict[int, Birth]:
         """The births to go on with, of those members that nobody lives."""
-        newest = (self._history.newest_birth(member) for member in members)
+        newest = [self._history.newest_birth(member) for member in members]
+        if any(birth is None or birth.cause is Cause.REMOVED for birth in newest):
+            self._journal.learn_rounds()  # they are born from a donor
         self._journal.learn_claims(birth for birth in newest if birth is not None and not birth.cause.closes)
         claimed = {
             member: birth

@@ -2,8 +2,12 @@
 
 import pytest
 
+from manifests import DETERMINISTIC, spec
+from pbt_operator.api.population import to_core
+from pbt_operator.core.retention import doomed
 from pbt_operator.core.round import Entry, Round
 from pbt_operator.journal import Journal
+from pbt_trainer import keys
 from pbt_trainer.errors import StoreUnavailable
 from pbt_trainer.records import Birth, Cause, Report, encode
 from pbt_trainer.stores.memory import MemoryStore
@@ -122,3 +126,21 @@ def test_births_of_another_operator_are_learned_without_gaps():
     assert [b.incarnation for b in other.history.line(0)] == [3, 2, 1]
     other.learn_birth(0, 7)  # a label that somebody made up
     assert [b.incarnation for b in other.history.line(0)] == [3, 2, 1]
+
+
+def test_rounds_of_another_operator_are_learned_before_a_donor_is_picked():
+    store = MemoryStore()
+    behind, ahead = journal_of(store), journal_of(store)
+    behind.write_round(round_of(1, 0, 1))
+    ahead.write_round(round_of(4, 0, 1))
+    behind.learn_rounds()
+    assert behind.history.decided == 4
+
+
+def test_a_checkpoint_of_a_life_that_another_operator_ordered_is_never_deleted():
+    journal = journal_of(MemoryStore())
+    journal.write_births([birth(0, 1), birth(0, 2, cause=Cause.RESUME)])
+    journal.write_round(round_of(4, 0, 1))
+    names = [f"{keys.checkpoint(0, incarnation, 1, 'nonce')}state.json" for incarnation in (1, 2, 3)]
+    names.append(f"{keys.checkpoint(7, 1, 1, 'nonce')}state.json")
+    assert doomed(names, history=journal.history, spec=to_core(spec(DETERMINISTIC))) == names[:1]

@@ -49,10 +49,15 @@ def doomed(names: Iterable[str], *, history: History, spec: Spec) -> list[str]:
 
 
 def _open(place: Place, history: History) -> bool:
-    """Whether the current incarnation of a member may be writing this checkpoint."""
+    """Whether somebody may be writing this checkpoint: the current incarnation of a member, or one that isn't known.
+
+    Another operator has ordered the latter, and it may be needed before this one hears of it.
+    """
     member, incarnation, step = place
     newest, record = history.newest_birth(member), history.newest_record(member)
-    return newest is not None and incarnation >= newest.incarnation and (record is None or step > record.step)
+    if newest is None or incarnation > newest.incarnation:
+        return True
+    return incarnation == newest.incarnation and (record is None or step > record.step)
 
 
 def _place(of: Source | Report) -> Place:
