@@ -111,6 +111,7 @@ def helm(*arguments: object, kubeconfig: Path | None = None) -> "subprocess.Comp
     with tempfile.TemporaryDirectory() as home:
         environment = {
             "PATH": os.environ["PATH"],
+            "HOME": home,  # else it caches what a server offers in the working folder
             "HELM_CACHE_HOME": home,
             "HELM_CONFIG_HOME": home,
             "HELM_DATA_HOME": home,

@@ -4,18 +4,21 @@ They are plain JSON over the client's connection: its typed calls check bodies a
 and would refuse what the server takes, such as `nvidia.com/gpu: 1`.
 """
 
-import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
+from msgspec import DecodeError, json
+from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 
 GROUP, VERSION, PLURAL, KIND = "pbt.dev", "v1alpha1", "populations", "Population"
 TIMEOUT_SECONDS = (5.0, 30.0)  # to connect, to answer
+WATCH_SECONDS = 300  # then a watch ends and begins anew
+SILENT_SECONDS = 90.0  # a watch shows a bookmark each minute: one that doesn't is asked for anew
 PAGE = 500
 JSON, MERGE = "application/json", "application/merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -38,6 +41,10 @@ class ApiRefused(Exception):
 
 class ApiUnavailable(Exception):
     """The API server can't be reached, is busy, or has another version of the object; worth a retry."""
+
+
+class TooOld(ApiUnavailable):
+    """The server has forgotten what there was at that version: list anew."""
 
 
 class Api:
@@ -125,17 +132,49 @@ class Api:
     def populations(self, namespace: str | None) -> Iterator[dict[str, Any]]:
         """All Populations of a namespace, or of the cluster."""
         with suppress(_Missing):  # the custom resource itself isn't there
-            yield from self._pages(_populations(namespace))
+            yield from self._items(_populations(namespace))
 
     def pods(self, namespace: str | None, *, selector: str) -> Iterator[dict[str, Any]]:
         """The metadata of the pods with certain labels, of a namespace or of the cluster."""
         options = {"labelSelector": selector}
-        for pod in self._pages(_core(namespace, "pods"), options, accept=METADATA_ONLY):
+        for pod in self._items(_core(namespace, "pods"), options, accept=METADATA_ONLY):
             yield pod["metadata"]
 
     def pods_of(self, namespace: str, *, selector: str) -> Iterator[dict[str, Any]]:
         """The pods with certain labels as they are now, whatever a watch shows."""
-        return self._pages(_core(namespace, "pods"), {"labelSelector": selector})
+        return self._items(_core(namespace, "pods"), {"labelSelector": selector})
+
+    def listed_pods(
+        self, namespace: str | None, *, selector: str
+    ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """The same, of a namespace or of the cluster, page by page: with the version from which on to watch."""
+        for page in self._pages(_core(namespace, "pods"), {"labelSelector": selector}):
+            yield page["metadata"]["resourceVersion"], page["items"]
+
+    def watch_pods(
+        self, namespace: str | None, *, selector: str, version: str
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What happens to these pods after a version: ADDED, MODIFIED, DELETED or BOOKMARK, and the pod.
+
+        It ends by itself after some minutes, or when the connection breaks.
+
+        Raises:
+            TooOld: the server has forgotten what happened since.
+            ApiRefused, ApiUnavailable: it can't be watched.
+        """
+        options = {"labelSelector": selector, "resourceVersion": version, "allowWatchBookmarks": "true"}
+        options |= {"watch": "true", "timeoutSeconds": str(WATCH_SECONDS)}
+        for line in self._lines(_core(namespace, "pods"), options):
+            event = json.decode(line)
+            if event["type"] == "ERROR":
+                raise _told_apart(event["object"].get("code") or 500, json.encode(event["object"]))
+            yield event["type"], event["object"]
+
+    def _items(
+        self, path: str, options: Mapping[str, str] | None = None, *, accept: str = JSON
+    ) -> Iterator[dict[str, Any]]:
+        for page in self._pages(path, options, accept=accept):
+            yield from page["items"] or ()  # null, where only metadata is asked for and nothing is there
 
     def _pages(
         self, path: str, options: Mapping[str, str] | None = None, *, accept: str = JSON
@@ -144,10 +183,37 @@ class Api:
         while True:
             place = {"limit": str(PAGE), **({"continue": token} if token else {})}
             page = self._request("GET", path, {**(options or {}), **place}, accept=accept)
-            yield from page["items"] or ()  # null, where only metadata is asked for and nothing is there
+            yield page
             token = page["metadata"].get("continue")
             if not token:
                 return
+
+    def _lines(self, path: str, options: Mapping[str, str]) -> Iterator[bytes]:
+        """The lines of an answer as they come; until it ends, or the connection breaks."""
+        try:
+            answer = self._connection.rest_client.pool_manager.request(
+                "GET",
+                self._url(path, options),
+                headers=self._headers(JSON),
+                timeout=Timeout(connect=TIMEOUT_SECONDS[0], read=SILENT_SECONDS),
+                retries=False,
+                preload_content=False,
+            )
+        except (HTTPError, OSError) as error:
+            raise ApiUnavailable(f"the API server can't be reached: {error}") from error
+        with closing(answer):
+            if answer.status != 200:
+                raise _told_apart(answer.status, answer.data)
+            with suppress(HTTPError, OSError):
+                yield from answer
+
+    def _headers(self, accept: str) -> dict[str, str]:
+        settings = self._connection.configuration
+        keys = {a["key"]: a["value"] for a in settings.auth_settings().values() if a["value"]}
+        return {"Accept": accept, **keys}
+
+    def _url(self, path: str, options: Mapping[str, str] | None) -> str:
+        return f"{self._connection.configuration.host}{path}?{urlencode(options or {})}"
 
     def _request(
         self,
@@ -159,10 +225,8 @@ class Api:
         accept: str = JSON,
     ) -> Any:
         """The answer's JSON."""
-        settings = self._connection.configuration
-        headers = {"Accept": accept, "Content-Type": MERGE if method == "PATCH" else JSON}
-        headers |= {a["key"]: a["value"] for a in settings.auth_settings().values() if a["value"]}
-        url = f"{settings.host}{path}?{urlencode(options or {})}"
+        headers = {**self._headers(accept), "Content-Type": MERGE if method == "PATCH" else JSON}
+        url = self._url(path, options)
         try:
             answer = self._connection.rest_client.request(  # type: ignore[no-untyped-call]
                 method, url, headers=headers, body=body, _request_timeout=TIMEOUT_SECONDS
@@ -174,7 +238,7 @@ class Api:
             raise ApiUnavailable(f"the API server can't be reached: {error}") from error
         if not 200 <= status <= 299:
             raise _told_apart(status, data)
-        return json.loads(data)
+        return json.decode(data)
 
 
 class _Missing(Exception):
@@ -201,12 +265,14 @@ def _populations(namespace: str | None, *path: str) -> str:
 
 def _told_apart(status: int, data: bytes | str) -> Exception:
     try:
-        told = json.loads(data)
-    except ValueError:
+        told = json.decode(data)
+    except DecodeError:
         told = {}
     message = str(told.get("message") or f"the API server answers {status}")
     if status == 404:
         return _Missing(message)
+    if status == 410:
+        return TooOld(message)
     if status == 409:
         return (_Exists if told.get("reason") == "AlreadyExists" else _Conflict)(message)
     if status in TRY_AGAIN:

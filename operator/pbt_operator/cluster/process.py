@@ -5,7 +5,7 @@ import logging
 import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pbt_operator.cluster import logs
@@ -15,14 +15,15 @@ from pbt_operator.cluster.driver import Driver
 from pbt_operator.cluster.drives import Drives
 from pbt_operator.cluster.health import Health, HealthServer
 from pbt_operator.cluster.metrics import Metrics
+from pbt_operator.cluster.podwatch import SELECTOR, PodWatch
 from pbt_operator.cluster.posting import Poster
-from pbt_operator.cluster.seen import SeenPod, population_of
 from pbt_operator.cluster.stores import client_of
-from pbt_operator.cluster.template import MANAGED_BY, MANAGER, Owner
+from pbt_operator.cluster.template import Owner
 from pbt_trainer.errors import PbtError
 
 BEAT_SECONDS = 5.0
 INSPECT_SECONDS = 30.0
+FIRST_LIST_SECONDS = 0.05
 PODS = "pods"
 LOG = logging.getLogger(__name__)
 
@@ -41,42 +42,41 @@ class Process:
         self._poster = Poster(api.create_event, instance=socket.gethostname(), worker=self._posting)
         self._metrics, self._health = Metrics(), Health()
         self._server = HealthServer(config.port, health=self._health, registry=self._metrics.registry)
-        self._pods: Any = {}
+        self._pods = PodWatch(api, config.namespaces, on_shown=self._pod_shown)
         self._drives = Drives(
             driver_of=self._driver_of,
-            pods_of=self._pods_of,
+            # Those of its own namespace: in another one, anybody may label pods as they like.
+            pods_of=lambda owner: self._pods.of(owner.namespace, owner.uid),
             workers=config.workers,
             around=self._around,
             on_gone=lambda owner: self._metrics.forget(owner.namespace, owner.name),
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def start(self) -> None:
         """Begins to look after itself. Populations come by `show_population`."""
         await asyncio.to_thread(self._count_requests)  # clients read files
+        self._loop = asyncio.get_running_loop()
+        self._pods.start()
         self._tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._inspect())]
 
     async def close(self) -> None:
         """Ends after the passes that run. Trainers aren't touched."""
         for task in self._tasks:
             task.cancel()
+        self._pods.close()
         await self._drives.close()
         await asyncio.to_thread(self._posting.shutdown)
         self._server.close()
 
     # what the watches show
 
-    def show_pod(self, event: Mapping[str, Any], pods: Any) -> None:
-        """A pod is there, has changed or is gone; `pods` is the index of all."""
-        self._pods, body = pods, event["object"]
-        self._health.saw(PODS, *_version(body["metadata"]), deleted=event["type"] == "DELETED")
-        uid = population_of(body)
-        if uid is not None:
-            self._drives.wake(uid)
-
-    def show_population(self, event: Mapping[str, Any], pods: Any) -> None:
-        """A Population is there, has changed or is gone."""
-        self._pods, metadata = pods, event["object"]["metadata"]
+    async def show_population(self, event: Mapping[str, Any]) -> None:
+        """A Population is there, has changed or is gone. Nothing is done about it until all pods have been shown."""
+        while not self._pods.has_listed.is_set():
+            await asyncio.sleep(FIRST_LIST_SECONDS)
+        metadata = event["object"]["metadata"]
         gone = event["type"] == "DELETED"
         self._health.saw(PLURAL, *_version(metadata), deleted=gone)
         if gone:
@@ -84,9 +84,16 @@ class Process:
         else:
             self._drives.take(event["object"])
 
-    def _pods_of(self, owner: Owner) -> dict[str, SeenPod]:
-        """Those of its own namespace: in another one, anybody may label pods as they like."""
-        return {seen.pod.uid: seen for seen in self._pods.get((owner.namespace, owner.uid), ())}
+    def _pod_shown(self, pod: Mapping[str, Any], gone: bool, populations: frozenset[str]) -> None:
+        """From a thread of the watch."""
+        self._health.saw(PODS, *_version(pod["metadata"]), deleted=gone)
+        assert self._loop is not None, "it has started"
+        with suppress(RuntimeError):  # the loop is closed: the process ends
+            self._loop.call_soon_threadsafe(self._wake, populations)
+
+    def _wake(self, populations: frozenset[str]) -> None:
+        for uid in populations:
+            self._drives.wake(uid)
 
     # passes
 
@@ -133,7 +140,7 @@ class Process:
         pods: dict[str, int] = {}
         for namespace in self.config.namespaces or [None]:
             populations |= dict(_version(body["metadata"]) for body in self._api.populations(namespace))
-            pods |= dict(map(_version, self._api.pods(namespace, selector=f"{MANAGED_BY}={MANAGER}")))
+            pods |= dict(map(_version, self._api.pods(namespace, selector=SELECTOR)))
         return populations, pods
 
 
