@@ -266,6 +266,8 @@ class Journal:
         for birth, stored in zip(births, written, strict=True):
             self._births_in_doubt.discard((birth.member, birth.incarnation))
             self._alone = self._alone and stored == birth
+            if stored == birth:  # a moment ago; who takes it over in place, is seen in the next pass
+                self._unclaimed.add((birth.member, birth.incarnation))
             self._add_birth(stored)
             if birth.incarnation > 1:
                 former = (birth.member, birth.incarnation - 1)

@@ -13,9 +13,10 @@ from kubernetes import client, config
 from hostile.texts import ESCAPES, TEXTS, assert_plain, spoilt
 from pbt_operator.api.population import to_core
 from pbt_operator.cluster.acceptance import Rejected, examine, try_template
-from pbt_operator.cluster.api import Api, ApiRefused
+from pbt_operator.cluster.api import Api
 from pbt_operator.cluster.conditions import Condition, merged
 from pbt_operator.cluster.config import OperatorConfig, StoreConfig
+from pbt_operator.cluster.connection import ApiRefused
 from pbt_operator.cluster.home import Home
 from pbt_operator.cluster.posting import Poster
 from pbt_operator.cluster.template import Owner

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pbt_operator.cluster.api import ApiRefused
+from pbt_operator.cluster.connection import ApiRefused
 from pbt_operator.cluster.pods import UNSEEN_SECONDS
 from pbt_operator.cluster.seen import LOST_AFTER_SECONDS
 from support.lagging import GRACE_SECONDS, RUNNING, Server, birth, pods_of

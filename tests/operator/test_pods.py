@@ -3,7 +3,7 @@
 import pytest
 
 from pbt_operator.cluster import pods as cluster_pods
-from pbt_operator.cluster.api import ApiRefused, ApiUnavailable
+from pbt_operator.cluster.connection import ApiRefused, ApiUnavailable
 from pbt_operator.cluster.pods import UNSEEN_SECONDS, ClusterPods
 from pbt_operator.cluster.seen import LOST_AFTER_SECONDS, SETTLED
 from pbt_operator.pods import Phase

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from kubernetes import client, config
 
-from pbt_operator.cluster import api as requests
-from pbt_operator.cluster import podwatch
-from pbt_operator.cluster.api import Api, ApiUnavailable, TooOld
+from pbt_operator.cluster import connection, podwatch
+from pbt_operator.cluster.api import Api
+from pbt_operator.cluster.connection import ApiUnavailable, Connection, TooOld
 from pbt_operator.cluster.podwatch import SELECTOR, PodWatch
 from support import outage
 from support.apiserver import ApiServer
@@ -183,7 +183,7 @@ def test_errors_within_a_watch_are_told_apart_from_a_server_that_is_away(
         "message": "too old resource version: 1 (2)",
     }
     line = json.dumps({"type": "ERROR", "object": status}).encode()
-    monkeypatch.setattr(cluster.api, "_lines", lambda *_: iter([line]))
+    monkeypatch.setattr(Connection, "lines", lambda *_: iter([line]))
     with pytest.raises(TooOld, match=r"too old resource version: 1 \(2\)"):
         list(cluster.api.watch_pods(None, selector=SELECTOR, version="1"))
 
@@ -192,7 +192,7 @@ def test_a_watch_that_says_nothing_is_asked_for_anew(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection that nobody has closed and nobody answers on any more; a live one shows bookmarks."""
-    monkeypatch.setattr(requests, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(connection, "SILENT_SECONDS", 0.2)
     watch = cluster.watch()
     made = []
     for number in range(3):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pbt_operator.cluster.api import ApiUnavailable
+from pbt_operator.cluster.connection import ApiUnavailable
 from pbt_operator.cluster.posting import EVENTS_A_PASS, NOTE_BYTES, Poster
 from pbt_operator.cluster.template import Owner
 from pbt_operator.events import Event

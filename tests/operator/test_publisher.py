@@ -2,8 +2,8 @@
 
 import pytest
 
-from pbt_operator.cluster.api import ApiUnavailable
 from pbt_operator.cluster.conditions import Condition
+from pbt_operator.cluster.connection import ApiUnavailable
 from pbt_operator.cluster.posting import Poster
 from pbt_operator.cluster.publisher import APART_SECONDS, Publisher
 from pbt_operator.cluster.template import Owner

@@ -7,7 +7,7 @@ import pytest
 
 from manifests import DETERMINISTIC, spec
 from pbt_operator import story
-from pbt_operator.cluster.api import ApiRefused
+from pbt_operator.cluster.connection import ApiRefused
 from pbt_operator.cluster.summary import MAX_MEMBERS, conditions_of, look, observe, summarize
 from pbt_operator.pods import Phase, Pod
 from pbt_operator.simulation import Simulation, TrainerCrashed

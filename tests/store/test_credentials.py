@@ -90,14 +90,30 @@ def test_a_rotation_between_two_files_costs_one_request(
     write_credentials(folder, access_key=server.access_key, secret_key=server.secret_key)
     store = opened(server, folder, monkeypatch)
     store.create("births/1.json", b"{}")
-    read, mixed = FolderCredentials._text, ["AWS_SECRET_ACCESS_KEY"]
+    write_credentials(folder, access_key=server.access_key, secret_key="the former one")
+    read, rotations = FolderCredentials._text, ["one"]
 
     def text(self: FolderCredentials, name: str) -> str:
-        return "the-former-one" if mixed and name == mixed[-1] and mixed.pop() else read(self, name)
+        found = read(self, name)
+        if rotations and name == "AWS_SECRET_ACCESS_KEY":
+            rotations.pop()
+            write_credentials(folder, access_key=server.access_key, secret_key=server.secret_key)
+        return found
 
     monkeypatch.setattr(FolderCredentials, "_text", text)
     store.create("births/2.json", b"{}")
-    assert mixed == []
+    assert rotations == []
+
+
+def test_files_that_stay_are_read_once(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand members make thousands of requests a minute, and three files each were a quarter of their cost."""
+    write_credentials(folder, access_key=server.access_key, secret_key=server.secret_key)
+    store = by_environment(server, folder, monkeypatch)
+    read, names = FolderCredentials._text, []
+    monkeypatch.setattr(FolderCredentials, "_text", lambda self, name: names.append(name) or read(self, name))
+    for number in range(3):
+        store.create(f"births/{number}.json", b"{}")
+    assert len(names) == 3
 
 
 def test_session_credentials_come_with_their_token(

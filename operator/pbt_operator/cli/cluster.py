@@ -218,7 +218,7 @@ class Cluster:
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
-        from pbt_operator.cluster.api import TIMEOUT_SECONDS
+        from pbt_operator.cluster.connection import TIMEOUT_SECONDS
 
         try:
             return request(

@@ -8,7 +8,8 @@ from pbt_operator.api.errors import ManifestError, Path, Problem
 from pbt_operator.api.load import parse
 from pbt_operator.api.population import PopulationSpec, changed_identity, to_core
 from pbt_operator.api.spec import LOCATION_PATTERN
-from pbt_operator.cluster.api import Api, ApiRefused
+from pbt_operator.cluster.api import Api
+from pbt_operator.cluster.connection import ApiRefused
 from pbt_operator.cluster.template import problems_of
 from pbt_operator.core import births
 from pbt_trainer.records import Birth

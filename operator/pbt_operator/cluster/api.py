@@ -1,50 +1,59 @@
-"""The few requests that the operator makes of the API server, blocking, with its many errors told apart in two.
-
-They are plain JSON over the client's connection: its typed calls check bodies against models of one Kubernetes version,
-and would refuse what the server takes, such as `nvidia.com/gpu: 1`.
-"""
+"""The few requests that the operator makes of the API server, blocking."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
-from typing import Any
-from urllib.parse import quote, urlencode
+from contextlib import suppress
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from kubernetes import client, config
-from kubernetes.client.exceptions import ApiException
-from msgspec import DecodeError, json
-from urllib3 import Timeout
-from urllib3.exceptions import HTTPError
+from msgspec import Struct, field, json
+
+from pbt_operator.cluster.connection import (
+    JSON,
+    ApiRefused,
+    Conflict,
+    Connection,
+    Exists,
+    Missing,
+    told_apart,
+)
 
 GROUP, VERSION, PLURAL, KIND = "pbt.dev", "v1alpha1", "populations", "Population"
-TIMEOUT_SECONDS = (5.0, 30.0)  # to connect, to answer
 WATCH_SECONDS = 300  # then a watch ends and begins anew
-SILENT_SECONDS = 90.0  # a watch shows a bookmark each minute: one that doesn't is asked for anew
 PAGE = 500
-JSON, MERGE = "application/json", "application/merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-TRY_AGAIN = frozenset({401, 408, 409, 425, 429, 500, 502, 503, 504})
 OUR_NAME = {"fieldManager": "pbt-operator"}
 
 
-class ApiRefused(Exception):
-    """The API server will not take a request as it is.
-
-    Attributes:
-        message: what it says.
-        quota: whether it would once others have given up what they use.
-    """
-
-    def __init__(self, message: str, *, quota: bool) -> None:
-        super().__init__(message)
-        self.message, self.quota = message, quota
+class _ListMeta(Struct, rename="camel"):
+    resource_version: str = ""
+    next: str = field(default="", name="continue")
 
 
-class ApiUnavailable(Exception):
-    """The API server can't be reached, is busy, or has another version of the object; worth a retry."""
+class _Page(Struct):
+    """A piece of a list."""
+
+    metadata: _ListMeta
+    items: list[dict[str, Any]]
 
 
-class TooOld(ApiUnavailable):
-    """The server has forgotten what there was at that version: list anew."""
+class _Version(Struct, rename="camel"):
+    uid: str
+    resource_version: str
+
+
+class _Versioned(Struct):
+    metadata: _Version
+
+
+class _Versions(Struct):
+    """A piece of a list of which only the versions are wanted: the rest isn't made into objects."""
+
+    metadata: _ListMeta
+    items: list[_Versioned] | None = None  # null, where only metadata is asked for and nothing is there
+
+
+P = TypeVar("P", _Page, _Versions)
 
 
 class Api:
@@ -52,7 +61,7 @@ class Api:
 
     def __init__(self, connection: client.ApiClient) -> None:
         """Takes a configured client."""
-        self._connection = connection
+        self._connection = Connection(connection)
 
     @classmethod
     def of_this_pod(cls, *, connections: int) -> "Api":
@@ -75,8 +84,8 @@ class Api:
             ApiUnavailable: see there.
         """
         options = {**OUR_NAME, "fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
-        with suppress(_Exists):
-            return self._request("POST", _core(namespace, "pods"), options, body=body)
+        with suppress(Exists):
+            return self._connection.request("POST", _core(namespace, "pods"), options, body=body)
         return None
 
     def delete_pod(self, namespace: str, name: str, *, uid: str, grace_seconds: int | None = None) -> None:
@@ -84,23 +93,23 @@ class Api:
         options: dict[str, Any] = {"preconditions": {"uid": uid}}
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
-        with suppress(_Missing, _Conflict):  # another pod has its name by now
-            self._request("DELETE", _core(namespace, "pods", name), body=options)
+        with suppress(Missing, Conflict):  # another pod has its name by now
+            self._connection.request("DELETE", _core(namespace, "pods", name), body=options)
 
     def label_pod(self, namespace: str, name: str, labels: Mapping[str, str], *, uid: str) -> None:
         """Sets labels of that very pod, if it is there."""
         patch = {"metadata": {"uid": uid, "labels": dict(labels)}}
         try:
-            with suppress(_Missing):
-                self._request("PATCH", _core(namespace, "pods", name), OUR_NAME, body=patch)
+            with suppress(Missing):
+                self._connection.request("PATCH", _core(namespace, "pods", name), OUR_NAME, body=patch)
         except ApiRefused as refused:
             if "metadata.uid" not in refused.message:  # it can't be changed: another pod has its name by now
                 raise
 
     def create_event(self, namespace: str, body: Mapping[str, Any]) -> None:
         """Posts an Event, unless it was posted before."""
-        with suppress(_Exists):
-            self._request("POST", _core(namespace, "events"), OUR_NAME, body=body)
+        with suppress(Exists):
+            self._connection.request("POST", _core(namespace, "events"), OUR_NAME, body=body)
 
     # populations
 
@@ -110,35 +119,47 @@ class Api:
         Raises:
             ApiUnavailable: also if `patch` names a resourceVersion that isn't the newest.
         """
-        with suppress(_Missing):
-            return self._request("PATCH", _populations(namespace, name), OUR_NAME, body=patch)
+        with suppress(Missing):
+            return self._connection.request("PATCH", _populations(namespace, name), OUR_NAME, body=patch)
         return None
 
     def patch_status(self, namespace: str, name: str, status: Mapping[str, Any]) -> Any:
         """Merges into the status of a Population; None if it is gone."""
         patch = {"status": dict(status)}
-        with suppress(_Missing):
-            return self._request("PATCH", _populations(namespace, name, "status"), OUR_NAME, body=patch)
+        with suppress(Missing):
+            return self._connection.request(
+                "PATCH", _populations(namespace, name, "status"), OUR_NAME, body=patch
+            )
         return None
 
     def delete_population(self, namespace: str, name: str, *, uid: str) -> None:
         """Deletes that very Population; its pods follow."""
         options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
-        with suppress(_Missing, _Conflict):  # another one has its name by now
-            self._request("DELETE", _populations(namespace, name), body=options)
+        with suppress(Missing, Conflict):  # another one has its name by now
+            self._connection.request("DELETE", _populations(namespace, name), body=options)
 
     # what is there, past the watches
 
     def populations(self, namespace: str | None) -> Iterator[dict[str, Any]]:
         """All Populations of a namespace, or of the cluster."""
-        with suppress(_Missing):  # the custom resource itself isn't there
+        with suppress(Missing):  # the custom resource itself isn't there
             yield from self._items(_populations(namespace))
 
-    def pods(self, namespace: str | None, *, selector: str) -> Iterator[dict[str, Any]]:
-        """The metadata of the pods with certain labels, of a namespace or of the cluster."""
-        options = {"labelSelector": selector}
-        for pod in self._items(_core(namespace, "pods"), options, accept=METADATA_ONLY):
-            yield pod["metadata"]
+    def population_versions(self, namespace: str | None) -> dict[str, int]:
+        """The versions of all Populations of a namespace, or of the cluster, by uid."""
+        with suppress(Missing):  # the custom resource itself isn't there
+            return self._versions(_populations(namespace), {})
+        return {}
+
+    def pod_versions(self, namespace: str | None, *, selector: str) -> dict[str, int]:
+        """The versions of the pods with certain labels, of a namespace or of the cluster, by uid."""
+        return self._versions(_core(namespace, "pods"), {"labelSelector": selector})
+
+    def _versions(self, path: str, options: Mapping[str, str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for page in self._pages(path, options, accept=METADATA_ONLY, kind=_Versions):
+            found |= {o.metadata.uid: int(o.metadata.resource_version) for o in page.items or ()}
+        return found
 
     def pods_of(self, namespace: str, *, selector: str) -> Iterator[dict[str, Any]]:
         """The pods with certain labels as they are now, whatever a watch shows."""
@@ -148,8 +169,8 @@ class Api:
         self, namespace: str | None, *, selector: str
     ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """The same, of a namespace or of the cluster, page by page: with the version from which on to watch."""
-        for page in self._pages(_core(namespace, "pods"), {"labelSelector": selector}):
-            yield page["metadata"]["resourceVersion"], page["items"]
+        for page in self._pages(_core(namespace, "pods"), {"labelSelector": selector}, kind=_Page):
+            yield page.metadata.resource_version, page.items
 
     def watch_pods(
         self, namespace: str | None, *, selector: str, version: str
@@ -164,93 +185,27 @@ class Api:
         """
         options = {"labelSelector": selector, "resourceVersion": version, "allowWatchBookmarks": "true"}
         options |= {"watch": "true", "timeoutSeconds": str(WATCH_SECONDS)}
-        for line in self._lines(_core(namespace, "pods"), options):
+        for line in self._connection.lines(_core(namespace, "pods"), options):
             event = json.decode(line)
             if event["type"] == "ERROR":
-                raise _told_apart(event["object"].get("code") or 500, json.encode(event["object"]))
+                raise told_apart(event["object"].get("code") or 500, json.encode(event["object"]))
             yield event["type"], event["object"]
 
-    def _items(
-        self, path: str, options: Mapping[str, str] | None = None, *, accept: str = JSON
-    ) -> Iterator[dict[str, Any]]:
-        for page in self._pages(path, options, accept=accept):
-            yield from page["items"] or ()  # null, where only metadata is asked for and nothing is there
+    def _items(self, path: str, options: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+        for page in self._pages(path, options or {}, kind=_Page):
+            yield from page.items
 
     def _pages(
-        self, path: str, options: Mapping[str, str] | None = None, *, accept: str = JSON
-    ) -> Iterator[dict[str, Any]]:
+        self, path: str, options: Mapping[str, str], *, kind: type[P], accept: str = JSON
+    ) -> Iterator[P]:
         token = ""
         while True:
             place = {"limit": str(PAGE), **({"continue": token} if token else {})}
-            page = self._request("GET", path, {**(options or {}), **place}, accept=accept)
+            page: P = self._connection.request("GET", path, {**options, **place}, accept=accept, kind=kind)
             yield page
-            token = page["metadata"].get("continue")
+            token = page.metadata.next
             if not token:
                 return
-
-    def _lines(self, path: str, options: Mapping[str, str]) -> Iterator[bytes]:
-        """The lines of an answer as they come; until it ends, or the connection breaks."""
-        try:
-            answer = self._connection.rest_client.pool_manager.request(
-                "GET",
-                self._url(path, options),
-                headers=self._headers(JSON),
-                timeout=Timeout(connect=TIMEOUT_SECONDS[0], read=SILENT_SECONDS),
-                retries=False,
-                preload_content=False,
-            )
-        except (HTTPError, OSError) as error:
-            raise ApiUnavailable(f"the API server can't be reached: {error}") from error
-        with closing(answer):
-            if answer.status != 200:
-                raise _told_apart(answer.status, answer.data)
-            with suppress(HTTPError, OSError):
-                yield from answer
-
-    def _headers(self, accept: str) -> dict[str, str]:
-        settings = self._connection.configuration
-        keys = {a["key"]: a["value"] for a in settings.auth_settings().values() if a["value"]}
-        return {"Accept": accept, **keys}
-
-    def _url(self, path: str, options: Mapping[str, str] | None) -> str:
-        return f"{self._connection.configuration.host}{path}?{urlencode(options or {})}"
-
-    def _request(
-        self,
-        method: str,
-        path: str,
-        options: Mapping[str, str] | None = None,
-        *,
-        body: Mapping[str, Any] | None = None,
-        accept: str = JSON,
-    ) -> Any:
-        """The answer's JSON."""
-        headers = {**self._headers(accept), "Content-Type": MERGE if method == "PATCH" else JSON}
-        url = self._url(path, options)
-        try:
-            answer = self._connection.rest_client.request(  # type: ignore[no-untyped-call]
-                method, url, headers=headers, body=body, _request_timeout=TIMEOUT_SECONDS
-            )
-            status, data = answer.status, answer.data or answer.read()
-        except ApiException as error:  # older clients raise it, newer ones return the answer
-            status, data = error.status or 0, error.body or b""
-        except (HTTPError, OSError) as error:
-            raise ApiUnavailable(f"the API server can't be reached: {error}") from error
-        if not 200 <= status <= 299:
-            raise _told_apart(status, data)
-        return json.decode(data)
-
-
-class _Missing(Exception):
-    """404."""
-
-
-class _Conflict(ApiUnavailable):
-    """409 of something that is there."""
-
-
-class _Exists(_Conflict):
-    """409 of a creation."""
 
 
 def _core(namespace: str | None, *path: str) -> str:
@@ -261,20 +216,3 @@ def _core(namespace: str | None, *path: str) -> str:
 def _populations(namespace: str | None, *path: str) -> str:
     place = () if namespace is None else ("namespaces", namespace)
     return "/".join((f"/apis/{GROUP}/{VERSION}", *map(quote, (*place, PLURAL, *path))))
-
-
-def _told_apart(status: int, data: bytes | str) -> Exception:
-    try:
-        told = json.decode(data)
-    except DecodeError:
-        told = {}
-    message = str(told.get("message") or f"the API server answers {status}")
-    if status == 404:
-        return _Missing(message)
-    if status == 410:
-        return TooOld(message)
-    if status == 409:
-        return (_Exists if told.get("reason") == "AlreadyExists" else _Conflict)(message)
-    if status in TRY_AGAIN:
-        return ApiUnavailable(message)
-    return ApiRefused(message, quota=status == 403 and "exceeded quota" in message)

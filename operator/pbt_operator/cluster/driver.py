@@ -13,9 +13,10 @@ from typing import Any
 from pbt_operator.api.population import PopulationSpec
 from pbt_operator.api.spec import Storage
 from pbt_operator.cluster.acceptance import Rejected, examine, try_template
-from pbt_operator.cluster.api import Api, ApiRefused, ApiUnavailable
+from pbt_operator.cluster.api import Api
 from pbt_operator.cluster.conditions import Condition
 from pbt_operator.cluster.config import OperatorConfig
+from pbt_operator.cluster.connection import ApiRefused, ApiUnavailable
 from pbt_operator.cluster.departure import clear_pods, is_held, purge, skips_purge, with_finalizer
 from pbt_operator.cluster.experiment import Experiment
 from pbt_operator.cluster.home import Home

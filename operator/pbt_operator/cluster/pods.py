@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from pbt_operator.cluster.api import Api, ApiRefused, ApiUnavailable
+from pbt_operator.cluster.api import Api
+from pbt_operator.cluster.connection import ApiRefused, ApiUnavailable
 from pbt_operator.cluster.seen import SETTLED, SeenPod, read
 from pbt_operator.cluster.template import labels_of
 from pbt_operator.pods import Phase, Pod

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Lock, Thread
 from typing import Any
 
-from pbt_operator.cluster.api import Api, ApiRefused, ApiUnavailable, TooOld
+from pbt_operator.cluster.api import Api
+from pbt_operator.cluster.connection import ApiRefused, ApiUnavailable, TooOld
 from pbt_operator.cluster.seen import SeenPod, population_of, read
 from pbt_operator.cluster.template import MANAGED_BY, MANAGER
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
 
-from pbt_operator.cluster.api import GROUP, KIND, VERSION, ApiUnavailable
+from pbt_operator.cluster.api import GROUP, KIND, VERSION
+from pbt_operator.cluster.connection import ApiUnavailable
 from pbt_operator.cluster.template import Owner
 from pbt_operator.events import Event
 

@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from pbt_operator.cluster import logs
-from pbt_operator.cluster.api import PLURAL, Api, ApiRefused, ApiUnavailable
+from pbt_operator.cluster.api import PLURAL, Api
 from pbt_operator.cluster.config import OperatorConfig
+from pbt_operator.cluster.connection import ApiRefused, ApiUnavailable
 from pbt_operator.cluster.driver import Driver
 from pbt_operator.cluster.drives import Drives
 from pbt_operator.cluster.health import Health, HealthServer
@@ -139,8 +140,8 @@ class Process:
         populations: dict[str, int] = {}
         pods: dict[str, int] = {}
         for namespace in self.config.namespaces or [None]:
-            populations |= dict(_version(body["metadata"]) for body in self._api.populations(namespace))
-            pods |= dict(map(_version, self._api.pods(namespace, selector=SELECTOR)))
+            populations |= self._api.population_versions(namespace)
+            pods |= self._api.pod_versions(namespace, selector=SELECTOR)
         return populations, pods
 
 

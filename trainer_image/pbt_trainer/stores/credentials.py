@@ -1,4 +1,4 @@
-"""S3 credentials in a folder of files, such as a mounted Secret: read for each request, so that a rotation counts."""
+"""S3 credentials in a folder of files, such as a mounted Secret: read again once they change: a rotation counts."""
 
 from pathlib import Path
 
@@ -19,13 +19,20 @@ class FolderCredentials(Credentials):
     def __init__(self, folder: Path) -> None:
         super().__init__("", "", method=FolderProvider.METHOD)
         self._folder = folder
+        self._known: tuple[object, ReadOnlyCredentials] | None = None
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
-        """Asked by botocore for every signature.
+        """Asked by botocore for every signature. The files are read again once one of them is another.
 
         Raises:
             StoreRefused: a file is missing, unreadable or empty.
         """
+        known, version = self._known, [self._version(name) for name in (ACCESS_KEY, SECRET_KEY, TOKEN)]
+        if known is None or known[0] != version:
+            known = self._known = (version, self._read())
+        return known[1]
+
+    def _read(self) -> ReadOnlyCredentials:
         found = {name: self._text(name) for name in (ACCESS_KEY, SECRET_KEY, TOKEN)}
         missing = [name for name in (ACCESS_KEY, SECRET_KEY) if not found[name]]
         if missing:
@@ -34,6 +41,13 @@ class FolderCredentials(Credentials):
                 f"the keys {ACCESS_KEY} and {SECRET_KEY}, and {TOKEN} where there is one"
             )
         return ReadOnlyCredentials(found[ACCESS_KEY], found[SECRET_KEY], found[TOKEN] or None, None)
+
+    def _version(self, name: str) -> tuple[int, ...] | None:
+        try:
+            found = (self._folder / name).stat()
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
     def _text(self, name: str) -> str:
         try:

@@ -40,7 +40,7 @@ def make_client(
     """A client with patience and a connection pool as stores need them. Safe to use from several threads.
 
     Args:
-        credentials: a folder of files, which are read again for each request; boto3's own chain where None.
+        credentials: a folder of files, which are read again once they change; boto3's own chain where None.
         options: of botocore's `Config`.
         region_name: the environment's where None.
         **settings: further arguments of boto3's `Session.client`.
@@ -54,6 +54,8 @@ def make_client(
     from botocore.session import Session as Base
 
     base = Base()  # not the default session, which would keep credentials that were rotated since
+    # Nobody here asks when an object was written, and parsing a date for each name is most of what a listing costs.
+    base.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
     if credentials is not None:
         from pbt_trainer.stores.credentials import only_from
 
