@@ -72,7 +72,7 @@ def api(connection: client.ApiClient) -> Api:
 def admitted(api: Api, manifest: dict[str, Any]) -> dict[str, Any] | None:
     """The Population as the API server would store it; None if it refuses it in plain words."""
     try:
-        return api._request("POST", POPULATIONS, {"dryRun": "All"}, body=manifest)
+        return api._connection.request("POST", POPULATIONS, {"dryRun": "All"}, body=manifest)
     except ApiRefused:
         return None
 
@@ -260,7 +260,9 @@ def test_any_message_becomes_an_event_that_the_api_server_takes(api: Api, messag
     sent: list[dict[str, Any]] = []
 
     def create(namespace: str, body: dict[str, Any]) -> None:
-        api._request("POST", f"/api/v1/namespaces/{namespace}/events", {"dryRun": "All"}, body=body)
+        api._connection.request(
+            "POST", f"/api/v1/namespaces/{namespace}/events", {"dryRun": "All"}, body=body
+        )
         sent.append(body)
 
     owner = Owner(name="digits", namespace="default", uid="u")
