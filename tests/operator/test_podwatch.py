@@ -1,6 +1,8 @@
 """The watch of pods on a real API server, through cuts of the connection and with a server that forgets."""
 
 import json
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -186,6 +188,25 @@ def test_errors_within_a_watch_are_told_apart_from_a_server_that_is_away(
     monkeypatch.setattr(Connection, "lines", lambda *_: iter([line]))
     with pytest.raises(TooOld, match=r"too old resource version: 1 \(2\)"):
         list(cluster.api.watch_pods(None, selector=SELECTOR, version="1"))
+
+
+def test_a_line_counts_as_soon_as_it_is_there_also_through_a_proxy_that_joins_the_chunks() -> None:
+    """Such an answer has no length either: it ends with the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        settings = client.Configuration()
+        settings.host = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        lines = Connection(client.ApiClient(settings)).lines("/pods", {})
+        asked = threading.Thread(target=lambda: got.append(next(lines)))
+        got: list[bytes] = []
+        asked.start()
+        answering, _ = listening.accept()
+        with answering:
+            answering.recv(65536)
+            answering.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b'{"type":')
+            answering.sendall(b'"ADDED"}\n{"ty')
+            asked.join(10)
+            assert got == [b'{"type":"ADDED"}']
+        assert list(lines) == []
 
 
 def test_a_watch_that_says_nothing_is_asked_for_anew(

@@ -103,8 +103,11 @@ class Connection:
         with closing(answer):
             if answer.status != 200:
                 raise told_apart(answer.status, answer.data)
+            rest = b""
             with suppress(HTTPError, OSError):
-                yield from answer
+                while data := answer.read1():  # what is there: a proxy may pass it on without its chunks
+                    *lines, rest = (rest + data).split(b"\n")
+                    yield from lines
 
     def _headers(self, accept: str) -> dict[str, str]:
         settings = self._client.configuration
