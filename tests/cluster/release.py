@@ -76,18 +76,24 @@ def values(cluster: Cluster, server: Server, *, session: str) -> dict[str, Any]:
 @contextmanager
 def installed(cluster: Cluster, server: Server) -> Iterator[Release]:
     """The release for the length of the block; processes that ask at the same time share it."""
-    folder = cluster.access.folder
-    users, change = folder / "release.users", folder / "release.lock"
+    users = cluster.access.folder / "release.users"
     session = os.environ.get("PYTEST_XDIST_TESTRUNUID") or uuid.uuid4().hex
     try:
         with held(users, shared=True):
-            with held(change):
+            with changing(cluster):
                 _install(cluster, server, session=session)
             yield Release(cluster)
     finally:
         with alone(users) as last:
             if last:
                 _uninstall(cluster)
+
+
+@contextmanager
+def changing(cluster: Cluster) -> Iterator[None]:
+    """For the length of the block nobody else changes the release: helm refuses a second operation on it."""
+    with held(cluster.access.folder / "release.lock"):
+        yield
 
 
 def _install(cluster: Cluster, server: Server, *, session: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from cluster.populations import SMALL, TINY
-from cluster.release import CHART, SECRET, Release, values
+from cluster.release import CHART, SECRET, Release, changing, values
 from cluster.space import Space
 from pbt_operator.story import Story
 from support.cluster import Cluster
@@ -52,10 +52,11 @@ def test_an_upgrade_disturbs_no_trainer(space: Space, local: Story) -> None:
     applied = space.apply(space.population("upgraded", SMALL, template=template))
     applied.until_round(1)
     before, release = space.release.pods(), space.release
-    space.cluster.helm(
-        "upgrade", release.name, str(CHART), f"--namespace={release.namespace}", "--reuse-values",
-        "--set-string", f"podAnnotations.upgraded={secrets.token_hex(4)}", "--wait", "--timeout=180s",
-    )  # fmt: skip
+    with changing(space.cluster):
+        space.cluster.helm(
+            "upgrade", release.name, str(CHART), f"--namespace={release.namespace}", "--reuse-values",
+            "--set-string", f"podAnnotations.upgraded={secrets.token_hex(4)}", "--wait", "--timeout=180s",
+        )  # fmt: skip
     found = applied.until_ended()
     space.until(lambda: not set(before) & set(release.pods()), "the operator before is gone")
     applied.check_decided_as(local, found)
@@ -63,7 +64,8 @@ def test_an_upgrade_disturbs_no_trainer(space: Space, local: Story) -> None:
 
 
 def test_helm_test_writes_to_the_bucket(cluster: Cluster, release: Release, s3: Server) -> None:
-    done = cluster.helm("test", release.name, f"--namespace={release.namespace}", "--logs")
+    with changing(cluster):
+        done = cluster.helm("test", release.name, f"--namespace={release.namespace}", "--logs")
     assert "store default: ready" in done.stdout
     listed = s3.client().list_objects_v2(Bucket=s3.bucket, Prefix=f"{release.prefix}/pbt-check/")
     assert listed["KeyCount"] == 0

@@ -14,6 +14,7 @@ from faults.recovery import Mark, Printed, Recoveries, pbt_status
 from faults.unnoticed import ENDLESS, finish, steps_lost, tells_each_decision_once
 from kindcluster.faults import Faults
 from pbt_operator.story import Story
+from pbt_trainer import keys
 
 
 def begun(space: Space, name: str, **storage: str) -> Applied:
@@ -25,7 +26,7 @@ def begun(space: Space, name: str, **storage: str) -> Applied:
     ("component", "seconds", "fault"),
     [
         ("kube-apiserver", 60, "API server stopped for a minute"),
-        ("etcd", 0, "etcd restarted"),
+        ("etcd", 15, "etcd restarted"),
     ],
 )
 def test_the_control_plane_is_away(
@@ -39,15 +40,21 @@ def test_the_control_plane_is_away(
     fault: str,
 ) -> None:
     applied = begun(space, "unled")
+
+    def count(prefix: str) -> int:
+        return sum(1 for _ in applied.store.names(prefix))
+
     applied.until_round(2)
+    applied.until(lambda: count(keys.CLAIMS) == count(keys.BIRTHS), "the losers of the round train")
     space.populations.endures = space.pods.endures = True
     before = Mark(applied)
     with faults.without(component):
         told = pbt_status(applied)
         time.sleep(seconds)
-        before.until_record(*range(ENDLESS["members"]))  # all members train on meanwhile
     after = Mark(applied)
     assert not told.startswith("unled"), told
+    reported = [keys.life_in(key)[0] for key in after.known - before.known if key.startswith(keys.REPORTS)]
+    assert {*reported} == {*range(ENDLESS["members"])}, "all members trained on meanwhile"
     recovered = after.until_round()
     applied.until_round(applied.status["rounds"] + 2)
     found = finish(applied, long_local)
