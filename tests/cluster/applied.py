@@ -74,6 +74,10 @@ class Applied:
         listed = self.space.get("events.events.k8s.io")["items"]
         return [event for event in listed if event["regarding"].get("uid") == self.uid]
 
+    def until_event(self, reason: str) -> None:
+        """Waits for an Event with this reason: they are posted beside the passes."""
+        self.until(lambda: any(event["reason"] == reason for event in self.events), f"an Event {reason}")
+
     def patch(self, **spec: Any) -> None:
         """Changes fields of the spec."""
         self.space.kubectl("patch", "population", self.name, "--type=merge", "-p", json.dumps({"spec": spec}))

@@ -71,7 +71,7 @@ def test_what_only_the_cluster_knows_is_shown_in_accepted_and_can_be_corrected(s
         found = applied[name].until_condition("Accepted", status="False")
         assert found["reason"] == reason, found
         assert words in found["message"]
-        assert reason in {event["reason"] for event in applied[name].events}
+        applied[name].until_event(reason)
     assert space.pods.changes == []
     applied["image"].patch(template=right)
     applied["image"].until_condition("Accepted")
