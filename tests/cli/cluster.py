@@ -1,6 +1,5 @@
 """What the commands find on a cluster: Populations with a status and pods, as an operator and a kubelet leave them."""
 
-import json
 import ssl
 import threading
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from manifests import TEMPLATE
 from pbt_operator.cluster.summary import without_nulls
 from pbt_operator.status import Status
 from report.populations import SPACE
-from support.apiserver import ApiServer
+from support.apiserver import ApiServer, write_kubeconfig
 
 PLACE = {"group": "pbt.dev", "version": "v1alpha1", "plural": "populations"}
 SMALL: dict[str, Any] = {
@@ -156,20 +155,6 @@ class Namespace:
         found = folder / "stranger"
         write_kubeconfig(self.server, found, namespace=self.name, token=token.status.token)
         return found
-
-
-def write_kubeconfig(
-    server: ApiServer, file: Path, *, namespace: str | None, token: str = "", url: str = ""
-) -> None:
-    """A kubeconfig like the server's, with a namespace in its context."""
-    config = json.loads(server.kubeconfig.read_text())
-    if namespace:
-        config["contexts"][0]["context"]["namespace"] = namespace
-    if token:
-        config["users"][0]["user"]["token"] = token
-    if url:
-        config["clusters"][0]["cluster"]["server"] = url
-    file.write_text(json.dumps(config))
 
 
 class Kubelet:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import pytest
 
-from cli.cluster import Namespace, write_kubeconfig
+from cli.cluster import Namespace
 from pbt_operator.cli.main import main
 from pbt_trainer.stores.folder import FolderStore
 from report.populations import Recorder, record_small
-from support.apiserver import ApiServer
+from support.apiserver import ApiServer, write_kubeconfig
 
 
 class Ended(NamedTuple):

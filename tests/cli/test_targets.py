@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cli.cluster import RUNNING, write_kubeconfig
+from cli.cluster import RUNNING
 from pbt_trainer.stores.folder import FolderStore
 from report.populations import record_small
+from support.apiserver import write_kubeconfig
 from support.servers import free_port
 from tools.build import binary
 

@@ -1,6 +1,5 @@
 """A real API server, a real S3 server, a node of processes, and the operator as a process of its own."""
 
-import json
 import os
 import secrets
 import sys
@@ -21,7 +20,7 @@ from pbt_operator import audit, story
 from pbt_operator.story import Story
 from pbt_trainer.stores.s3 import S3Store
 from support import apiserver, minio, node, outage
-from support.apiserver import ApiServer
+from support.apiserver import ApiServer, write_kubeconfig
 from support.minio import Server
 from support.node import Node
 from support.operator_process import Operator, until
@@ -147,13 +146,6 @@ class World:
         return S3Store(bucket, prefix, client=self.s3.client())
 
 
-def _kubeconfig(server: ApiServer, way: Way, file: Path) -> Path:
-    config = json.loads(server.kubeconfig.read_text())
-    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{way.port}"
-    file.write_text(json.dumps(config))
-    return file
-
-
 def _config(s3: Server, way: Way, credentials: Path) -> dict[str, Any]:
     write_credentials(credentials, access_key=s3.access_key, secret_key=s3.secret_key)
     common = {"bucket": s3.bucket, "pathStyle": True, "credentials": str(credentials)}
@@ -179,7 +171,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         s3 = stack.enter_context(minio.running(folder / "s3"))
         ways = [stack.enter_context(outage.way_to(urlsplit(url).port or 0)) for url in (api.url, s3.endpoint)]
         config = _config(s3, ways[1], folder / "credentials")
-        operator = Operator(folder / "operator", config, _kubeconfig(api, ways[0], folder / "kubeconfig"))
+        write_kubeconfig(api, folder / "kubeconfig", url=f"https://127.0.0.1:{ways[0].port}")
+        operator = Operator(folder / "operator", config, folder / "kubeconfig")
         found = stack.enter_context(node.running(api, folder / "node"))
         stack.callback(operator.close)
         operator.start()

@@ -18,7 +18,7 @@ from pbt_operator.cluster.api import Api
 from pbt_operator.cluster.connection import ApiUnavailable, Connection, TooOld
 from pbt_operator.cluster.podwatch import SELECTOR, PodWatch
 from support import outage
-from support.apiserver import ApiServer
+from support.apiserver import ApiServer, write_kubeconfig
 from support.operator_process import until
 from support.outage import Way
 
@@ -30,10 +30,8 @@ class Cluster:
 
     def __init__(self, server: ApiServer, way: Way, folder: Path) -> None:
         self.core, self.way = client.CoreV1Api(config.new_client_from_config(str(server.kubeconfig))), way
-        known = json.loads(server.kubeconfig.read_text())
-        known["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{way.port}"
         cuttable = folder / "kubeconfig"
-        cuttable.write_text(json.dumps(known))
+        write_kubeconfig(server, cuttable, url=f"https://127.0.0.1:{way.port}")
         self.api = Api(config.new_client_from_config(str(cuttable)))
         self._watches: list[PodWatch] = []
         self.shown: list[tuple[str, bool, frozenset[str]]] = []

@@ -37,6 +37,20 @@ class ApiServer:
         return run_kubectl(self.kubeconfig, *arguments, input=input, check=check)
 
 
+def write_kubeconfig(
+    server: ApiServer, file: Path, *, namespace: str | None = None, token: str = "", url: str = ""
+) -> None:
+    """A kubeconfig like the server's, but for what is given."""
+    config = json.loads(server.kubeconfig.read_text())
+    if namespace:
+        config["contexts"][0]["context"]["namespace"] = namespace
+    if token:
+        config["users"][0]["user"]["token"] = token
+    if url:
+        config["clusters"][0]["cluster"]["server"] = url
+    file.write_text(json.dumps(config))
+
+
 def run_kubectl(
     kubeconfig: Path, *arguments: str, input: str | None = None, check: bool = True
 ) -> "subprocess.CompletedProcess[str]":

@@ -188,7 +188,7 @@ class Api:
         for line in self._connection.lines(_core(namespace, "pods"), options):
             event = json.decode(line)
             if event["type"] == "ERROR":
-                raise told_apart(event["object"].get("code") or 500, json.encode(event["object"]))
+                raise told_apart(event["object"].get("code") or 500, event["object"])
             yield event["type"], event["object"]
 
     def _items(self, path: str, options: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:

@@ -84,7 +84,7 @@ class Connection:
         except (HTTPError, OSError) as error:
             raise ApiUnavailable(f"the API server can't be reached: {error}") from error
         if not 200 <= status <= 299:
-            raise told_apart(status, data)
+            raise told_apart(status, _parsed(data))
         return json.decode(data, type=kind)
 
     def lines(self, path: str, options: Mapping[str, str]) -> Iterator[bytes]:
@@ -102,7 +102,7 @@ class Connection:
             raise ApiUnavailable(f"the API server can't be reached: {error}") from error
         with closing(answer):
             if answer.status != 200:
-                raise told_apart(answer.status, answer.data)
+                raise told_apart(answer.status, _parsed(answer.data))
             rest = b""
             with suppress(HTTPError, OSError):
                 while data := answer.read1():  # what is there: a proxy may pass it on without its chunks
@@ -118,12 +118,16 @@ class Connection:
         return f"{self._client.configuration.host}{path}?{urlencode(options or {})}"
 
 
-def told_apart(status: int, data: bytes | str) -> Exception:
-    """What an answer that isn't a success means for whoever asked."""
+def _parsed(data: bytes | str) -> Any:
+    """What a refusal says; empty if it isn't JSON, but a proxy's page, say."""
     try:
-        told = json.decode(data)
+        return json.decode(data)
     except DecodeError:
-        told = {}
+        return {}
+
+
+def told_apart(status: int, told: Any) -> Exception:
+    """What an answer that isn't a success, and says `told`, means for whoever asked."""
     message = str(told.get("message") or f"the API server answers {status}")
     if status == 404:
         return Missing(message)
