@@ -12,7 +12,7 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from pbt_trainer.errors import NotFound, StoreRefused, StoreUnavailable
+from pbt_trainer.errors import CorruptCheckpoint, NotFound, StoreRefused, StoreUnavailable
 from pbt_trainer.records import File, sha256
 from pbt_trainer.stores import s3 as s3_module
 from pbt_trainer.stores.probe import probe
@@ -264,6 +264,39 @@ def test_an_interrupted_download_is_no_file(
     with pytest.raises(StoreUnavailable, match="Read timeout"):
         store.fetch("checkpoints/1/model", File(name="model", size=1000, sha256=""), tmp_path / "fetched")
     assert list((tmp_path / "fetched").iterdir()) == []
+
+
+def test_a_download_that_breaks_off_goes_on_by_another_request(
+    stub: tuple[S3Store, Stubber], tmp_path: Path
+) -> None:
+    store, script = stub
+    place, data = {"Bucket": "bucket", "Key": "team-a/digits/checkpoints/1/model"}, b"0123456789"
+    script.add_response(
+        "get_object", {"Body": StreamingBody(io.BytesIO(data[:4]), 10), "ContentLength": 10}, place
+    )
+    script.add_response("get_object", body(data), place)
+    file = File(name="model", size=10, sha256=sha256(data))
+    assert store.fetch("checkpoints/1/model", file, tmp_path).read_bytes() == data
+
+
+def test_a_store_that_knows_no_ranges_is_not_taken_at_its_word(
+    s3: S3Store, server: Server, own: "S3Client", tmp_path: Path
+) -> None:
+    data = os.urandom(9 * MIB)
+    source = tmp_path / "source"
+    source.write_bytes(data)
+    s3.upload("checkpoints/1/model", source, size=len(data))
+
+    def forget_range(params: dict[str, Any], **_: Any) -> None:
+        params.pop("Range", None)
+
+    own.meta.events.register("provide-client-params.s3.GetObject", forget_range)
+    store = S3Store(server.bucket, s3.url.removeprefix(f"s3://{server.bucket}/"), client=own)
+    with pytest.raises(CorruptCheckpoint, match="sent more than bytes"):
+        store.fetch(
+            "checkpoints/1/model", File(name="model", size=len(data), sha256=sha256(data)), tmp_path / "in"
+        )
+    assert list((tmp_path / "in").iterdir()) == []
 
 
 @pytest.mark.parametrize(("size", "part"), [(MIB, 8), (255 * MIB, 8), (256 * MIB, 64), (2**40, 64)])

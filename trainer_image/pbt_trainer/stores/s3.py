@@ -10,11 +10,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pbt_trainer import keys
-from pbt_trainer.errors import CorruptCheckpoint, KeyRefused, NotFound, StoreRefused, StoreUnavailable
+from pbt_trainer.errors import KeyRefused, NotFound, StoreRefused, StoreUnavailable
 from pbt_trainer.records import File
 from pbt_trainer.stores.parts import part_size
 from pbt_trainer.stores.s3_client import connect
-from pbt_trainer.stores.verify import destination, verify_download, verify_record_size, verify_source
+from pbt_trainer.stores.verify import destination, verify_record_size, verify_source
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -128,13 +128,11 @@ class S3Store:
     @_translated
     def fetch(self, key: str, file: File, folder: Path) -> Path:
         """See `Store.fetch`."""
+        from pbt_trainer.stores.s3_download import download
+
         name, path = self._base + keys.check(key), destination(folder, file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with self._transfers(file.size) as transfers:
-            transfers.download(
-                self._bucket, name, str(path), subscribers=[_bounded(file.size, key=key)]
-            ).result()
-        verify_download(path, file, key=key)
+        download(self._client, self._bucket, name, file, path, key=key)
         return path
 
     def delete(self, doomed: Iterable[str]) -> None:
@@ -238,7 +236,7 @@ class S3Store:
                     self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
 
     def _transfers(self, size: int) -> "TransferManager":
-        """Moves one file of `size` bytes."""
+        """Sends one file of `size` bytes."""
         from s3transfer.manager import TransferConfig, TransferManager
 
         part = part_size(size)
@@ -246,7 +244,6 @@ class S3Store:
             multipart_threshold=part,
             multipart_chunksize=part,
             max_request_concurrency=8,
-            max_io_queue_size=64,  # 16 MiB wait for a slow disk, not the default's 256
         )
         return TransferManager(self._client, config)
 
@@ -260,23 +257,3 @@ def _sized(size: int) -> "BaseSubscriber":
             future.meta.provide_transfer_size(size)
 
     return Sized()
-
-
-def _bounded(size: int, *, key: str) -> "BaseSubscriber":
-    """Ends a download that brings more than its record says, before it fills the disk."""
-    from s3transfer.subscribers import BaseSubscriber
-
-    class Bounded(BaseSubscriber):
-        received = 0
-
-        def on_progress(
-            self,
-            future: "TransferFuture",  # noqa: ARG002 - s3transfer names it
-            bytes_transferred: int,
-            **_: Any,
-        ) -> None:
-            self.received += bytes_transferred  # negative where a part is tried again
-            if self.received > size:
-                raise CorruptCheckpoint(f"{key} has more bytes than its record says, {size}")
-
-    return Bounded()

@@ -1,16 +1,16 @@
 """What S3 answers, told as the errors of a store. The only place that knows S3's error codes."""
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError, SSLError
-from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError, S3ValidationError
 
 from pbt_trainer.errors import NotFound, StoreRefused, StoreUnavailable
 
-FAILURES = (ClientError, BotoCoreError, RetriesExceededError, S3DownloadFailedError, S3ValidationError)
-"""All that botocore and s3transfer raise; none of it is worth more than a retry or a message."""
+FAILURES = (ClientError, BotoCoreError)
+"""All that botocore raises, within s3transfer as well; none of it is worth more than a retry or a message."""
 
 _MISSING = {"NoSuchKey", "NotFound", "404"}
 _TAKEN = {"PreconditionFailed", "412"}
 _CONFLICT = {"ConditionalRequestConflict", "OperationAborted", "409"}
+_BEYOND = {"InvalidRange", "416"}
 _STALE = {"ExpiredToken", "InvalidToken", "InvalidTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
 _RIGHTS = (
     "grant trainers s3:GetObject, s3:PutObject, s3:AbortMultipartUpload and s3:ListBucket, and the operator "
@@ -47,6 +47,11 @@ def conflict(error: Exception) -> bool:
     return code(error) in _CONFLICT
 
 
+def beyond(error: Exception) -> bool:
+    """Whether an object ends before the range that was asked for."""
+    return code(error) in _BEYOND
+
+
 def stale(error: Exception) -> bool:
     """Whether newer credentials may be on disk already: a rotation reaches running processes as a file."""
     return code(error) in _STALE
@@ -66,6 +71,5 @@ def explained(error: Exception, place: str) -> NotFound | StoreUnavailable:
         return StoreRefused(f"{place}: {error}; {_REMEDIES[answer]}")
     if isinstance(error, ParamValidationError):
         return StoreRefused(f"{place}: {error}")
-    cause = error.last_exception if isinstance(error, RetriesExceededError) else error
-    remedy = f"; {_TRUST}" if isinstance(cause, SSLError) else ""
-    return StoreUnavailable(f"{place}: {cause}{remedy}")
+    remedy = f"; {_TRUST}" if isinstance(error, SSLError) else ""
+    return StoreUnavailable(f"{place}: {error}{remedy}")
