@@ -2,178 +2,37 @@
 
 import os
 import signal
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from pbt_trainer import ExitCode, keys, pace, patience
-from pbt_trainer.courier import Courier
-from pbt_trainer.errors import StoreRefused, StoreUnavailable
+from pbt_trainer import ExitCode, keys
+from pbt_trainer.errors import NotFound, StoreRefused, StoreUnavailable
 from pbt_trainer.messages import (
     Began,
-    Begin,
-    Channel,
     Failed,
-    Fetched,
     Look,
     Looked,
-    Notice,
     Offer,
-    Order,
-    Replaced,
     Take,
     Taken,
     Unclaimed,
-    Upload,
     Uploaded,
 )
 from pbt_trainer.records import (
     MAX_RECORD_BYTES,
     Birth,
     Cause,
-    Life,
-    Report,
-    Yield,
-    decode_report,
     encode,
     sha256,
 )
-from pbt_trainer.stores.memory import MemoryStore
+from sdk.conversation import Conversation, Flaky, begun, born, report, store, stored_report, talk
 from sdk.population import Population, is_gone, until
 
-
-class Flaky(MemoryStore):
-    """Does each thing only after it has failed to `failures` times."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.failures = 0
-        self.error: type[StoreUnavailable] = StoreUnavailable
-        self.tried = threading.Event()
-
-    def _fail(self) -> None:
-        self.tried.set()
-        if self.failures:
-            self.failures -= 1
-            raise self.error("the network is down")
-
-    def create(self, key: str, data: bytes) -> bytes:
-        self._fail()
-        return super().create(key, data)
-
-    def read(self, key: str) -> bytes:
-        self._fail()
-        return super().read(key)
-
-    def upload(self, key: str, path: Path, *, size: int) -> None:
-        self._fail()
-        super().upload(key, path, size=size)
-
-
-class Conversation:
-    """A test in the place of the trainer."""
-
-    def __init__(self, store: MemoryStore, folder: Path, **given: Any) -> None:
-        ours, theirs = socket.socketpair()
-        begin = Begin(
-            **{
-                "location": "memory:",
-                "member": 0,
-                "incarnation": 1,
-                "pod": "pod",
-                "nonce": "nonce",
-                "folder": str(folder),
-                "leads": True,
-                "watch": False,
-                "shares": False,
-                "poll_seconds": 0.01,
-                "patience_seconds": 60.0,
-                **given,
-            }
-        )
-        self.channel: Channel[Notice] = Channel(ours, Notice)
-        self._theirs: Channel[Order] = Channel(theirs, Order)
-        courier = Courier(self._theirs, begin, store=store)
-        self._thread = threading.Thread(target=courier.serve)
-        self._thread.start()
-
-    def hear(self, kind: type[Any]) -> Any:
-        notice = self.channel.receive(60.0)
-        assert isinstance(notice, kind), notice
-        return notice
-
-    def upload(self, report: Report, **contents: bytes) -> None:
-        descriptors = [os.memfd_create(name) for name in contents]
-        for descriptor, content in zip(descriptors, contents.values(), strict=True):
-            os.write(descriptor, content)
-        sizes = {name: len(content) for name, content in contents.items()}
-        self.channel.send(Upload(report=report, sizes=sizes, spool=None), descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-    def close(self) -> None:
-        self.channel.close()
-        self._thread.join(60)
-        assert not self._thread.is_alive()
-        self._theirs.close()
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Flaky:
-    monkeypatch.setattr(patience, "FIRST_PAUSE_SECONDS", 0.01)
-    found = Flaky()
-    born(found)
-    return found
-
-
-@pytest.fixture
-def talk(store: Flaky, tmp_path: Path) -> Iterator[Callable[..., Conversation]]:
-    opened = []
-
-    def open_conversation(**given: Any) -> Conversation:
-        opened.append(Conversation(store, tmp_path, **given))
-        return opened[-1]
-
-    yield open_conversation
-    for conversation in opened:
-        conversation.close()
-
-
-def born(store: MemoryStore, incarnation: int = 1, cause: Cause = Cause.INITIAL, **given: Any) -> Birth:
-    record = Birth(
-        member=0, incarnation=incarnation, cause=cause, hyperparameters={}, reason="a test", **given
-    )
-    store.put(keys.birth(0, incarnation), encode(record))
-    return record
-
-
-def report(step: int = 4, incarnation: int = 1) -> Report:
-    return Report(
-        member=0,
-        incarnation=incarnation,
-        step=step,
-        round=step // 4,
-        metrics={},
-        hyperparameters={},
-        checkpoint="",
-        files=[],
-    )
-
-
-def stored_report(store: MemoryStore, step: int = 4) -> Report:
-    key = keys.report(step // 4, 0, 1)
-    return decode_report(store.read(key), key=key)
-
-
-def begun(conversation: Conversation) -> Birth:
-    birth: Birth = conversation.hear(Began).birth
-    conversation.hear(Fetched)
-    return birth
+__all__ = ["store", "talk"]
 
 
 def test_memory_files_become_a_checkpoint_and_then_its_record(
@@ -262,39 +121,33 @@ def test_a_birth_that_was_replaced_and_lost_its_checkpoint_is_left(
     assert "incarnation 3 was born" in conversation.hear(Unclaimed).reason
 
 
+def test_what_is_missing_for_a_moment_only_is_no_crash(
+    store: Flaky, talk: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bucket that is being deleted, or put back, looks empty to one request or another."""
+    read, missed = store.read, set[str]()
+
+    def at_second_sight(key: str) -> bytes:
+        if key not in missed:
+            missed.add(key)
+            raise NotFound(key)
+        return read(key)
+
+    donor = talk()
+    begun(donor)
+    donor.upload(report())
+    donor.hear(Uploaded)
+    born(store, 2, Cause.EXPLOIT, source=stored_report(store).source, start_step=4)
+    monkeypatch.setattr(store, "read", at_second_sight)
+    begun(talk(incarnation=2))
+    assert missed == {keys.birth(0, 2), report().key}
+
+
 def test_another_rank_waits_for_the_claim_of_its_pod(store: Flaky, talk: Callable[..., Conversation]) -> None:
     rank = talk(leads=False, nonce="rank 1")
     until(store.tried.is_set)
     begun(talk())
     begun(rank)
-
-
-def test_after_a_report_it_looks_so_often_and_not_after_a_save(
-    store: Flaky, talk: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pace, "QUICK_SECONDS", 0.001)
-    looked, enough = [], threading.Event()
-
-    def read(key: str) -> bytes:
-        if key == keys.birth(0, 2):
-            looked.append(key)
-            if len(looked) == pace.QUICK_LOOKS:
-                enough.set()
-        return MemoryStore.read(store, key)
-
-    monkeypatch.setattr(store, "read", read)
-    conversation = talk(watch=True, poll_seconds=3600.0)
-    begun(conversation)
-    conversation.upload(replace(report(step=2), round=None))
-    conversation.hear(Uploaded)
-    assert looked == []
-    conversation.upload(report())
-    conversation.hear(Uploaded)
-    assert enough.wait(60)
-    conversation.upload(report(step=8))  # costs as many again, and both together no more
-    conversation.hear(Uploaded)
-    until(lambda: len(looked) >= 2 * pace.QUICK_LOOKS)
-    assert len(looked) == 2 * pace.QUICK_LOOKS
 
 
 def test_a_look_tells_of_a_successor(store: Flaky, talk: Callable[..., Conversation]) -> None:
@@ -372,28 +225,6 @@ def test_what_the_former_life_had_still_to_store_is_dropped(
     conversation.upload(report(incarnation=2), **{"state.json": b"{}"})
     assert conversation.hear(Uploaded).record == report(incarnation=2).key
     assert list(store.names(keys.REPORTS)) == [report(incarnation=2).key]
-
-
-@pytest.mark.parametrize("cause", [Cause.RESUME, Cause.CRASH, Cause.REMOVED])
-def test_a_process_that_was_given_up_is_told_so(
-    store: Flaky, talk: Callable[..., Conversation], cause: Cause
-) -> None:
-    conversation = talk(watch=True)
-    begun(conversation)
-    born(store, 2, cause)
-    assert conversation.hear(Replaced).reason == "incarnation 2 was born: a test"
-
-
-def test_a_successor_that_cannot_be_read_is_left_to_a_new_pod(
-    store: Flaky, talk: Callable[..., Conversation], capfd: pytest.CaptureFixture[str]
-) -> None:
-    store.put(keys.birth(0, 2), b'{"format": 99}')
-    conversation = talk(watch=True)
-    begun(conversation)
-    seen: list[str] = []
-    until(lambda: seen.append(capfd.readouterr().err) or "incarnation 2 can't be taken over" in "".join(seen))
-    conversation.channel.send(Look())
-    assert conversation.hear(Failed).error == "NewerFormat"
 
 
 def test_a_courier_that_dies_ends_the_trainer_with_a_clear_error(population: Population) -> None:
@@ -478,70 +309,3 @@ def test_a_forked_worker_neither_keeps_the_courier_alive_nor_ends_it(population:
     assert not is_gone(worker)
     os.kill(worker, signal.SIGTERM)
     until(lambda: is_gone(worker))
-
-
-def asked(store: MemoryStore, *, member: int = 7) -> None:
-    """The process of member 0 is asked to go on as another one, which starts from scratch."""
-    birth = Birth(member=member, incarnation=1, cause=Cause.INITIAL, hyperparameters={}, reason="")
-    store.put(keys.birth(member, 1), encode(birth))
-    record = Yield(member=0, incarnation=1, to=Life(member=member, incarnation=1))
-    store.put(record.key, encode(record))
-
-
-def test_a_member_that_waits_is_offered_and_then_watched(
-    store: Flaky, talk: Callable[..., Conversation]
-) -> None:
-    conversation = talk(watch=True, shares=True)
-    begun(conversation)
-    asked(store)
-    offer: Offer = conversation.hear(Offer)
-    assert (offer.birth.member, offer.birth.incarnation, offer.report) == (7, 1, None)
-    conversation.channel.send(Take(member=7, incarnation=1))
-    assert conversation.hear(Taken).won
-    later = Birth(member=7, incarnation=2, cause=Cause.EXPLOIT, hyperparameters={}, reason="")
-    store.put(keys.birth(7, 2), encode(later))
-    assert conversation.hear(Offer).birth == later
-
-
-def test_whoever_loses_another_members_birth_is_still_told_of_its_own(
-    store: Flaky, talk: Callable[..., Conversation]
-) -> None:
-    conversation = talk(watch=True, shares=True)
-    begun(conversation)
-    asked(store)
-    conversation.hear(Offer)
-    begun(talk(member=7, nonce="the new pod"))
-    conversation.channel.send(Take(member=7, incarnation=1))
-    assert conversation.hear(Taken).won is False
-    assert born(store, 2, Cause.EXPLOIT) == conversation.hear(Offer).birth
-
-
-def test_its_own_next_birth_is_told_after_an_offer_that_nobody_took(
-    store: Flaky, talk: Callable[..., Conversation]
-) -> None:
-    conversation = talk(watch=True, shares=True)
-    begun(conversation)
-    asked(store)
-    assert conversation.hear(Offer).birth.member == 7
-    born(store, 2, Cause.RESUME)
-    conversation.hear(Replaced)
-
-
-@pytest.mark.parametrize(("shares", "each"), [(False, 1), (True, 2)])
-def test_a_look_costs_one_request_and_one_more_where_slots_are_shared(
-    store: Flaky, talk: Callable[..., Conversation], *, shares: bool, each: int
-) -> None:
-    read, asked_for = store.read, list[str]()
-
-    def counted(key: str) -> bytes:
-        asked_for.append(key)
-        return read(key)
-
-    conversation = talk(watch=True, shares=shares)
-    begun(conversation)
-    store.read = counted  # type: ignore[method-assign]
-    until(lambda: asked_for.count(keys.birth(0, 2)) > 5)
-    looks = asked_for.count(keys.birth(0, 2))
-    store.read = read  # type: ignore[method-assign]
-    assert looks * each - 1 <= len(asked_for) <= (looks + 1) * each
-    assert set(asked_for) <= {keys.birth(0, 2), keys.yielded(0, 1)}

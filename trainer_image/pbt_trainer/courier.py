@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -28,6 +29,7 @@ from pbt_trainer import keys
 from pbt_trainer.errors import NotFound, PbtError, StoreUnavailable
 from pbt_trainer.incarnation import Incarnation, ReportedElsewhere
 from pbt_trainer.leaving import say
+from pbt_trainer.lookout import Lookout
 from pbt_trainer.messages import (
     Began,
     Begin,
@@ -48,12 +50,14 @@ from pbt_trainer.messages import (
     Upload,
     Uploaded,
 )
-from pbt_trainer.pace import Pace
 from pbt_trainer.patience import Abandoned, Patience
 from pbt_trainer.records import Birth, File, Report
 from pbt_trainer.stores import Store, open_store
 
+SETTLING_SECONDS = 1.0
 _LOWEST_PRIORITY = 19
+
+T = TypeVar("T")
 
 
 class Courier:
@@ -75,7 +79,7 @@ class Courier:
         self._moving = threading.Lock()  # nothing of a former life is told once the next one is
         self._offered: list[Incarnation] = []
         self._abandoned = threading.Event()
-        self._reported = threading.Event()
+        self._lookout: Lookout | None = None
         self._keep = False
 
     def serve(self) -> None:
@@ -143,7 +147,7 @@ class Courier:
         self._incarnation = Incarnation(
             store, member=begin.member, incarnation=begin.incarnation, pod=begin.pod, nonce=begin.nonce
         )
-        birth = self._patience.at_start(self._current.open)
+        birth = self._promised(self._current.open)
         if not (self._patience.at_start(self._current.claim) if begin.leads else self._await_claim()):
             self._tell(Unclaimed(reason=self._holder()))
             return
@@ -156,9 +160,10 @@ class Courier:
                 raise
             self._tell(Unclaimed(reason=_replaced_by(successor)))
             return
+        lookout = self._look_out()
         self._tell(Fetched(report=report, folder=folder))
         if begin.watch:
-            self._watch()
+            lookout.watch()
 
     def _upload(self, order: Upload, descriptors: Sequence[int], abandoned: threading.Event) -> None:
         incarnation = self._current
@@ -188,8 +193,8 @@ class Courier:
             if order.spool is not None:
                 shutil.rmtree(order.spool, ignore_errors=True)
         self._tell(Uploaded(record=report.key))
-        if report.round is not None:
-            self._reported.set()
+        if report.round is not None and self._lookout is not None:
+            self._lookout.reported()
 
     def _look(self) -> None:
         try:
@@ -208,67 +213,38 @@ class Courier:
                 former = map(self._downloads, [*self._offered, self._current])
                 useless = [folder for folder in former if folder not in useless]
                 self._incarnation, self._offered = taken, []
+            lookout = self._look_out() if won else None
             self._tell(Taken(won=won))
         for folder in useless:
             shutil.rmtree(folder, ignore_errors=True)
-        if won:
-            self._watch()
+        if lookout is not None:
+            lookout.watch()
 
-    def _watch(self) -> None:
-        """Looks for the next birth, and for a member to go on as; a takeover is fetched while training goes on."""
-        incarnation, shares = self._current, self._begin.shares
-        pace = Pace(self._begin.poll_seconds, time.monotonic())
-        while True:
-            reported = self._reported.wait(pace.wait(time.monotonic()))
-            if incarnation is not self._incarnation:
-                return
-            if reported:
-                self._reported.clear()
-                pace.reported(time.monotonic())
-            if pace.wait(time.monotonic()):
-                continue
-            try:
-                birth = incarnation.successor()
-                if birth is not None:
-                    self._announce(birth, incarnation)
-                    return
-                shares = shares and not self._offer_another(incarnation)
-            except StoreUnavailable:
-                pass
-            except PbtError as error:  # a new pod comes instead, and says the same if it fails as well
-                say(f"incarnation {incarnation.number + 1} can't be taken over in place: {error}")
-                return
-            pace.looked(time.monotonic())
+    def _look_out(self) -> Lookout:
+        """A lookout for the current life in place of the former one's."""
+        if self._lookout is not None:
+            self._lookout.close()
+        begin = self._begin
+        self._lookout = Lookout(self._current, self, poll_seconds=begin.poll_seconds, shares=begin.shares)
+        return self._lookout
 
-    def _announce(self, birth: Birth, incarnation: Incarnation) -> None:
-        if birth.cause.resumes or birth.cause.closes:
-            with self._moving:
-                if incarnation is self._incarnation:
-                    self._tell(Replaced(reason=_replaced_by(birth)))
-        else:
-            self._offer(birth, incarnation.next(), to=incarnation)
+    # what the lookout has found
 
-    def _offer_another(self, incarnation: Incarnation) -> bool:
-        """Whether the process was asked to go on as another member, be it possible or not: nobody asks it twice."""
-        try:
-            other = incarnation.yielded()
-            if other is not None:
-                self._offer(other.open(), other, to=incarnation)
-        except StoreUnavailable:
-            raise
-        except PbtError as error:  # a new pod comes instead
-            say(f"another member's birth can't be taken over in place: {error}")
-            return True
-        return other is not None
-
-    def _offer(self, birth: Birth, incarnation: Incarnation, *, to: Incarnation) -> None:
-        report, folder = self._fetch(incarnation)
+    def replaced(self, birth: Birth, *, life: Incarnation) -> None:
+        """See `Heard.replaced`."""
         with self._moving:
-            if to is self._incarnation:
-                self._offered.append(incarnation)
+            if life is self._incarnation:
+                self._tell(Replaced(reason=_replaced_by(birth)))
+
+    def offer(self, birth: Birth, following: Incarnation, *, life: Incarnation) -> None:
+        """See `Heard.offer`. What it needs is fetched while training goes on."""
+        report, folder = self._fetch(following)
+        with self._moving:
+            if life is self._incarnation:
+                self._offered.append(following)
                 self._tell(Offer(birth=birth, report=report, folder=folder))
                 return
-        shutil.rmtree(self._downloads(incarnation), ignore_errors=True)
+        shutil.rmtree(self._downloads(following), ignore_errors=True)
 
     # parts of it
 
@@ -291,12 +267,20 @@ class Courier:
         return f"{life}: another process has it (pod {holder.pod if holder else 'unknown'})"
 
     def _fetch(self, incarnation: Incarnation) -> tuple[Report | None, str | None]:
-        report = self._patience.at_start(incarnation.source)
+        report = self._promised(incarnation.source)
         if report is None:
             return None, None
         downloads = self._downloads(incarnation)
         downloads.mkdir(parents=True, exist_ok=True)
-        return report, str(self._patience.at_start(lambda: incarnation.fetch(report, downloads)))
+        return report, str(self._promised(lambda: incarnation.fetch(report, downloads)))
+
+    def _promised(self, action: Callable[[], T]) -> T:
+        """What was stored before anybody was told to fetch it. A bucket that is being deleted looks empty at first."""
+        try:
+            return self._patience.at_start(action)
+        except NotFound:
+            time.sleep(SETTLING_SECONDS)
+            return self._patience.at_start(action)
 
     def _downloads(self, incarnation: Incarnation) -> Path:
         return Path(self._begin.folder, keys.life(incarnation.member, incarnation.number))
