@@ -95,9 +95,10 @@ class Checkpoint:
     def _decode(self, tree: object, *, copy: bool) -> Any:
         def read(leaf: str, kind: str) -> Any:
             stored = self._stored(leaf, kind)
-            if not copy:
-                return self._for_gpu(leaf, stored) if kind == "tensor" else stored
-            return stored.clone() if kind == "tensor" else stored.copy()
+            if kind == "tensor":
+                return stored.clone() if copy else self._for_gpu(leaf, stored)
+            # The library has read an array into memory of its own already: a second copy is only slow.
+            return stored.copy() if copy and not stored.flags.writeable else stored
 
         return decode(tree, read)
 
