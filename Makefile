@@ -100,7 +100,7 @@ format: $(VENV)/.ready ## Format and fix what can be fixed
 lock: ## Pin anew what is tested, and what the operator's image installs (needs uv on the PATH)
 	$(LOCK) --extra operator --extra demo --group dev --upgrade -o requirements.lock
 	$(LOCK) --extra operator --constraints requirements.lock -o operator/requirements.lock
-	$(subst pyproject.toml,tests/bench/ray.in,$(LOCK)) --upgrade -o tests/bench/ray.lock
+	$(subst pyproject.toml,tests/bench/peers.in,$(LOCK)) --upgrade -o tests/bench/peers.lock
 
 clean: ## Remove the environment, caches and local runs
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pbt-runs

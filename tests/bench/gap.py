@@ -37,13 +37,17 @@ class Way:
     keeps_process: bool
     keeps_image: bool
 
+    def took(self, gap: Gap) -> bool:
+        """Whether it is this way that the loser went: the same process, the same image, another process."""
+        # One that is over has nothing left to be interrupted at: it ended before the decision came.
+        over = any(mark.what == "over" for mark in gap.between)
+        return (gap.same_process, gap.same_image) == (self.keeps_process, self.keeps_image) and not over
+
 
 IN_PLACE = Way("in-place", "InPlace", {}, True, True)
-WAYS = (
-    IN_PLACE,
-    Way("re-exec", "InPlace", ONCE, True, False),
-    Way("new-process", "Recreate", {}, False, False),
-)
+RE_EXEC = Way("re-exec", "InPlace", ONCE, True, False)
+NEW_PROCESS = Way("new-process", "Recreate", {}, False, False)
+WAYS = (IN_PLACE, RE_EXEC, NEW_PROCESS)
 SMALL = Settings(num_bytes=1 * MB, steps=100, interval=20)
 """A round takes 1 s, so that most losers still train when the decision comes."""
 LARGE = Settings(num_bytes=100 * MB, step_seconds=0.2, steps=50)
@@ -63,7 +67,7 @@ def measure(rounds: int) -> Iterator[Sample | Remark]:
             if isinstance(server, Server) and not quick():
                 yield from _over_s3(number, server)
     if not quick():
-        yield from _ours("1GB", HUGE, IN_PLACE)[1]
+        yield from _round(0, "1GB", HUGE)
 
 
 def _round(number: int, size: str, settings: Settings) -> Iterator[Sample | Remark]:
@@ -110,14 +114,14 @@ def _told(
 ) -> tuple[float | None, list[Sample | Remark]]:
     """The samples of a run: the gaps that went the way that was meant, their parts, and how many went another."""
     found = gaps(run.marks, interval=settings.interval)
-    meant = [gap for gap in found if _went(gap, way)]
+    meant = [gap for gap in found if way.took(gap)]
     told: list[Sample | Remark] = [Sample(f"{figure}.ours", gap.seconds, "s") for gap in meant]
     told += [Sample(f"{figure}.turnaround", gap.turnaround, "s") for gap in meant]
     told += [Sample(f"{figure}.discarded-steps", gap.discarded, "steps") for gap in meant]
     told.append(Sample(f"{figure}.went-another-way", len(found) - len(meant), "count"))
     told += _bystanders(figure, run.marks, settings)
     for gap in meant:
-        told += [Sample(f"{figure}.part.{name}", seconds, "s") for name, seconds in _parts(gap, way)]
+        told += [Sample(f"{figure}.part.{name}", seconds, "s") for name, seconds in gap.parts()]
     if records:
         told += [Sample(f"{figure}.{name}", seconds, "s") for name, seconds in decision_parts(run, settings)]
     if not meant:
@@ -142,31 +146,6 @@ def _bystanders(figure: str, marks: Sequence[Mark], settings: Settings) -> Itera
     """What members that nobody had chosen went through: restores, and pauses of more than a step between two steps."""
     yield Sample(f"{figure}.bystander-restores", bystander_restores(marks), "count")
     yield Sample(f"{figure}.bystander-pauses", len(pauses(marks, allowed=settings.step_seconds)), "count")
-
-
-def _went(gap: Gap, way: Way) -> bool:
-    """Whether it is this way that the loser went: the same process, the same image, another process."""
-    before = {mark.process for mark in gap.between[:1]}
-    same_process = before == {gap.between[-1].process}
-    same_image = all(mark.what != "opened" for mark in gap.between)
-    # One that is over has nothing left to be interrupted at: it ended before the decision came.
-    over = any(mark.what == "over" for mark in gap.between)
-    return (same_process, same_image) == (way.keeps_process, way.keeps_image) and not over
-
-
-def _parts(gap: Gap, way: Way) -> Iterator[tuple[str, float]]:
-    """What a gap consists of, by the workload's marks."""
-    if way.keeps_image:
-        yield "take-and-load", gap.restored - gap.stopped
-        yield "go-on", gap.began - gap.restored
-        return
-    # The next image's first mark is at the top of the script: the start is all before, its interpreter's included.
-    first, imported, joined = (gap.moment(what) for what in ("opened", "imported", "joined"))
-    yield "stop-and-start", first - gap.stopped
-    yield "import", imported - first
-    yield "claim", joined - imported
-    yield "fetch-and-load", gap.restored - joined
-    yield "go-on", gap.began - gap.restored
 
 
 def decision_parts(run: Run, settings: Settings) -> Iterator[tuple[str, float]]:

@@ -51,6 +51,30 @@ class Gap:
         """From the step that it was judged by to its first one with the donor's weights."""
         return self.began - self.ready
 
+    @property
+    def same_process(self) -> bool:
+        """Whether the loser went on in its process, be it by a new image."""
+        return self.between[0].process == self.between[-1].process
+
+    @property
+    def same_image(self) -> bool:
+        """Whether no script was started in between."""
+        return all(mark.what != "opened" for mark in self.between)
+
+    def parts(self) -> Iterator[tuple[str, float]]:
+        """What it consists of, in order; together as long as the gap."""
+        if self.same_image:
+            yield "take-and-load", self.restored - self.stopped
+            yield "go-on", self.began - self.restored
+            return
+        # The next image's first mark is at the top of the script: the start is all before, its interpreter's included.
+        first, imported, joined = (self.moment(what) for what in ("opened", "imported", "joined"))
+        yield "stop-and-start", first - self.stopped
+        yield "import", imported - first
+        yield "claim", joined - imported
+        yield "fetch-and-load", self.restored - joined
+        yield "go-on", self.began - self.restored
+
     def moment(self, what: str) -> float:
         """When the loser noted `what` within the gap.
 

@@ -17,7 +17,7 @@ from bench.marks import Mark, read
 from tools.build import cache, locked
 
 HERE = Path(__file__).parent
-LOCK = HERE / "ray.lock"
+LOCK = HERE / "peers.lock"
 SCRIPT = HERE / "trainers" / "rays.py"
 ONLY = {
     "RAY_AUTH_MODE": "disabled",

@@ -1,25 +1,20 @@
 """What reports and checkpoints cost in requests, and transfers beside raw clients of the same server.
 
 The requests are those of the real courier and the real journal, counted as boto3 sends them to a MinIO on loopback: the
-same in each run. Transfers are compared in turns with boto3's own and with plain parallel parts, neither of which sums
-what it has moved; a fetch of ours verifies SHA-256.
+same in each run. Then files are moved (see `bench.transfers`).
 """
 
-import hashlib
 import os
 import socket
 import tempfile
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from boto3.session import Session
-
+from bench import crt, peer, transfers
 from bench.sample import Remark, Sample
 from bench.settings import quick
 from pbt_operator.journal import Journal
@@ -36,7 +31,7 @@ from pbt_trainer.messages import (
     Upload,
     Uploaded,
 )
-from pbt_trainer.records import Birth, Cause, File, Report
+from pbt_trainer.records import Birth, Cause, Report
 from pbt_trainer.stores.s3 import S3Store
 from support import minio
 from support.s3server import Server
@@ -44,17 +39,23 @@ from support.s3server import Server
 NAME = "store"
 MB = 1 << 20
 SIZES = {"1MB": MB, "100MB": 100 * MB}
-PART = 8 * MB
-THREADS = 8
 TREE = b"{}"
 
 
 def measure(rounds: int) -> Iterator[Sample | Remark]:
     """Counts once, transfers in every round."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, minio.running(Path(folder)) as server:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        server = stack.enter_context(minio.running(folder))
         yield from counted(server, SIZES)
-        yield Remark("store: the CRT client (awscrt) isn't installed, and not compared")
-        yield from transferred(server, Path(folder), size=16 * MB if quick() else 100 * MB, rounds=rounds)
+        move = None
+        try:
+            move = stack.enter_context(crt.client(server, transfers.KEY, folder))
+        except peer.PeerMissing as error:
+            yield Remark(f"store: AWS' C client is missing: {error}")
+        yield from transfers.measured(
+            server, folder, size=16 * MB if quick() else 100 * MB, rounds=rounds, crt=move
+        )
 
 
 # counts
@@ -225,84 +226,3 @@ def _report() -> Report:
 
 def _count(name: str, count: int) -> Sample:
     return Sample(f"store.{name}", count, "requests", exact=True)
-
-
-# transfers
-
-
-def transferred(server: Server, folder: Path, *, size: int, rounds: int) -> Iterator[Sample]:
-    """Uploads and downloads of one file by each way, in another order each round, after one that isn't counted."""
-    content = os.urandom(size)
-    path, target = folder / "content", folder / "target"
-    path.write_bytes(content)
-    file = File(name="target", size=size, sha256=hashlib.sha256(content).hexdigest())
-    with closing(server.client()) as client, closing(_plain(server)) as raw, closing(_plain(server)) as other:
-        store, bucket = S3Store(server.bucket, "transfers", client=client), server.bucket
-        ups: dict[str, Callable[[], object]] = {
-            "ours": lambda: store.upload("content", path, size=size),
-            "boto3": lambda: raw.upload_file(str(path), bucket, "transfers/content"),
-            "parts": lambda: _send_parts(other, bucket, path),
-        }
-        downs: dict[str, Callable[[], object]] = {
-            "ours": lambda: store.fetch("content", file, folder),
-            "boto3": lambda: raw.download_file(bucket, "transfers/content", str(target)),
-            "parts": lambda: _fetch_parts(other, bucket, target, size),
-        }
-        for number in range(-1, rounds):
-            for way, ways in (("upload", ups), ("download", downs)):
-                first = number % len(ways)
-                order = [*ways][first:] + [*ways][:first]
-                took = {name: _seconds(ways[name]) for name in order}
-                if number >= 0:
-                    yield Sample(f"store.{way}", size / MB / took["ours"], "MB/s", better="more")
-                    yield Sample(f"store.{way}-to-boto3", took["ours"] / took["boto3"], "ratio")
-                    yield Sample(f"store.{way}-to-parts", took["ours"] / took["parts"], "ratio")
-    assert target.read_bytes() == content
-
-
-def _plain(server: Server) -> Any:
-    """A client with boto3's own settings."""
-    session = Session(
-        aws_access_key_id=server.access_key,
-        aws_secret_access_key=server.secret_key,
-        region_name="us-east-1",
-    )
-    return session.client("s3", endpoint_url=server.endpoint)
-
-
-def _seconds(move: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    move()
-    return time.perf_counter() - began
-
-
-def _send_parts(client: Any, bucket: str, path: Path) -> None:
-    """Plain parallel parts, as fast tools send them."""
-    key, content = "transfers/content", path.read_bytes()
-    upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
-
-    def send(number: int) -> dict[str, Any]:
-        body = content[(number - 1) * PART : number * PART]
-        answer = client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=body)
-        return {"PartNumber": number, "ETag": answer["ETag"]}
-
-    with ThreadPoolExecutor(THREADS) as threads:
-        parts = list(threads.map(send, range(1, -(-len(content) // PART) + 1)))
-    client.complete_multipart_upload(
-        Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
-    )
-
-
-def _fetch_parts(client: Any, bucket: str, path: Path, size: int) -> None:
-    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-
-    def fetch(start: int) -> None:
-        wanted = f"bytes={start}-{min(start + PART, size) - 1}"
-        answer = client.get_object(Bucket=bucket, Key="transfers/content", Range=wanted)
-        os.pwrite(descriptor, answer["Body"].read(), start)
-
-    try:
-        with ThreadPoolExecutor(THREADS) as threads:
-            list(threads.map(fetch, range(0, size, PART)))
-    finally:
-        os.close(descriptor)

@@ -84,4 +84,4 @@ def test_in_place_no_pod_is_looked_for(watched):
     written = {birth.key: WALL + 1.5, "reports/0000001/00000-000001.json": WALL + 1.0}
     [gap] = gaps(marks, interval=1)
     told = dict(parts(gap, Finished(marks, written, {(1, 2): birth}, watched())))
-    assert told == {"part.decide": 0.5, "part.take-and-load": 0.25}
+    assert told == {"part.decide": 0.5, "part.take-and-load": 0.25, "part.go-on": 0.25}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import ranges, store
+from bench import ranges, store, transfers
 from bench.figures import collect
 from pbt_trainer.stores.parts import requests_of
 from support.minio import Server, minio
@@ -31,7 +31,7 @@ def test_a_report_takes_what_the_cost_in_the_status_counts_on(figures, size):
 
 
 def test_all_ways_move_the_same_bytes(minio: Server, tmp_path: Path):
-    found = collect(store.transferred(minio, tmp_path, size=20 * store.MB, rounds=3))
+    found = collect(transfers.measured(minio, tmp_path, size=20 * store.MB, rounds=3, crt=None))
     assert {name: len(figure.values) for name, figure in found.items()} == {
         f"store.{way}{beside}": 3
         for way in ("upload", "download")
