@@ -184,11 +184,16 @@ class _Course:
     def _settle(self) -> None:
         """Until each population has decided the round, and each loser has its pod."""
         names = self._size.names
-        wait(lambda: len([k for k, _ in self._written(keys.ROUNDS)]) == len(names) * self._number)
+        for name in names:  # one after the other: the server is measured as well
+            wait(lambda name=name: self._decided(name))  # type: ignore[misc]
         losers = {n: self._losers(n) for n in names}
         for name, lost in losers.items():
             wait(lambda name=name, lost=lost: all(self._trainers.lives[name, m].birth is None for m in lost))  # type: ignore[misc]
         self._trainers.begin([(name, member) for name, lost in losers.items() for member in lost])
+
+    def _decided(self, name: str) -> bool:
+        place = self._trainers.bases[name] + keys.ROUNDS
+        return len(list(self._trainers.bucket.listed(place))) == self._number
 
     def _losers(self, name: str) -> list[int]:
         key = self._trainers.bases[name] + keys.round_(self._number)
