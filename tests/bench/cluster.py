@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -159,7 +160,10 @@ def _written(space: Space, applied: Applied) -> Iterator[tuple[str, float]]:
     bucket, prefix = applied.status["location"].removeprefix("s3://").split("/", 1)
     for page in space.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
         for one in page.get("Contents", ()):
-            yield one["Key"].removeprefix(f"{prefix}/"), one["LastModified"].timestamp()
+            yield (
+                one["Key"].removeprefix(f"{prefix}/"),
+                datetime.fromisoformat(str(one["LastModified"])).timestamp(),
+            )
 
 
 def _told(figure: str, run: Finished, settings: Settings, way: Way) -> Iterator[Sample | Remark]:

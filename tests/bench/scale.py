@@ -54,15 +54,15 @@ QUICK = (Size("100", 1, 100, 5.0, 1), Size("300", 1, 300, 5.0, 0))
 
 
 def measure(rounds: int) -> Iterator[Sample | Remark]:
-    """Each size once a round, each on servers of its own."""
+    """Each size once a round, many populations once, each on servers of its own."""
     sizes = QUICK if quick() else SIZES
     yield Remark(
         f"scale: reports come evenly over {sizes[0].spread:g} s, the operator polls every {POLL_SECONDS:g} s; etcd, "
         "API server, MinIO, KWOK and the simulated trainers share the machine with it"
     )
-    for _ in range(rounds):
+    for number in range(rounds):
         costs: dict[str, float] = {}
-        for size in sizes:
+        for size in sizes if number == 0 else [size for size in sizes if size.populations == 1]:
             with tempfile.TemporaryDirectory(prefix="pbt-scale-") as folder, running(Path(folder)) as world:
                 for sample in _Course(world, size).run():
                     costs |= {size.name: sample.value} if sample.figure.endswith(".cpu_per_report") else {}

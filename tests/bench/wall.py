@@ -20,6 +20,7 @@ NAME = "wall"
 FOUR = Settings(steps=40, interval=10, step_seconds=1.0)
 EIGHT = replace(FOUR, rates=tuple(0.1 * number for number in range(1, 9)))
 SCARCE = replace(EIGHT, steps=16, interval=4)
+LONG = replace(FOUR, steps=120, interval=40)
 SHORT = replace(FOUR, steps=12, interval=4, step_seconds=0.5)
 
 
@@ -36,6 +37,7 @@ def measure(rounds: int) -> Iterator[Sample | Remark]:
         if number == 0:
             yield from _rays("4-members", FOUR)
             yield from _own("4-members", FOUR, "Recreate")
+            yield from _own("4-members-40-steps", LONG, "InPlace")
             yield from _by_turns(4, "Recreate", EIGHT)
             yield from _by_turns(2, "InPlace", SCARCE)
             yield from _by_turns(2, "Recreate", SCARCE)

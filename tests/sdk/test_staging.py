@@ -1,9 +1,11 @@
 """The copy that is uploaded: a safetensors file that any reader opens, and a snapshot."""
 
 import json
+import mmap
 import os
 import resource
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from safetensors import safe_open
 
 from pbt_trainer.codec import decode, encode
+from pbt_trainer.mapped import MappedFile
 from pbt_trainer.staging import Staging
 
 TENSOR_TYPES = [
@@ -41,10 +44,14 @@ ARRAY_TYPES = [
 
 
 def reader(staging: Staging) -> Callable[[str, str], Any]:
-    """Reads by the library, as a restore does."""
+    """Reads as a restore does: arrays where they lie, all else by the library."""
     path = f"/proc/self/fd/{staging.fd}"
 
     def read(leaf: str, kind: str) -> Any:
+        if kind == "array":
+            found = MappedFile(Path(path), access=mmap.ACCESS_COPY).array(leaf)
+            if found is not None:
+                return found
         with safe_open(path, framework="pt" if kind == "tensor" else "np") as file:
             return file.get_tensor(leaf)
 

@@ -1,5 +1,6 @@
 """A checkpoint's two files as they are read: `state.json`, a tree by object, and `state.safetensors`."""
 
+import mmap
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, Self
 
 from pbt_trainer.codec import decode, loads
 from pbt_trainer.errors import RecordRefused
+from pbt_trainer.mapped import MappedFile
 from pbt_trainer.pinned import LockedFile
 from pbt_trainer.records import check_format, quoted
 
@@ -31,6 +33,7 @@ class Checkpoint:
         self._folder = folder
         self._gpu = gpu
         self._locked: LockedFile | None = None
+        self._mapped: MappedFile | None = None
         self._files = ExitStack()
         self._opened: dict[str, Any] = {}
         self._content = self._load()
@@ -57,8 +60,8 @@ class Checkpoint:
 
         Args:
             name: of the object.
-            copy: whether it may outlive the checkpoint; without, tensors lie in the file itself and are
-                only good to be copied from.
+            copy: whether tensors may outlive the checkpoint; without, they lie in the file itself and are
+                only good to be copied from. Arrays may always be kept and changed: see `MappedFile.array`.
         """
         return self._decode(self._content["objects"][name]["state"], copy=copy)
 
@@ -95,10 +98,9 @@ class Checkpoint:
     def _decode(self, tree: object, *, copy: bool) -> Any:
         def read(leaf: str, kind: str) -> Any:
             stored = self._stored(leaf, kind)
-            if kind == "tensor":
-                return stored.clone() if copy else self._for_gpu(leaf, stored)
-            # The library has read an array into memory of its own already: a second copy is only slow.
-            return stored.copy() if copy and not stored.flags.writeable else stored
+            if kind == "array":
+                return stored
+            return stored.clone() if copy else self._for_gpu(leaf, stored)
 
         return decode(tree, read)
 
@@ -109,9 +111,16 @@ class Checkpoint:
             if kind not in self._opened:
                 file = safe_open(self._folder / TENSORS, framework="pt" if kind == "tensor" else "np")
                 self._opened[kind] = self._files.enter_context(file)
-            return self._opened[kind].get_tensor(leaf)
+            found = self._array(leaf) if kind == "array" else None
+            return self._opened[kind].get_tensor(leaf) if found is None else found
         except (OSError, SafetensorError) as error:
             raise RecordRefused(f"{TENSORS}: {quoted(str(error))}") from error
+
+    def _array(self, leaf: str) -> Any:
+        # Not the library's, which is a copy: its pages are most of the time where memory is new to the process.
+        if self._mapped is None:
+            self._mapped = MappedFile(self._folder / TENSORS, access=mmap.ACCESS_COPY)
+        return self._mapped.array(leaf)
 
     def _for_gpu(self, leaf: str, stored: Any) -> Any:
         if self._gpu is None:

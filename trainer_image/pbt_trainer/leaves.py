@@ -25,6 +25,7 @@ RAW_TENSORS = frozenset({
     "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2", "bits8", "bits16",
 })  # fmt: skip
 RAW_ARRAYS = re.compile(r"[<>|=]?[biufcSU][1-9]\d{0,8}|[<>|=]?[mM]8(\[\d*[A-Za-z]+\])?")
+_FOREIGN = re.compile("bfloat|float8")  # to numpy
 _MAX_NAME = 200
 _REMEDY = (
     "A checkpoint keeps None, numbers, strings, bytes, tuples, lists, dicts, sets, numpy arrays and tensors: "
@@ -104,6 +105,11 @@ def is_array(value: object) -> bool:
     """Whether it is a numpy array of any kind."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def array_type(code: str) -> str | None:
+    """The name of numpy's type for the format's; None where numpy has none."""
+    return next((name for name, known in _CODES.items() if known == code and not _FOREIGN.match(name)), None)
 
 
 def number(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """Host memory made ready for copies: touched before its first use, page-locked where a GPU reads or writes it."""
 
 import ctypes
-import json
 import mmap
 import sys
 import threading
@@ -11,6 +10,7 @@ from typing import Any
 
 from pbt_trainer.leaves import Leaf, is_tensor
 from pbt_trainer.leaving import say
+from pbt_trainer.mapped import MappedFile
 
 _POPULATE_WRITE = 23  # MADV_POPULATE_WRITE, which Python doesn't name
 _PORTABLE = 1  # cudaHostRegisterPortable: for every GPU of the process
@@ -79,11 +79,8 @@ class LockedFile:
             path: of the file, which may be removed afterwards.
             device: a GPU that is in use.
         """
-        with path.open("rb") as file:
-            self._memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        length = int.from_bytes(self._memory[:8], "little")
-        self._start = 8 + length
-        self._header = json.loads(self._memory[8 : self._start])
+        self._file = MappedFile(path, access=mmap.ACCESS_READ)
+        self._memory = self._file.memory
         self._address = _place(self._memory)[0]
         self._device = device
         self._locked = False
@@ -102,9 +99,9 @@ class LockedFile:
             return like
         import torch
 
-        begin, end = self._header[name]["data_offsets"]
+        begin, end = self._file.place(name)
         # By its address: torch warns of memory that can't be written, which nobody does here.
-        place = (ctypes.c_char * (end - begin)).from_address(self._address + self._start + begin)
+        place = (ctypes.c_char * (end - begin)).from_address(self._address + begin)
         return torch.frombuffer(place, dtype=torch.uint8).view(like.dtype).view(like.shape)
 
     def close(self) -> None:
