@@ -12,6 +12,7 @@ SEED ?=
 SCENARIOS ?=
 ROUNDS ?= 3
 QUICK ?=
+ADD_TO ?=
 FILE ?=
 AGAINST ?=
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
@@ -88,7 +89,7 @@ soak: $(VENV)/.ready ## Half an hour (SOAK_MINUTES=30) of populations on a clust
 
 bench: $(VENV)/.ready programs ## Measure beside Ray Tune: SCENARIOS=gap,stall ROUNDS=3; QUICK=1 for the headline in a few minutes
 	PYTHONPATH=tests $(BIN)/python -m bench run --rounds $(ROUNDS) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) \
-	  $(if $(QUICK),--quick)
+	  $(if $(QUICK),--quick) $(if $(ADD_TO),--add-to $(ADD_TO))
 
 bench-check: $(VENV)/.ready ## Compare a result with the ranges, and with an older one: FILE=new.json AGAINST=old.json
 	PYTHONPATH=tests $(BIN)/python -m bench check $(FILE) $(if $(AGAINST),--against $(AGAINST))

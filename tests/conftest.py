@@ -1,10 +1,15 @@
 """What several areas of the tests share."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from support.apiserver import ApiServer, with_populations
+
+# A shell lets its background jobs ignore Ctrl-C, which all that the tests start would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,9 @@ def main() -> None:
     run.add_argument("--rounds", type=int, default=3, help="of ours and of the peer in turns")
     run.add_argument("--quick", action="store_true", help="the headline only, in a few minutes; never judged")
     run.add_argument("--to", type=Path, help="the result's file; bench-results/<utc>.json by default")
+    run.add_argument(
+        "--add-to", type=Path, help="an earlier result of this machine that this one becomes a part of"
+    )
     check = commands.add_parser("check", help="compare a result with the ranges, and with an older result")
     check.add_argument("file", type=Path)
     check.add_argument("--against", type=Path, help="an older result")
@@ -54,12 +57,13 @@ def _run(given: argparse.Namespace) -> list[str]:
     rounds = 1 if given.quick else given.rounds
     if rounds < 1:
         raise ValueError("--rounds is at least 1")
-    path = given.to or ROOT / "bench-results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    path = given.add_to or given.to or ROOT / "bench-results" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     results = frame.run(
         scenarios,
         rounds=rounds,
         say=lambda words: print(words, flush=True),
         keep=lambda so_far: so_far.write(path),
+        earlier=Results.read(given.add_to) if given.add_to else None,
     )
     table.show(results, ranges.load(), Console(width=None if sys.stdout.isatty() else 200))
     print(f"written to {path}")

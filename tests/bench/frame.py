@@ -61,6 +61,7 @@ def run(
     rounds: int,
     say: Callable[[str], object],
     keep: Callable[[Results], object],
+    earlier: Results | None = None,
 ) -> Results:
     """Measures. A scenario that fails keeps what it had yielded, and the others run.
 
@@ -69,19 +70,39 @@ def run(
         rounds: of ours and of the peer in turns, where a scenario has several.
         say: told what goes on.
         keep: given the results after each scenario, so that an end in the middle loses only one.
+        earlier: what is added to; a scenario that it has already is measured anew.
+
+    Raises:
+        ValueError: the earlier ones are of another machine, or of other versions.
     """
+    here = machine.describe()
     began = datetime.now(UTC).isoformat(timespec="seconds")
-    results = Results(began, machine.describe(), quick(), rounds)
-    samples: list[Sample] = []
+    results = Results(began, here, quick(), rounds) if earlier is None else _same(earlier, here)
     for scenario in scenarios:
         say(f"{scenario.name} ...")
         found, spell = measure(scenario, rounds=rounds, say=say)
+        if here["commit"] != results.machine["commit"]:
+            spell.remarks.append(f"measured on commit {here['commit']}")
         results.scenarios[scenario.name] = spell
-        samples += found
-        results.figures = collect(samples)
+        others = {name: f for name, f in results.figures.items() if results.scenario_of(name) is not spell}
+        results.figures = {**others, **collect(found)}
         keep(results)
         say(f"{scenario.name}: {len(found)} values in {spell.seconds:.0f} s")
     return results
+
+
+def _same(earlier: Results, here: dict[str, Any]) -> Results:
+    there = {**earlier.machine, "commit": here["commit"]}
+    differ = [
+        f"{name} is {value}, was {there.get(name)}"
+        for name, value in here.items()
+        if value != there.get(name)
+    ]
+    if earlier.quick != quick() or differ:
+        raise ValueError(
+            f"the earlier result can't be added to: {'; '.join(differ) or 'one of both is a quick run'}"
+        )
+    return earlier
 
 
 def measure(scenario: Scenario, *, rounds: int, say: Callable[[str], object]) -> tuple[list[Sample], Spell]:

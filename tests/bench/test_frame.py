@@ -44,6 +44,31 @@ def test_results_are_kept_after_each_scenario():
     assert kept == [["fine.a"], ["breaks.a", "fine.a"]]
 
 
+def again(results, *scenarios):
+    return frame.run(scenarios, rounds=1, say=lambda words: None, keep=lambda so_far: None, earlier=results)
+
+
+def test_a_scenario_that_is_measured_later_becomes_a_part_of_an_earlier_result(results):
+    found = again(results, Scenario("fine", fine, True))
+    assert found.figures["fine.a"].values == (0,)
+    assert found.figures["breaks.a"].values == (1,)
+    assert [*found.scenarios] == ["breaks", "fine"]
+
+
+def test_a_result_of_another_machine_is_not_added_to(results):
+    results.machine["cores"] = 1000
+    with pytest.raises(ValueError, match=r"can't be added to: cores is .*, was 1000"):
+        again(results, Scenario("fine", fine, True))
+
+
+def test_a_commit_that_differs_is_told_beside_the_scenario(results):
+    results.machine["commit"] = "before"
+    assert any(
+        "on commit" in remark
+        for remark in again(results, Scenario("fine", fine, True)).scenarios["fine"].remarks
+    )
+
+
 def test_remarks_and_the_load_stand_beside_the_figures(results):
     assert results.scenarios["fine"].remarks == ["no peer"]
     assert results.scenarios["fine"].others is None

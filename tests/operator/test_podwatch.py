@@ -145,6 +145,30 @@ def test_after_a_cut_it_goes_on_where_it_was(cluster: Cluster) -> None:
     assert all(uid != kept for uid, _, _ in cluster.shown[num_shown:])
 
 
+def test_a_server_that_is_away_is_told_once_and_not_at_each_attempt(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch, attempts, asked = cluster.watch(), [], cluster.api.watch_pods
+
+    def counted(*where: Any, **how: Any) -> Any:
+        attempts.append(where)
+        return asked(*where, **how)
+
+    monkeypatch.setattr(cluster.api, "watch_pods", counted)
+    for _ in range(2):
+        attempts.clear()
+        caplog.clear()
+        cluster.way.cut()
+        until(lambda: len(attempts) > 5)
+        told = caplog.messages
+        assert 1 <= len(told) == len(set(told)) <= 2  # it broke off, and it is away
+        cluster.way.mend()
+        made = cluster.create("made")
+        until(holds(watch, made))
+        cluster.delete("made")
+        until(holds(watch))
+
+
 def test_what_the_server_has_forgotten_is_listed_anew(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,7 +64,7 @@ class PodWatch:
             return dict(self._pods.get((namespace, population), ()))
 
     def _follow(self, scope: str | None) -> None:
-        version = ""
+        version = told = ""
         while not self._closing.is_set():
             try:
                 version = version or self._list(scope)
@@ -72,10 +72,13 @@ class PodWatch:
                     version = body["metadata"]["resourceVersion"]
                     if kind != "BOOKMARK":
                         self._show(scope, body, gone=kind == "DELETED")
+                told = ""
             except TooOld:
                 version = ""
             except (ApiUnavailable, ApiRefused) as error:
-                LOG.warning("can't watch pods: %s", error)
+                if str(error) != told:  # a server that is away is asked each second
+                    LOG.warning("can't watch pods, and goes on trying: %s", error)
+                told = str(error)
             except Exception:  # a fault here must not end the watch, and in silence
                 LOG.exception("can't watch pods")
                 version = ""
