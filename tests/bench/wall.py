@@ -1,8 +1,9 @@
 """Wall time against the ideal: all steps of the slowest member, or of all members by turns, and nothing else.
 
 A step takes a second of waiting. What comes before the first step is left out, on both sides. A step that a loser did
-after the one that it was judged by is lost to it, and so is no part of the ideal. A second figure counts those steps
-too: what is left then is time in which nobody trained.
+after the one that it was judged by is lost to it, and so is no part of the ideal: a script that asks within its steps
+whether they are lost (`Run.superseded`) leaves them early. A second figure counts all steps that were made: what is
+left then is time in which nobody trained.
 """
 
 import tempfile
@@ -20,7 +21,6 @@ NAME = "wall"
 FOUR = Settings(steps=40, interval=10, step_seconds=1.0)
 EIGHT = replace(FOUR, rates=tuple(0.1 * number for number in range(1, 9)))
 SCARCE = replace(EIGHT, steps=16, interval=4)
-LONG = replace(FOUR, steps=120, interval=40)
 SHORT = replace(FOUR, steps=12, interval=4, step_seconds=0.5)
 
 
@@ -32,22 +32,24 @@ def measure(rounds: int) -> Iterator[Sample | Remark]:
         return
     for number in range(rounds):
         yield from _own("4-members", FOUR, "InPlace")
-        yield from _own("8-members", EIGHT, "InPlace")
+        yield from _own("4-members", FOUR, "InPlace", leaves=True)
+        yield from _own("8-members", EIGHT, "InPlace", leaves=True)
         yield from _by_turns(4, "InPlace", EIGHT)
         if number == 0:
             yield from _rays("4-members", FOUR)
             yield from _own("4-members", FOUR, "Recreate")
-            yield from _own("4-members-40-steps", LONG, "InPlace")
+            yield from _own("8-members", EIGHT, "InPlace")
             yield from _by_turns(4, "Recreate", EIGHT)
             yield from _by_turns(2, "InPlace", SCARCE)
             yield from _by_turns(2, "Recreate", SCARCE)
 
 
-def _own(name: str, settings: Settings, restart: str) -> Iterator[Sample]:
-    """Every member has a process."""
+def _own(name: str, settings: Settings, restart: str, *, leaves: bool = False) -> Iterator[Sample]:
+    """Every member has a process; one that `leaves` asks within its steps whether they are lost."""
+    environment = {"BENCH_LEAVES": "1"} if leaves else {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        run = local.train(Path(folder), settings, restart=restart)
-    figure = f"wall.{name}.{_way(restart)}"
+        run = local.train(Path(folder), settings, restart=restart, environment=environment)
+    figure = f"wall.{name}.{_way(restart)}{'.leaving' if leaves else ''}"
     yield Sample(figure, slowest(run.marks, settings), "ratio")
     yield Sample(f"{figure}.all-steps", idlest(run.marks, settings), "ratio")
 

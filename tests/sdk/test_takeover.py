@@ -84,6 +84,23 @@ def test_a_loop_that_others_own_learns_of_a_swap(population: Population, donor: 
     assert "the tail of the script" not in trainer.said
 
 
+def test_a_step_that_is_lost_may_be_left_half_done_and_without_its_report(
+    population: Population, donor: Report
+) -> None:
+    population.birth(hyperparameters={"rate": 0.5, "layers": 2})
+    trainer = population.start("leaving.py", in_place=True, total_steps=50, interval_steps=1)
+    assert trainer.hear("step") == "step 1 1 0.0 0.5"
+    population.exploit(donor, hyperparameters={"rate": 0.25, "layers": 2})
+    assert trainer.hear("left") == "left 1"
+    assert trainer.hear("step") == "step 5 2 8.0 0.25"
+    population.birth(3, cause=Cause.RESUME)
+    assert trainer.hear("left") == "left 5"
+    assert trainer.end() == ExitCode.UNCLAIMED
+    assert population.saves() == population.saves(incarnation=2) == []
+    assert list(population.store.names(keys.reports_of(1))) == [donor.key]
+    population.assert_no_leftovers()
+
+
 def test_an_optimizers_learning_rate_is_swapped_into_the_tensors_that_are_there(
     population: Population,
 ) -> None:

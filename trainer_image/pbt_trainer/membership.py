@@ -69,6 +69,14 @@ class Membership:
 
     # the beginning of a life
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether the member goes on from elsewhere, as far as was heard: what this life still does is lost."""
+        offer = self.link.offer
+        return self.link.replaced is not None or (
+            offer is not None and offer.birth.member == self.birth.member
+        )
+
     def restore(self) -> bool:
         """Waits for the checkpoint that the birth names and loads it; False if it names none."""
         fetched = self.link.fetched()

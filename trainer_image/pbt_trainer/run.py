@@ -115,6 +115,7 @@ class Run:
         self._reported_step = self.step
         self._hooks: list[Callable[[Run], object]] = []
         self._restored: bool | None = None  # None until it was tried
+        self._left = False  # whether the script was told that it may leave this step
 
     @property
     def member(self) -> int:
@@ -135,6 +136,19 @@ class Run:
     def files(self) -> Path | None:
         """The files that the restored report took along, only to be read; until the next restore."""
         return self._member.files if self._member else None
+
+    @property
+    def superseded(self) -> bool:
+        """Whether what this step does is lost: its member was exploited, and the donor's state is ready here.
+
+        For steps that take long, as an iteration of reinforcement learning does: where a script asks now and then
+        within a step, it may leave the step half-done and let `steps` or `advance` go on; nothing has to be reported
+        then. A question costs microseconds. Always False with several ranks, which can only leave a step together.
+        """
+        if self._member and self._member.ranks.alone and not self._left:
+            self._member.link.poll()
+            self._left = self._member.succeeded
+        return self._left
 
     @property
     def due(self) -> bool:
@@ -187,11 +201,11 @@ class Run:
         """Moves on to the next step; for loops that others own. After STOP, call `end`.
 
         Raises:
-            UsageError: a report was due and wasn't made.
+            UsageError: a report was due and wasn't made, though the step wasn't `superseded`.
         """
         if self.stopped is not None:
             return Advance.STOP
-        if self._leads and self.due and self._reported_step != self.step:
+        if self._leads and self.due and self._reported_step != self.step and not self._left:
             raise UsageError(f"step {self.step} was due and passed without run.report(...)")
         self._begin_loop()
         swapped = False
@@ -208,6 +222,7 @@ class Run:
                     self._take_over(self._member)
                 case Verdict.GO:
                     pass
+        self._left = False
         if self.step >= self.total_steps:
             return self._finish()
         self.step += 1

@@ -119,8 +119,7 @@ def _terminate(member: Membership, step: int) -> None:
         return
     link = member.link
     remaining = member.termination.deadline - time.monotonic()
-    offered = link.offer is not None and link.offer.birth.member == member.birth.member
-    if offered or link.successor(timeout=min(_LOOK_SECONDS, remaining / 4)) is not None:
+    if member.succeeded or link.successor(timeout=min(_LOOK_SECONDS, remaining / 4)) is not None:
         say("SIGTERM: leaving unsaved, a successor was born")
         return
     if member.reports_files:

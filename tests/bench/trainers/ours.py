@@ -54,11 +54,14 @@ def wait_for_decision(step: int) -> None:
 
 if run.incarnation == 1 and os.environ.get("BENCH_MEMBERS"):
     wait_for_others()
+lost = (lambda: run.superseded) if os.environ.get("BENCH_LEAVES") else None
 early = run.hp["lr"] if os.environ.get("BENCH_READS") == "once" else None
 for step in run.steps():
     if os.environ.get("BENCH_WAITS"):
         wait_for_decision(step)
-    score = training.step(step, run.hp["lr"] if early is None else early)
+    score = training.step(step, run.hp["lr"] if early is None else early, lost)
+    if score is None:
+        continue
     if run.due and not os.environ.get("BENCH_SILENT"):
         marks.note("report")
         run.report({"score": score})

@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 
 NUM_ARRAYS = 8
 SPINS = 2_000
+ASKED_EVERY = 0.05
+"""Seconds between two questions whether a step is lost."""
 
 
 class Marks:
@@ -77,15 +80,27 @@ class Training:
         self._spins = int(os.environ.get("BENCH_SPINS", "0"))
         self._work = np.ones(SPINS, dtype=np.float32)
 
-    def step(self, number: int, rate: float) -> float:
-        """One step, noted from begin to end; returns the score after it."""
+    def step(self, number: int, rate: float, lost: Callable[[], bool] | None = None) -> float | None:
+        """One step, noted from begin to end; returns the score after it, or None if `lost` said so meanwhile."""
         self._marks.note("begin", step=number)
         self._state.arrays[number % NUM_ARRAYS][:16] += rate
         self._state.score += rate
         if self._spins:
             for _ in range(self._spins):
                 np.sqrt(self._work, out=self._work)
-        else:
-            time.sleep(self._seconds)
+        elif not self._wait(lost):
+            self._marks.note("left", step=number)
+            return None
         self._marks.note("end", step=number)
         return self._state.score
+
+    def _wait(self, lost: Callable[[], bool] | None) -> bool:
+        if lost is None:
+            time.sleep(self._seconds)
+            return True
+        end = time.monotonic() + self._seconds
+        while (left := end - time.monotonic()) > 0:
+            if lost():
+                return False
+            time.sleep(min(left, ASKED_EVERY))
+        return True
