@@ -3,21 +3,25 @@
 import ctypes
 import os
 import platform
-import resource
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench import peer
 
 PR_SET_CHILD_SUBREAPER = 36
 PACKAGES = ("numpy", "torch", "boto3", "msgspec", "safetensors", "pbt-operator")
 ROOT = Path(__file__).parents[2]
+TICKS = os.sysconf("SC_CLK_TCK")
+KERNEL = 2
+"""The parent of all kernel threads."""
+SAMPLED_EVERY = 1.0
 
 
 def describe() -> dict[str, Any]:
@@ -55,32 +59,99 @@ class Usage:
 
 @contextmanager
 def watched() -> Iterator[Usage]:
-    """Measures the block. Orphans of our children become ours, so that their time counts as ours when they end."""
+    """Measures the block. What is started within is ours for good: orphans become our children."""
     prctl = ctypes.CDLL(None).prctl
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    usage = Usage()
-    began, busy, own = time.monotonic(), _busy(), _own()
+    usage, others = Usage(), _Others()
+    began, stolen = time.monotonic(), _stolen()
     try:
-        yield usage
+        with others.sampled():
+            yield usage
     finally:
         _reap()
         prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
         usage.seconds = time.monotonic() - began
-        usage.others = max(0.0, (_busy() - busy) - (_own() - own)) / usage.seconds
+        usage.others = (others.seconds + _stolen() - stolen) / usage.seconds
         usage.load_after = os.getloadavg()[0]
 
 
-def _busy() -> float:
-    """CPU seconds of the whole machine since it started, a neighbour's theft of ours included."""
-    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
-    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields)
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+class _Others:
+    """The CPU seconds of processes that aren't below this one, kernel threads aside: these work for whoever writes.
+
+    By looking at all once a second. What the kernel says of a process's children when they are waited for isn't
+    enough: nobody waits for those of a process that ignores SIGCHLD, as Ray's does.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._ours: set[_Process] = set()
+        self._known: dict[_Process, float] = {}
+        self._over = threading.Event()
+        self._look(counting=False)
+
+    @contextmanager
+    def sampled(self) -> Iterator[None]:
+        """Looks on for the length of the block."""
+        thread = threading.Thread(target=self._follow)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _follow(self) -> None:
+        while not self._over.wait(SAMPLED_EVERY):
+            self._look(counting=True)
+        self._look(counting=True)
+
+    def _look(self, *, counting: bool) -> None:
+        found = dict(_processes())
+        parents = {process.pid: parent for process, (parent, _) in found.items()}
+        for process, (parent, used) in found.items():
+            if (
+                process.pid == os.getpid()
+                or self._is_ours(process, parents)
+                or KERNEL in {process.pid, parent}
+            ):
+                continue
+            if counting:
+                self.seconds += used - self._known.get(process, 0.0)
+            self._known[process] = used
+
+    def _is_ours(self, process: "_Process", parents: Mapping[int, int]) -> bool:
+        if process in self._ours:
+            return True
+        pid = process.pid
+        while pid in parents:
+            pid = parents[pid]
+            if pid == os.getpid():
+                self._ours.add(process)
+                return True
+        return False
 
 
-def _own() -> float:
-    """CPU seconds of this process and of all that ended below it."""
-    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used)
+class _Process(NamedTuple):
+    """One process: a number alone is given anew."""
+
+    pid: int
+    started: int
+
+
+def _processes() -> Iterator[tuple[_Process, tuple[int, float]]]:
+    """All processes: each with its parent, and the CPU seconds that it has used."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # gone since
+            continue
+        used = (int(fields[11]) + int(fields[12])) / TICKS
+        yield _Process(int(folder.name), int(fields[19])), (int(fields[1]), used)
+
+
+def _stolen() -> float:
+    """CPU seconds that a neighbour took since the machine started."""
+    return int(Path("/proc/stat").read_text().splitlines()[0].split()[8]) / TICKS
 
 
 def _reap() -> None:
