@@ -21,7 +21,8 @@ SCRIPT = Path(__file__).parent / "trainers" / "stalling.py"
 SPINS = 10_000
 """About 10 to 20 ms a step."""
 SIZES = {
-    "100MB": Settings(num_bytes=100 * MB, steps=300, interval=60, spins=SPINS, rates=(0.5,)),
+    # An upload takes about ten steps: it takes many for a mean of some hundred.
+    "100MB": Settings(num_bytes=100 * MB, steps=1200, interval=60, spins=SPINS, rates=(0.5,)),
     "1GB": Settings(num_bytes=1024 * MB, steps=1600, interval=400, spins=SPINS, rates=(0.5,)),
 }
 

@@ -40,6 +40,8 @@ NAME = "store"
 MB = 1 << 20
 SIZES = {"1MB": MB, "100MB": 100 * MB}
 TREE = b"{}"
+TRANSFERS = 5
+"""By each way and round: single ones differ by what the disk has still to write."""
 
 
 def measure(rounds: int) -> Iterator[Sample | Remark]:
@@ -53,9 +55,8 @@ def measure(rounds: int) -> Iterator[Sample | Remark]:
             move = stack.enter_context(crt.client(server, transfers.KEY, folder))
         except peer.PeerMissing as error:
             yield Remark(f"store: AWS' C client is missing: {error}")
-        yield from transfers.measured(
-            server, folder, size=16 * MB if quick() else 100 * MB, rounds=rounds, crt=move
-        )
+        size, times = (16 * MB, rounds) if quick() else (100 * MB, TRANSFERS * rounds)
+        yield from transfers.measured(server, folder, size=size, rounds=times, crt=move)
 
 
 # counts
