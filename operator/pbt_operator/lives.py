@@ -130,7 +130,7 @@ def is_claimed(journal: Journal, member: int) -> bool:
 
 
 def next_birth(journal: Journal, member: int, spec: Spec, *, claimed: bool) -> Birth | None:
-    """The birth to start a member with, now that it has a slot and no process; None if its line is closed.
+    """The birth to start a member with, now that it has a slot and no process; None if it needs none any more.
 
     An unclaimed birth stands. A claimed one is over, so the member resumes. A slot that is new or came back is born
     from a donor.
@@ -148,6 +148,8 @@ def next_birth(journal: Journal, member: int, spec: Spec, *, claimed: bool) -> B
     if not claimed:
         return newest
     journal.catch_up(member)
+    if finished(history, member, spec):  # another operator has seen it through meanwhile
+        return None
     own = history.own_record(member)
     return journal.write_birth(
         births.resumed(newest, own, crashed=None, reason="goes on after its process ended")

@@ -235,10 +235,18 @@ class Placement:
         return {member: birth for member, birth in found.items() if birth is not None}
 
     def _hidden(self, claimed: Mapping[int, Birth]) -> set[int]:
-        """Who is there all the same: in a pod that isn't seen yet, or one that is labelled as another member's."""
+        """Who is there all the same: in a pod that isn't seen yet, or one that is labelled as another member's.
+
+        One that isn't seen yet and has ended counts as well: the next pass sees why.
+        """
         if not claimed:
             return set()
-        there = {pod.uid: lived(self._journal, pod) for pod in self._pods.look_again() if not pod.ended}
+        seen = {pod.uid for pod in self._pods.observe()}
+        there = {
+            pod.uid: lived(self._journal, pod)
+            for pod in self._pods.look_again()
+            if not (pod.ended and pod.uid in seen)
+        }
         hidden = {pod.member for pod in there.values()} & claimed.keys()
         for member in claimed.keys() - hidden:
             birth = claimed[member]
