@@ -1,6 +1,8 @@
 """How a file is sent to an object store: whole, or in parts that grow with it."""
 
 MIB = 1024 * 1024
+AT_ONCE = 8
+"""Parts of a file that are on their way at the same time."""
 
 
 def part_size(size: int) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from pbt_trainer import keys
 from pbt_trainer.errors import KeyRefused, NotFound, StoreRefused, StoreUnavailable
 from pbt_trainer.records import File
-from pbt_trainer.stores.parts import part_size
+from pbt_trainer.stores.parts import AT_ONCE, part_size
 from pbt_trainer.stores.s3_client import connect
 from pbt_trainer.stores.verify import destination, verify_record_size, verify_source
 
@@ -243,7 +243,7 @@ class S3Store:
         config = TransferConfig(
             multipart_threshold=part,
             multipart_chunksize=part,
-            max_request_concurrency=8,
+            max_request_concurrency=AT_ONCE,
         )
         return TransferManager(self._client, config)
 

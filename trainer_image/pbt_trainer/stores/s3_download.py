@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
 from pbt_trainer.errors import CorruptCheckpoint
-from pbt_trainer.records import File, quoted
+from pbt_trainer.records import File
 from pbt_trainer.stores import s3_errors
-from pbt_trainer.stores.parts import part_size
+from pbt_trainer.stores.parts import AT_ONCE, part_size
+from pbt_trainer.stores.verify import verify_digest, verify_size
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
-THREADS = 8
 _CHUNK = 1 << 20
 _ATTEMPTS = 5
 _BROKEN_OFF = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
@@ -50,9 +50,7 @@ def download(client: "S3Client", bucket: str, name: str, file: File, path: Path,
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
     try:
-        digest = _Object(client, bucket, name, file.size, key).bring(descriptor)
-        if digest != file.sha256:
-            raise CorruptCheckpoint(f"{key} has SHA-256 {digest}, its record says {quoted(file.sha256)}")
+        verify_digest(_Object(client, bucket, name, file, key).bring(descriptor), file, key=key)
     except BaseException:
         path.unlink()
         raise
@@ -65,15 +63,17 @@ class _Object:
     client: "S3Client"
     bucket: str
     name: str
-    size: int
+    file: File
     key: str
 
     def bring(self, descriptor: int) -> str:
         """Writes all of it into a file, from the file's begin; returns the checksum of what is there then."""
-        part, digest = part_size(self.size), hashlib.sha256()
+        part, digest = part_size(self.file.size), hashlib.sha256()
         # A file that is stored by one request comes by one.
-        ends = [(start, min(start + part, self.size)) for start in range(0, max(self.size, 1), part)]
-        pool = ThreadPoolExecutor(THREADS)
+        ends = [
+            (start, min(start + part, self.file.size)) for start in range(0, max(self.file.size, 1), part)
+        ]
+        pool = ThreadPoolExecutor(AT_ONCE)
         try:
             coming = [pool.submit(self._bring, descriptor, start, end) for start, end in ends]
             for (start, end), written in zip(ends, coming, strict=True):
@@ -95,7 +95,7 @@ class _Object:
                 return
 
     def _get(self, start: int, end: int) -> "GetObjectOutputTypeDef":
-        if end - start == self.size:
+        if end - start == self.file.size:
             return self.client.get_object(Bucket=self.bucket, Key=self.name)
         try:
             wanted = f"bytes={start}-{end - 1}"
@@ -103,7 +103,7 @@ class _Object:
         except ClientError as error:
             if s3_errors.beyond(error):
                 raise CorruptCheckpoint(
-                    f"{self.key} is shorter than its record says, {self.size} bytes"
+                    f"{self.key} is shorter than its record says, {self.file.size} bytes"
                 ) from None
             raise
 
@@ -112,9 +112,7 @@ class _Object:
         answer = self._get(start, end)
         with closing(answer["Body"]) as body:
             whole = answer.get("ContentRange", "").rpartition("/")[2]  # "bytes 0-8388607/104857600"
-            held = int(whole) if whole else answer["ContentLength"]
-            if held != self.size:
-                raise CorruptCheckpoint(f"{self.key} has {held} bytes, its record says {self.size}")
+            verify_size(int(whole) if whole else answer["ContentLength"], self.file, key=self.key)
             position = start
             while chunk := body.read(_CHUNK):
                 if position + len(chunk) > end:

@@ -16,10 +16,27 @@ def verify(path: Path, file: File, *, key: str) -> None:
         CorruptCheckpoint: they differ.
     """
     with path.open("rb") as content:
-        size = os.fstat(content.fileno()).st_size
-        if size != file.size:
-            raise CorruptCheckpoint(f"{key} has {size} bytes, its record says {file.size}")
+        verify_size(os.fstat(content.fileno()).st_size, file, key=key)
         digest = hashlib.file_digest(content, "sha256").hexdigest()
+    verify_digest(digest, file, key=key)
+
+
+def verify_size(size: int, file: File, *, key: str) -> None:
+    """Compares a size with the record's.
+
+    Raises:
+        CorruptCheckpoint: they differ.
+    """
+    if size != file.size:
+        raise CorruptCheckpoint(f"{key} has {size} bytes, its record says {file.size}")
+
+
+def verify_digest(digest: str, file: File, *, key: str) -> None:
+    """Compares a SHA-256 with the record's.
+
+    Raises:
+        CorruptCheckpoint: they differ.
+    """
     if digest != file.sha256:
         raise CorruptCheckpoint(f"{key} has SHA-256 {digest}, its record says {quoted(file.sha256)}")
 
