@@ -7,6 +7,7 @@ RUN python -m pip install --no-cache-dir "hatchling>=1.27"
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY operator/pbt_operator operator/pbt_operator
+COPY trainer_image/pbt_contract trainer_image/pbt_contract
 COPY trainer_image/pbt_trainer trainer_image/pbt_trainer
 RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel .
 

@@ -18,10 +18,10 @@ AGAINST ?=
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
   --no-emit-index-url --no-emit-find-links
 PROGRAMS := minio versitygw etcd kube-apiserver kubectl helm
-KINDCLUSTER := PYTHONPATH=tests $(BIN)/python -m kindcluster
+KINDCLUSTER := PYTHONPATH=tools:tests $(BIN)/python -m kindcluster
 # Only one that is named on the command line: a KUBECONFIG of the environment may be anybody's.
 E2E_CLUSTER := $(if $(filter command,$(word 1,$(origin KUBECONFIG))),PBT_E2E_KUBECONFIG=$(abspath $(KUBECONFIG)))
-SOURCES := operator trainer_image tests examples
+SOURCES := operator trainer_image tests tools examples
 
 # Trainers import PyTorch in many short processes: without bytecode each would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -47,7 +47,7 @@ demo: $(VENV)/.ready ## Train a population on real images and open its report (a
 
 test: check ## Everything that CI runs: all checks, all tests, those on a real cluster where this machine can have one
 	@$(KINDCLUSTER) build
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/cluster --ignore tests/faults --ignore tests/chart \
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/cluster --ignore tests/faults --ignore tests/service/chart \
 	  $(PYTEST_ARGS)
 	@$(MAKE) --no-print-directory e2e
 
@@ -56,14 +56,14 @@ check: $(VENV)/.ready programs ## Format, lint, types, import contracts, drift o
 	$(BIN)/ruff check --quiet $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pbt_operator.api.crd --check charts/pbt-operator/files/population-crd.yaml
-	$(BIN)/python -m pytest --quiet tests/chart
+	$(BIN)/python -m pbt_operator.manifest.crd --check charts/pbt-operator/files/population-crd.yaml
+	$(BIN)/python -m pytest --quiet tests/service/chart
 
 simulate: $(VENV)/.ready ## Experiments with faults in virtual time: SEEDS=10000 FIRST=0; TRACE=1 shows all of the first
-	@PYTHONPATH=tests $(BIN)/python -m simulate --seeds $(SEEDS) --first $(FIRST) $(if $(TRACE),--trace)
+	@PYTHONPATH=tools:tests $(BIN)/python -m simulate --seeds $(SEEDS) --first $(FIRST) $(if $(TRACE),--trace)
 
 programs: ## Build the servers and tools that tests use, once (outside the checkout)
-	@$(PYTHON) tests/tools/build.py $(PROGRAMS) > /dev/null
+	@$(PYTHON) tools/programs/build.py $(PROGRAMS) > /dev/null
 
 cluster-up: $(VENV)/.ready ## Start a kind cluster with a MinIO and this checkout's images, or bring its images up to date
 	@$(KINDCLUSTER) up
@@ -85,14 +85,14 @@ faults: $(VENV)/.ready ## Break all that a population stands on, one thing after
 
 soak: $(VENV)/.ready ## Half an hour (SOAK_MINUTES=30) of populations on a cluster of this machine, under random faults
 	@$(KINDCLUSTER) build
-	PYTHONPATH=tests $(BIN)/python -m soak --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
+	PYTHONPATH=tools:tests $(BIN)/python -m soak --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/.ready programs ## Measure beside Ray Tune: SCENARIOS=gap,stall ROUNDS=3; QUICK=1 for the headline in a few minutes
-	PYTHONPATH=tests $(BIN)/python -m bench run --rounds $(ROUNDS) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) \
+	PYTHONPATH=tools:tests $(BIN)/python -m bench run --rounds $(ROUNDS) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) \
 	  $(if $(QUICK),--quick) $(if $(ADD_TO),--add-to $(ADD_TO))
 
 bench-check: $(VENV)/.ready ## Compare a result with the ranges, and with an older one: FILE=new.json AGAINST=old.json
-	PYTHONPATH=tests $(BIN)/python -m bench check $(FILE) $(if $(AGAINST),--against $(AGAINST))
+	PYTHONPATH=tools:tests $(BIN)/python -m bench check $(FILE) $(if $(AGAINST),--against $(AGAINST))
 
 format: $(VENV)/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff format $(SOURCES)
@@ -101,7 +101,7 @@ format: $(VENV)/.ready ## Format and fix what can be fixed
 lock: ## Pin anew what is tested, and what the operator's image installs (needs uv on the PATH)
 	$(LOCK) --extra operator --extra demo --group dev --upgrade -o requirements.lock
 	$(LOCK) --extra operator --constraints requirements.lock -o operator/requirements.lock
-	$(subst pyproject.toml,tests/bench/peers.in,$(LOCK)) --upgrade -o tests/bench/peers.lock
+	$(subst pyproject.toml,tools/bench/peers.in,$(LOCK)) --upgrade -o tools/bench/peers.lock
 
 clean: ## Remove the environment, caches and local runs
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pbt-runs

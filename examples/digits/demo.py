@@ -12,10 +12,9 @@ from safetensors.torch import load_file
 
 from data import split
 from model import build, evaluate
-from pbt_operator import story
-from pbt_operator.report import Comparison, page
-from pbt_operator.story import Story
-from pbt_trainer.stores import open_store
+from pbt_contract.stores import open_store
+from pbt_operator.page import Comparison, page
+from pbt_operator.records.archive import Archive, read_archive
 
 HERE = Path(__file__).parent
 PBT = Path(sys.executable).with_name("pbt")
@@ -59,12 +58,12 @@ def main() -> int:
     return 0
 
 
-def told(name: str) -> Story:
+def told(name: str) -> Archive:
     """The story of a population of this demo."""
-    return story.read(open_store(str(RUNS / name)))
+    return read_archive(open_store(str(RUNS / name)))
 
 
-def remark(found: Story) -> str:
+def remark(found: Archive) -> str:
     """What the winner was chosen by, and what it took."""
     best = found.best
     assert best is not None, "a complete population has a best"
@@ -73,7 +72,7 @@ def remark(found: Story) -> str:
     return f"validation loss {best.score:.4f} of member {best.member} at step {best.step}; {trained}"
 
 
-def test_accuracy(found: Story) -> float:
+def test_accuracy(found: Archive) -> float:
     """The winner's accuracy on the test images."""
     best = found.best
     assert best is not None, "a complete population has a best"

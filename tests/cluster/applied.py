@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cluster import pods
 from cluster.populations import decisions, records, undecided
 from cluster.watch import Body
-from pbt_operator import story
-from pbt_operator.cluster.seen import population_of
-from pbt_operator.story import Story
-from pbt_trainer.records import Cause
-from pbt_trainer.stores.s3 import S3Store
+from pbt_contract.records import Cause
+from pbt_contract.stores.s3 import S3Store
+from pbt_operator.records.archive import Archive, read_archive
+from pbt_operator.runners.kubernetes.pod_state import population_of
 
 if TYPE_CHECKING:
     from cluster.space import Space
@@ -108,7 +107,7 @@ class Applied:
 
     def until_ended(
         self, phase: str = "Complete", *, reason: str | None = None, seconds: float = PATIENCE
-    ) -> Story:
+    ) -> Archive:
         """Waits until it ended as it should and no trainer runs (invariant 7); returns the audited story."""
         ended = ("Complete", "Failed")
         self.until(
@@ -120,7 +119,7 @@ class Applied:
         assert condition["status"] == "True", self.space.diagnosis()
         assert reason in {None, condition["reason"]}, condition
         self.until(lambda: not self.live, "no pod is left running")
-        return self.story()
+        return self.archive()
 
     @cached_property
     def store(self) -> S3Store:
@@ -132,14 +131,14 @@ class Applied:
         """All keys at its location."""
         return set(self.store.names(""))
 
-    def story(self) -> Story:
+    def archive(self) -> Archive:
         """What its records say, which the audit finds nothing wrong with. While it runs they would contradict."""
-        found = story.read(self.store, readers=8)
+        found = read_archive(self.store, readers=8)
         wrong = [*self.space.violations(self.store, found), *found.refused.values()]
         assert not wrong, wrong
         return found
 
-    def check_decided_as(self, expected: Story, found: Story) -> None:
+    def check_decided_as(self, expected: Archive, found: Archive) -> None:
         """It decided as another did; to the byte, unless pods ended through nobody's fault and were resumed.
 
         Raises:
@@ -151,12 +150,12 @@ class Applied:
         assert decisions(found) == decisions(expected), self.account(found)
         assert disrupted or records(found) == records(expected), self.account(found)
 
-    def check_one_pod_each(self, found: Story) -> None:
+    def check_one_pod_each(self, found: Archive) -> None:
         """Each birth had one pod; one more for each that ended through nobody's fault before it took its birth."""
         extra = len(self.history) - len(found.births)
         assert 0 <= extra <= len(self.disrupted), self.account(found)
 
-    def account(self, found: Story) -> str:
+    def account(self, found: Archive) -> str:
         """Why it has births that no decision asked for, and what became of its pods."""
         lines = [f"birth {b.member}-{b.incarnation}: {b.cause}, {b.reason}" for b in undecided(found)]
         lines += [

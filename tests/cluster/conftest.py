@@ -22,13 +22,14 @@ import yaml
 from cluster.populations import SMALL
 from cluster.release import Release, installed
 from cluster.space import Space
-from manifests import population
-from pbt_operator import audit, story
-from pbt_operator.story import Story
-from pbt_trainer.stores import open_store
+from fixtures.manifests import population
+from pbt_contract.stores import open_store
+from pbt_operator.records import audit
+from pbt_operator.records.archive import Archive, read_archive
 from support.cluster import Cluster, Unavailable
 from support.cluster import cluster as running
 from support.s3server import Server
+from support.trainers import TRAINERS
 
 HERE = Path(__file__).parent
 
@@ -71,11 +72,11 @@ def space(request: pytest.FixtureRequest, cluster: Cluster, s3: Server, release:
 
 
 @pytest.fixture(scope="session")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Story:
+def local(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     return trained_here(tmp_path_factory.mktemp("local"), SMALL)
 
 
-def trained_here(folder: Path, base: Mapping[str, Any]) -> Story:
+def trained_here(folder: Path, base: Mapping[str, Any]) -> Archive:
     """The story of a population of the deterministic trainer, as the local runner trains it in an empty folder."""
     template = {"spec": {"containers": [{"name": "trainer", "command": ["python", "deterministic.py"]}]}}
     (folder / "small.yaml").write_text(yaml.safe_dump(population("small", {**base, "template": template})))
@@ -88,11 +89,9 @@ def trained_here(folder: Path, base: Mapping[str, Any]) -> Story:
         "--dir",
         str(folder),
     ]
-    done = subprocess.run(
-        command, cwd=HERE.parent / "local", capture_output=True, text=True, check=False, timeout=240
-    )
+    done = subprocess.run(command, cwd=TRAINERS, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     store = open_store(str(folder / "small"))
-    found = story.read(store)
+    found = read_archive(store)
     assert audit.violations(store, found) == []
     return found

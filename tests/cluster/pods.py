@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from cluster.watch import Body, Change
-from pbt_operator.cluster.seen import read
-from pbt_operator.cluster.template import MEMBER, POPULATION
-from pbt_trainer.errors import ExitCode
+from pbt_contract.errors import ExitCode
+from pbt_operator.runners.kubernetes.pod_state import read
+from pbt_operator.runners.kubernetes.pod_template import MEMBER, POPULATION
 
 
 def is_live(pod: Body) -> bool:

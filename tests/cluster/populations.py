@@ -3,9 +3,9 @@
 import re
 from typing import Any
 
-from manifests import DETERMINISTIC
-from pbt_operator.story import Story
-from pbt_trainer.records import Birth, Cause, encode
+from fixtures.manifests import DETERMINISTIC
+from pbt_contract.records import Birth, Cause, encode
+from pbt_operator.records.archive import Archive
 
 SMALL: dict[str, Any] = {
     **{name: value for name, value in DETERMINISTIC.items() if name != "template"},
@@ -21,7 +21,7 @@ DECIDED = frozenset({Cause.INITIAL, Cause.EXPLOIT, Cause.ROLLBACK})
 _NONCE = re.compile(rb"(checkpoints/\d{5}-\d{6}/\d{12})-[^/]+/")
 
 
-def records(told: Story) -> dict[str, list[bytes]]:
+def records(told: Archive) -> dict[str, list[bytes]]:
     """The rounds and births, byte for byte, but for the nonces by which processes name their checkpoints."""
     written = {"rounds": told.rounds, "births": [told.births[life] for life in sorted(told.births)]}
     return {
@@ -29,12 +29,12 @@ def records(told: Story) -> dict[str, list[bytes]]:
     }
 
 
-def undecided(told: Story) -> list[Birth]:
+def undecided(told: Archive) -> list[Birth]:
     """The births that follow from no decision, but from what became of a process."""
     return [birth for birth in told.births.values() if birth.cause not in DECIDED]
 
 
-def decisions(found: Story) -> list[tuple[Any, ...]]:
+def decisions(found: Archive) -> list[tuple[Any, ...]]:
     """What was decided in each round, whatever the numbers of the incarnations that it was decided about."""
     return [
         (one.number, d.member, d.cause, d.source and (d.source.member, d.source.step), d.hyperparameters)

@@ -11,18 +11,20 @@ from cluster import pods
 from cluster.applied import PATIENCE, Applied
 from cluster.release import Release
 from cluster.watch import Body, Watch
-from pbt_operator import audit, story
-from pbt_operator.cluster.template import POPULATION
-from pbt_operator.story import Story
-from pbt_trainer.errors import NotFound
-from pbt_trainer.stores.s3 import S3Store
+from pbt_contract.errors import NotFound
+from pbt_contract.stores.s3 import S3Store
+from pbt_operator.records import audit
+from pbt_operator.records.archive import Archive, read_archive
+from pbt_operator.runners.kubernetes.pod_template import POPULATION
 from support.cluster import Cluster
 from support.s3server import Server
+from support.trainers import DETERMINISTIC
 
 SECRET = "s3"
+
 TRAINERS = "trainers"
 SCRIPTS = [
-    Path(__file__).parents[1] / "local" / "deterministic.py",
+    DETERMINISTIC,
     *(Path(__file__).parent / "trainers").glob("*.py"),
 ]
 RESTRICTED = {
@@ -170,7 +172,7 @@ class Space:
         bucket, prefix = location.removeprefix("s3://").split("/", 1)
         return S3Store(bucket, prefix, client=self.client)
 
-    def violations(self, store: S3Store, found: Story) -> list[str]:
+    def violations(self, store: S3Store, found: Archive) -> list[str]:
         """What the audit finds wrong with the records of a population."""
         wrong = audit.violations(store, found)
         return [told for told in wrong if not (self.has_zombies and told.startswith("3:"))]
@@ -214,7 +216,7 @@ class Space:
         for location in sorted(locations):
             store = self.open(location)
             try:
-                found = story.read(store, readers=8)
+                found = read_archive(store, readers=8)
             except NotFound:  # purged with its Population
                 continue
             yield from (f"{location}: {violation}" for violation in self.violations(store, found))

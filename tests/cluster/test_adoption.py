@@ -5,10 +5,10 @@ import msgspec
 from cluster.applied import Applied
 from cluster.populations import SMALL, decisions
 from cluster.space import Space
-from pbt_operator import owners, story
-from pbt_operator.status import Best
-from pbt_operator.story import Story
-from pbt_trainer import keys
+from pbt_contract import keys
+from pbt_operator.core.status import Best
+from pbt_operator.records import owners
+from pbt_operator.records.archive import Archive, read_archive
 
 
 def leaf(applied: Applied) -> str:
@@ -16,7 +16,7 @@ def leaf(applied: Applied) -> str:
     return applied.store.url.rstrip("/").rpartition("/")[2]
 
 
-def test_a_new_population_goes_on_where_a_deleted_one_was(space: Space, local: Story) -> None:
+def test_a_new_population_goes_on_where_a_deleted_one_was(space: Space, local: Archive) -> None:
     """With the same best from the first moment, and with the decisions of a run that was never interrupted."""
     template = space.template("deterministic.py", STEP_SECONDS="0.5")
     first = space.apply(space.population("first", SMALL, template=template))
@@ -25,7 +25,7 @@ def test_a_new_population_goes_on_where_a_deleted_one_was(space: Space, local: S
     first.until_condition("Suspended")
     first.until(lambda: not first.live, "no trainer is left")
     stored, store = first.keys, first.store
-    best = Best.of(story.read(store).best)  # the status may be a pass behind
+    best = Best.of(read_archive(store).best)  # the status may be a pass behind
     first.delete()
     assert set(store.names("")) == stored
     second = space.apply(space.population("second", SMALL, template=template, storage={"adopt": leaf(first)}))

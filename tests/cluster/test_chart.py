@@ -9,7 +9,7 @@ import yaml
 from cluster.populations import SMALL, TINY
 from cluster.release import CHART, SECRET, Release, changing, values
 from cluster.space import Space
-from pbt_operator.story import Story
+from pbt_operator.records.archive import Archive
 from support.cluster import Cluster
 from support.s3server import Server
 
@@ -46,7 +46,7 @@ def own_release(space: Space, **changes: Any) -> None:
     )  # fmt: skip
 
 
-def test_an_upgrade_disturbs_no_trainer(space: Space, local: Story) -> None:
+def test_an_upgrade_disturbs_no_trainer(space: Space, local: Archive) -> None:
     """The operator is another pod, every trainer runs on in its own, and the decisions are the same."""
     template = space.template("deterministic.py", STEP_SECONDS="0.4")
     applied = space.apply(space.population("upgraded", SMALL, template=template))

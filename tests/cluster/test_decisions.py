@@ -3,20 +3,20 @@
 from cluster import pods
 from cluster.populations import SMALL, decisions, undecided
 from cluster.space import Space
-from pbt_operator.cluster.template import INCARNATION, MEMBER
-from pbt_operator.story import Story
-from pbt_trainer import keys
-from pbt_trainer.records import Cause, Claim, decode
+from pbt_contract import keys
+from pbt_contract.records import Cause, Claim, decode
+from pbt_operator.records.archive import Archive
+from pbt_operator.runners.kubernetes.pod_template import INCARNATION, MEMBER
 
 
-def test_the_cluster_decides_as_the_local_runner(space: Space, local: Story) -> None:
+def test_the_cluster_decides_as_the_local_runner(space: Space, local: Archive) -> None:
     """Rounds and births are the same bytes, but for the nonces of checkpoints."""
     applied = space.apply(space.population("small", SMALL, template=space.template("deterministic.py")))
     applied.check_decided_as(local, applied.until_ended())
     assert len(decisions(local)) >= 4
 
 
-def test_in_place_has_fewer_pods_than_births_and_the_same_decisions(space: Space, local: Story) -> None:
+def test_in_place_has_fewer_pods_than_births_and_the_same_decisions(space: Space, local: Archive) -> None:
     template = space.template("deterministic.py", STEP_SECONDS="0.3")
     applied = space.apply(space.population("in-place", SMALL, restart="InPlace", template=template))
     found = applied.until_ended()
@@ -24,7 +24,9 @@ def test_in_place_has_fewer_pods_than_births_and_the_same_decisions(space: Space
     assert len(applied.history) < len(found.births) + len(applied.disrupted)
 
 
-def test_on_fewer_slots_in_place_processes_go_on_as_the_members_that_wait(space: Space, local: Story) -> None:
+def test_on_fewer_slots_in_place_processes_go_on_as_the_members_that_wait(
+    space: Space, local: Archive
+) -> None:
     """Two slots for four members: a pod for each slot and each member's end at most, and labels that follow.
 
     Each member's turns are several; by new pods they would be as many as the births.
@@ -51,7 +53,7 @@ def test_on_fewer_slots_in_place_processes_go_on_as_the_members_that_wait(space:
         assert lives[int(told[MEMBER]), int(told[INCARNATION])].pod == body["metadata"]["uid"]
 
 
-def test_an_operator_that_is_killed_disturbs_no_trainer(space: Space, local: Story) -> None:
+def test_an_operator_that_is_killed_disturbs_no_trainer(space: Space, local: Archive) -> None:
     """No birth but those that were decided, one pod for each, and the same decisions."""
     template = space.template("deterministic.py", STEP_SECONDS="0.4")
     applied = space.apply(space.population("orphaned", SMALL, template=template))

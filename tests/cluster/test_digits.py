@@ -9,10 +9,10 @@ from safetensors.numpy import load
 
 from cluster.space import Space
 from cluster.trainers.fingerprinted import checksum
-from pbt_operator.status import Best
-from pbt_operator.story import Story
-from pbt_trainer.records import Birth, Cause
-from pbt_trainer.stores import Store
+from pbt_contract.records import Birth, Cause
+from pbt_contract.stores import Store
+from pbt_operator.core.status import Best
+from pbt_operator.records.archive import Archive
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits" / "population.yaml"
 
@@ -42,7 +42,7 @@ def test_the_digits_population_completes_and_copies_weights_bit_for_bit(space: S
     assert sum(birth.cause is Cause.EXPLOIT for birth in begun) >= 3
 
 
-def restored(found: Story, birth: Birth) -> int | None:
+def restored(found: Archive, birth: Birth) -> int | None:
     """The checksum of the weights that the process of a birth began with, as it told; None if it restored none."""
     own = (
         r for r in found.reports.values() if (r.member, r.incarnation) == (birth.member, birth.incarnation)

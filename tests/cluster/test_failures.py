@@ -6,7 +6,7 @@ from cluster import pods
 from cluster.populations import SMALL, TINY, undecided
 from cluster.space import Space
 from cluster.test_steering import follow, steps
-from pbt_trainer.records import Cause
+from pbt_contract.records import Cause
 
 CHEESE = "the data set of member 1 is made of cheese"
 

@@ -2,7 +2,7 @@
 
 from cluster.populations import TINY
 from cluster.space import Space
-from pbt_trainer.records import Cause
+from pbt_contract.records import Cause
 
 
 def test_a_state_of_100_mb_is_saved_and_restored_with_the_default_shared_memory(space: Space) -> None:

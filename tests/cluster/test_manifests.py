@@ -9,7 +9,7 @@ from typing import Any
 from cluster.applied import Applied
 from cluster.populations import TINY
 from cluster.space import Space
-from wrong_manifests import WRONG
+from fixtures.wrong_manifests import WRONG
 
 
 def test_wrong_manifests_are_refused_by_the_api_server_or_by_the_operator(

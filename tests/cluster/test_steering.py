@@ -8,7 +8,7 @@ from cluster.applied import Applied
 from cluster.populations import SMALL
 from cluster.space import Space
 from cluster.watch import Body
-from pbt_trainer.records import Cause
+from pbt_contract.records import Cause
 
 NO_EXPLOIT = {"none": {}}
 

@@ -21,7 +21,7 @@ from faults.recovery import Printed, Recoveries, table
 from faults.unnoticed import LONG
 from kindcluster.faults import Faults
 from kindcluster.machine import held
-from pbt_operator.story import Story
+from pbt_operator.records.archive import Archive
 from support.cluster import Cluster
 from support.s3server import Server
 
@@ -84,7 +84,7 @@ def faults(cluster: Cluster) -> Faults:
 
 
 @pytest.fixture(scope="session")
-def long_local(tmp_path_factory: pytest.TempPathFactory) -> Story:
+def long_local(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "long"
     with held(folder.with_suffix(".lock")):  # who comes later finds it trained

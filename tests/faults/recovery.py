@@ -17,11 +17,11 @@ from cluster import pods
 from cluster.applied import PATIENCE, Applied
 from cluster.space import Space
 from cluster.watch import Body
-from pbt_operator.story import Story
-from pbt_trainer import keys
-from pbt_trainer.errors import StoreUnavailable
-from pbt_trainer.records import Cause
-from tools.build import binary
+from pbt_contract import keys
+from pbt_contract.errors import StoreUnavailable
+from pbt_contract.records import Cause
+from pbt_operator.records.archive import Archive
+from programs.build import binary
 
 PROPERTY = "recovery"
 COLUMNS = ("fault", "steps lost", "seconds to recover", "what the person saw")
@@ -143,7 +143,7 @@ class Printed:
         steps = self._steps[applied.live[member]["metadata"]["name"]]
         return steps[-1][0] if steps else 0
 
-    def lost(self, applied: Applied, found: Story, *, before: float = math.inf) -> dict[int, int]:
+    def lost(self, applied: Applied, found: Archive, *, before: float = math.inf) -> dict[int, int]:
         """By member, the steps that were trained again: beyond the step at which the next process went on.
 
         Args:

@@ -13,8 +13,8 @@ from faults.proxies import Lost, Moment, Request
 from faults.recovery import Mark, Printed, Recoveries, pbt_status
 from faults.unnoticed import ENDLESS, finish, steps_lost, tells_each_decision_once
 from kindcluster.faults import Faults
-from pbt_operator.story import Story
-from pbt_trainer import keys
+from pbt_contract import keys
+from pbt_operator.records.archive import Archive
 
 
 def begun(space: Space, name: str, **storage: str) -> Applied:
@@ -34,7 +34,7 @@ def test_the_control_plane_is_away(
     faults: Faults,
     printed: Printed,
     recoveries: Recoveries,
-    long_local: Story,
+    long_local: Archive,
     component: str,
     seconds: float,
     fault: str,
@@ -69,7 +69,7 @@ def test_the_control_plane_is_away(
 
 @pytest.mark.quick
 def test_an_operator_that_is_cut_off_from_everything(
-    space: Space, tmp_path: Path, printed: Printed, recoveries: Recoveries, long_local: Story
+    space: Space, tmp_path: Path, printed: Printed, recoveries: Recoveries, long_local: Archive
 ) -> None:
     """From the API server and the store, for half a minute; other operators of the cluster aren't affected."""
     cut = threading.Event()

@@ -10,8 +10,8 @@ from cluster.space import Space
 from faults.recovery import Mark, Printed, Recoveries, event, pbt_status
 from faults.unnoticed import ENDLESS, finish
 from kindcluster.faults import Faults
-from pbt_operator.story import Story
-from pbt_trainer.records import Birth, Cause
+from pbt_contract.records import Birth, Cause
+from pbt_operator.records.archive import Archive
 
 INTERVAL = ENDLESS["schedule"]["intervalSteps"]
 Breaking = Callable[[str], AbstractContextManager[None]]
@@ -57,7 +57,7 @@ class Passed:
     """
 
     applied: Applied
-    found: Story
+    found: Archive
     members: list[int]
     began: float
     seconds: float
@@ -67,7 +67,7 @@ class Passed:
         return [birth for birth in self.found.births.values() if birth.cause is Cause.RESUME]
 
 
-def passed(space: Space, breaking: Breaking, *, local: Story) -> Passed:
+def passed(space: Space, breaking: Breaking, *, local: Archive) -> Passed:
     """Lets a population pass through the loss of a node; what it decides is the same as if it hadn't been."""
     applied = space.apply(space.population("broken", ENDLESS, template=template(space)))
     applied.until_round(1)
@@ -87,7 +87,7 @@ def passed(space: Space, breaking: Breaking, *, local: Story) -> Passed:
 
 
 def is_taken_over(
-    space: Space, printed: Printed, recoveries: Recoveries, local: Story, *, breaking: Breaking, fault: str
+    space: Space, printed: Printed, recoveries: Recoveries, local: Archive, *, breaking: Breaking, fault: str
 ) -> None:
     """Proves what holds of every node that is gone without notice."""
     told = passed(space, breaking, local=local)
@@ -106,7 +106,7 @@ def is_taken_over(
 
 
 def test_a_kubelet_that_stops_leaves_zombies_that_nobody_reads(
-    space: Space, faults: Faults, printed: Printed, recoveries: Recoveries, long_local: Story
+    space: Space, faults: Faults, printed: Printed, recoveries: Recoveries, long_local: Archive
 ) -> None:
     space.has_zombies = True
     fault = "kubelet stopped, its pods run on"
@@ -114,13 +114,13 @@ def test_a_kubelet_that_stops_leaves_zombies_that_nobody_reads(
 
 
 def test_a_node_that_is_killed(
-    space: Space, faults: Faults, printed: Printed, recoveries: Recoveries, long_local: Story
+    space: Space, faults: Faults, printed: Printed, recoveries: Recoveries, long_local: Archive
 ) -> None:
     is_taken_over(space, printed, recoveries, long_local, breaking=faults.lost, fault="node killed")
 
 
 def test_a_node_that_is_cut_off(
-    space: Space, faults: Faults, printed: Printed, recoveries: Recoveries, long_local: Story
+    space: Space, faults: Faults, printed: Printed, recoveries: Recoveries, long_local: Archive
 ) -> None:
     space.has_zombies = True
     fault = "network of a node cut"
@@ -128,7 +128,7 @@ def test_a_node_that_is_cut_off(
 
 
 def test_a_node_that_is_drained(
-    space: Space, faults: Faults, printed: Printed, recoveries: Recoveries, long_local: Story
+    space: Space, faults: Faults, printed: Printed, recoveries: Recoveries, long_local: Archive
 ) -> None:
     """Its trainers save before they go: they go on elsewhere at the very next step."""
     told = passed(space, faults.drained, local=long_local)

@@ -25,7 +25,7 @@ from faults.operators import (
 from faults.proxies import Judge, Moment, Request
 from faults.recovery import Mark, Printed, Recoveries, event, pbt_status
 from faults.unnoticed import ENDLESS, finish, steps_lost, tells_each_decision_once
-from pbt_operator.story import Story
+from pbt_operator.records.archive import Archive
 
 FEW = [(ROUND, Moment.BEFORE), (ROUND, Moment.AFTER), (BIRTH, Moment.AFTER), (POD_CREATION, Moment.AFTER)]
 
@@ -50,7 +50,7 @@ def test_an_operator_that_dies_at_a_write_of_an_exploit(
     tmp_path: Path,
     printed: Printed,
     recoveries: Recoveries,
-    long_local: Story,
+    long_local: Archive,
     targets: list[tuple[str, Moment]],
 ) -> None:
     """By SIGKILL, before the server has the write or before its answer comes; another operator process goes on."""
@@ -80,7 +80,7 @@ def test_an_operator_that_dies_at_a_write_of_an_exploit(
 
 @pytest.mark.quick
 def test_two_operators_at_once(
-    space: Space, tmp_path: Path, printed: Printed, recoveries: Recoveries, local: Story
+    space: Space, tmp_path: Path, printed: Printed, recoveries: Recoveries, local: Archive
 ) -> None:
     """They drive one Population for its whole life, both try to write its decisions, and decide as one."""
     tried: list[list[str]] = [[], []]
@@ -118,7 +118,7 @@ def test_two_operators_at_once(
 
 
 def test_no_operator_for_two_minutes(
-    space: Space, printed: Printed, recoveries: Recoveries, long_local: Story
+    space: Space, printed: Printed, recoveries: Recoveries, long_local: Archive
 ) -> None:
     """Its pod is killed, its Deployment scaled to none; trainers go on, and what was missed is decided later."""
     template = space.template("deterministic.py", STEP_SECONDS="0.4")

@@ -11,8 +11,8 @@ from cluster.applied import Applied
 from cluster.populations import SMALL, decisions
 from cluster.space import Space
 from faults.recovery import Mark, Printed, Recoveries, pbt_status
-from pbt_operator.story import Story
-from pbt_trainer.records import Cause
+from pbt_contract.records import Cause
+from pbt_operator.records.archive import Archive
 
 LABEL = "tests.pbt.dev/trains"
 MEMBERS = range(SMALL["members"])
@@ -84,7 +84,7 @@ def test_pods_that_the_cluster_does_not_run(
     space: Space,
     printed: Printed,
     recoveries: Recoveries,
-    local: Story,
+    local: Archive,
     broken: Any,
     fault: str,
     reason: str,

@@ -18,7 +18,7 @@ from faults.operators import STORE, until_left_alone
 from faults.recovery import Mark, Printed, Recoveries, event, pbt_status
 from faults.unnoticed import ENDLESS, finish, steps_lost
 from kindcluster.faults import Faults
-from pbt_operator.story import Story
+from pbt_operator.records.archive import Archive
 from support.minio import session_of
 from support.s3server import Server
 
@@ -148,7 +148,7 @@ def shown(applied: Applied, reason: str, *words: str) -> str:
     return f"StorageReady False {reason}; Event Storage{reason}: {note.split(': ', 1)[-1][:160]}"
 
 
-def over(applied: Applied, local: Story) -> Story:
+def over(applied: Applied, local: Archive) -> Archive:
     """The end, once three more rounds are decided: all as the local runner decides, and the store is ready."""
     applied.until_condition("StorageReady")
     applied.until_round(applied.status["rounds"] + 3)
@@ -159,7 +159,7 @@ def over(applied: Applied, local: Story) -> Story:
 
 
 def test_a_store_that_stands_still_for_minutes(
-    space: Space, faults: Faults, printed: Printed, recoveries: Recoveries, long_local: Story
+    space: Space, faults: Faults, printed: Printed, recoveries: Recoveries, long_local: Archive
 ) -> None:
     with begun(space) as applied:
         with stopped(space, faults):
@@ -178,7 +178,7 @@ def test_a_store_that_stands_still_for_minutes(
 
 
 def test_a_store_that_is_slow(
-    space: Space, printed: Printed, recoveries: Recoveries, long_local: Story
+    space: Space, printed: Printed, recoveries: Recoveries, long_local: Archive
 ) -> None:
     """By 0.4 s for each piece of a request and of an answer: everything takes longer, nothing else changes."""
     with begun(space, endpoint=proxied(space)) as applied:
@@ -199,7 +199,7 @@ def test_a_store_that_is_slow(
 
 
 def test_a_bucket_that_is_deleted(
-    bucket: str, space: Space, faults: Faults, printed: Printed, recoveries: Recoveries, long_local: Story
+    bucket: str, space: Space, faults: Faults, printed: Printed, recoveries: Recoveries, long_local: Archive
 ) -> None:
     """Nobody takes an empty place for the beginning; when the bucket is restored, all go on as if nothing had been."""
     with begun(space, bucket=bucket) as applied:
@@ -219,7 +219,7 @@ def test_a_bucket_that_is_deleted(
 
 
 def test_credentials_that_are_revoked_and_renewed(
-    space: Space, printed: Printed, recoveries: Recoveries, long_local: Story
+    space: Space, printed: Printed, recoveries: Recoveries, long_local: Archive
 ) -> None:
     """The operator's and the trainers' at once; the new ones, which have a token, reach running processes as files."""
     with begun(space, endpoint=proxied(space)) as applied:

@@ -9,8 +9,8 @@ from cluster.applied import Applied
 from cluster.populations import SMALL, decisions
 from cluster.space import Space
 from faults.recovery import Mark, Printed, Recoveries, event, pbt_status
-from pbt_operator.story import Story
-from pbt_trainer.records import Cause
+from pbt_contract.records import Cause
+from pbt_operator.records.archive import Archive
 
 INTERVAL = SMALL["schedule"]["intervalSteps"]
 AT = 25
@@ -24,7 +24,7 @@ for found in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
 """
 
 
-def steady(local: Story) -> int:
+def steady(local: Archive) -> int:
     """A member that no decision replaces before the fault has: a loser of later rounds at the earliest."""
     losers = {decision.member for one in local.rounds[:3] for decision in one.decisions}
     return min({*range(SMALL["members"])} - losers)
@@ -43,7 +43,9 @@ def begun(space: Space, template: dict[str, Any], **changes: Any) -> Applied:
     return applied
 
 
-def lost(applied: Applied, found: Story, printed: Printed, *, local: Story, member: int, most: int) -> int:
+def lost(
+    applied: Applied, found: Archive, printed: Printed, *, local: Archive, member: int, most: int
+) -> int:
     """The steps that the member had to train again; nothing else has changed, for nobody."""
     assert decisions(found) == decisions(local)
     assert {
@@ -57,7 +59,7 @@ def lost(applied: Applied, found: Story, printed: Printed, *, local: Story, memb
 
 @pytest.mark.quick
 def test_a_pod_that_is_deleted_by_hand(
-    space: Space, printed: Printed, recoveries: Recoveries, local: Story
+    space: Space, printed: Printed, recoveries: Recoveries, local: Archive
 ) -> None:
     """Its trainer saves before it goes, so that nothing is trained again."""
     applied, member = begun(space, space.template("deterministic.py", STEP_SECONDS="0.4")), steady(local)
@@ -80,7 +82,7 @@ def test_a_pod_that_is_deleted_by_hand(
 
 @pytest.mark.quick
 def test_a_trainer_that_is_killed(
-    space: Space, printed: Printed, recoveries: Recoveries, local: Story
+    space: Space, printed: Printed, recoveries: Recoveries, local: Archive
 ) -> None:
     """By SIGKILL from within its container, where it isn't the first process, which the kernel would spare."""
     template = space.template("deterministic.py", STEP_SECONDS="0.4")
@@ -102,7 +104,7 @@ def test_a_trainer_that_is_killed(
 
 @pytest.mark.quick
 def test_a_trainer_that_runs_out_of_memory(
-    space: Space, printed: Printed, recoveries: Recoveries, local: Story
+    space: Space, printed: Printed, recoveries: Recoveries, local: Archive
 ) -> None:
     member = steady(local)
     template = breaking(space, "memory", member=member)
@@ -120,7 +122,7 @@ def test_a_trainer_that_runs_out_of_memory(
     )
 
 
-def test_a_trainer_that_hangs(space: Space, printed: Printed, recoveries: Recoveries, local: Story) -> None:
+def test_a_trainer_that_hangs(space: Space, printed: Printed, recoveries: Recoveries, local: Archive) -> None:
     """Without a report for progressDeadlineSeconds; it doesn't even leave when it is told to."""
     member = steady(local)
     schedule = {**SMALL["schedule"], "progressDeadlineSeconds": 45}
@@ -139,7 +141,7 @@ def test_a_trainer_that_hangs(space: Space, printed: Printed, recoveries: Recove
 
 
 def test_a_trainer_that_crashes_again_and_again(
-    space: Space, printed: Printed, recoveries: Recoveries, local: Story
+    space: Space, printed: Printed, recoveries: Recoveries, local: Archive
 ) -> None:
     """It resumes, takes a donor over after the third time, and has failed after the fifth; the others train to the end.
 
@@ -172,7 +174,7 @@ def test_a_trainer_that_crashes_again_and_again(
 
 
 def test_a_trainer_whose_disk_is_full(
-    space: Space, printed: Printed, recoveries: Recoveries, local: Story
+    space: Space, printed: Printed, recoveries: Recoveries, local: Archive
 ) -> None:
     """The one on which the SDK keeps the files of a report until they are stored; the next pod's is empty."""
     member = steady(local)
@@ -194,7 +196,7 @@ def test_a_trainer_whose_disk_is_full(
 
 
 def test_a_trainer_whose_clock_is_an_hour_slow_for_a_while(
-    space: Space, printed: Printed, recoveries: Recoveries, local: Story
+    space: Space, printed: Printed, recoveries: Recoveries, local: Archive
 ) -> None:
     """Its store refuses what it signs; it tries on, and goes on once the clock is right. Nothing else reads a clock."""
     template = space.template("deterministic.py", STEP_SECONDS="0.4", PYTHONPATH="/trainers")

@@ -6,15 +6,15 @@ from typing import Any
 from cluster.applied import Applied
 from cluster.populations import SMALL, decisions
 from faults.recovery import Printed
-from pbt_operator.story import Story
-from pbt_trainer.records import Cause
+from pbt_contract.records import Cause
+from pbt_operator.records.archive import Archive
 
 LONG: dict[str, Any] = {**SMALL, "schedule": {**SMALL["schedule"], "totalSteps": 400}}
 ENDLESS: dict[str, Any] = {**SMALL, "schedule": {**SMALL["schedule"], "totalSteps": 4000}}
 """Decides as `LONG`, and is ended by `finish`."""
 
 
-def finish(applied: Applied, local: Story) -> Story:
+def finish(applied: Applied, local: Archive) -> Archive:
     """Ends an endless population, which has decided as the local runner did for `LONG`, as far as it came."""
     applied.patch(finish=True)
     found = applied.until_ended(reason="Finished")
@@ -23,7 +23,7 @@ def finish(applied: Applied, local: Story) -> Story:
     return found
 
 
-def steps_lost(applied: Applied, found: Story, printed: Printed) -> int:
+def steps_lost(applied: Applied, found: Archive, printed: Printed) -> int:
     """None: every birth was decided, has had one pod, and that pod trained one step after the other from its start."""
     assert {birth.cause for birth in found.births.values()} == {Cause.INITIAL, Cause.EXPLOIT}
     born = {f"{applied.name}-{member}-{life}": birth for (member, life), birth in found.births.items()}
@@ -38,7 +38,7 @@ def steps_lost(applied: Applied, found: Story, printed: Printed) -> int:
     return sum(printed.lost(applied, found).values())
 
 
-def tells_each_decision_once(applied: Applied, found: Story) -> bool:
+def tells_each_decision_once(applied: Applied, found: Archive) -> bool:
     """Whether each decision has its Event, and only one."""
     notes = [event["note"] for event in applied.events if event["reason"] == "Exploited"]
     decided = [decision for one in found.rounds for decision in one.decisions]

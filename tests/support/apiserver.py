@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pbt_operator.api import crd
+from pbt_operator.manifest import crd
+from programs.build import binary
 from support.servers import free_port, serving
-from tools.build import binary
 
 
 @dataclass(frozen=True)

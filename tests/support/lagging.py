@@ -7,9 +7,9 @@ from functools import wraps
 from threading import RLock
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from pbt_operator.cluster.pods import ClusterPods
-from pbt_operator.cluster.seen import SeenPod, read
-from pbt_trainer.records import Birth, Cause
+from pbt_contract.records import Birth, Cause
+from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
+from pbt_operator.runners.kubernetes.pod_state import PodState, read
 
 GRACE_SECONDS = 30.0
 
@@ -124,7 +124,7 @@ class Server:
         self._happened = self._happened[count:]
 
     @property
-    def seen(self) -> dict[str, SeenPod]:
+    def seen(self) -> dict[str, PodState]:
         """What the operator's index holds."""
         found = {uid: read(body) for uid, body in self._shown.items()}
         return {uid: seen for uid, seen in found.items() if seen is not None}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from programs.build import BuildError, binary
 from support.s3server import Server
 from support.servers import free_port, serving
-from tools.build import BuildError, binary
 
 __all__ = ["Server", "minio", "running", "session_of"]
 

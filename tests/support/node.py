@@ -15,8 +15,8 @@ from typing import Any
 from kubernetes import client, watch
 from kubernetes.client.exceptions import ApiException
 
-from pbt_operator.api.template import expand
-from pbt_operator.cluster.seen import MARK
+from pbt_operator.manifest.template import expand
+from pbt_operator.runners.kubernetes.pod_state import MARK
 from support.apiserver import ApiServer
 
 LAST_WORDS_BYTES = 2000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pbt_trainer.stores.s3 import connect
+from pbt_contract.stores.s3 import connect
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

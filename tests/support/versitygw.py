@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from programs.build import BuildError, binary
 from support.s3server import Server
 from support.servers import free_port, serving
-from tools.build import BuildError, binary
 
 
 @dataclass(frozen=True)

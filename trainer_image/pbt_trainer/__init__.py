@@ -13,7 +13,7 @@
 Importing it loads neither torch nor boto3.
 """
 
-from pbt_trainer.errors import (
+from pbt_contract.errors import (
     CorruptCheckpoint,
     ExitCode,
     KeyRefused,

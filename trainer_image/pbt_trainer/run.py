@@ -6,18 +6,18 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pbt_trainer.environment import Assignment
-from pbt_trainer.errors import ExitCode, UsageError
-from pbt_trainer.hyperparameters import Hyperparameters
-from pbt_trainer.leaving import TERMINATION_LOG, tell_crash
-from pbt_trainer.membership import Membership
-from pbt_trainer.metrics import plain
-from pbt_trainer.random_state import reseed
-from pbt_trainer.ranks import Ranks, Verdict
-from pbt_trainer.records import Value
-from pbt_trainer.spool import files_below
-from pbt_trainer.succession import consult
-from pbt_trainer.tracked import Tracked
+from pbt_contract.assignment import Assignment
+from pbt_contract.errors import ExitCode, UsageError
+from pbt_contract.records import Value
+from pbt_trainer.exit import TERMINATION_LOG, tell_crash
+from pbt_trainer.session.hyperparameters import Hyperparameters
+from pbt_trainer.session.metrics import plain
+from pbt_trainer.session.ranks import Ranks, Verdict
+from pbt_trainer.session.session import Session
+from pbt_trainer.session.takeover import consult
+from pbt_trainer.state.files import files_below
+from pbt_trainer.state.random_state import reseed
+from pbt_trainer.state.tracked import Tracked
 
 
 class Advance(Enum):
@@ -68,7 +68,7 @@ def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int
         raise UsageError("join() was called before: a process is one member")
     _joined = True
     os.environ.pop("PBT_PREFETCHED", None)  # ours now, and removed in the end: for no later image to look for
-    member = Membership(assignment, ranks=ranks, defaults=defaults)
+    member = Session(assignment, ranks=ranks, defaults=defaults)
     reseed(member.seed_key)
     return Run(
         member.hp,
@@ -97,7 +97,7 @@ class Run:
         total_steps: int,
         interval_steps: int,
         ranks: Ranks,
-        member: Membership | None = None,
+        member: Session | None = None,
     ) -> None:
         """Use `join`."""
         if min(total_steps, interval_steps) < 1:
@@ -285,7 +285,7 @@ class Run:
             self._call_hooks()
         self.hp.looping = True
 
-    def _take_over(self, member: Membership) -> None:
+    def _take_over(self, member: Session) -> None:
         self.step = self._start_step = self._reported_step = member.birth.start_step
         self._call_hooks()
         member.start_clock()

@@ -10,8 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pbt_contract.errors import PbtError
 from pbt_operator.cli.output import Mistake, NoPopulation
-from pbt_trainer.errors import PbtError
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient, Configuration, CoreV1Api
@@ -205,7 +205,7 @@ class Cluster:
     def _of_populations(
         self, verb: str, request: Callable[..., Any], *arguments: Any, **options: Any
     ) -> Resource:
-        from pbt_operator.cluster.api import GROUP, PLURAL, VERSION
+        from pbt_operator.runners.kubernetes.api import GROUP, PLURAL, VERSION
 
         place = (GROUP, VERSION, self.namespace, PLURAL)
         answer = self._asked(verb, f"{PLURAL}.{GROUP}", request, *place, *arguments, **options)
@@ -218,7 +218,7 @@ class Cluster:
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
-        from pbt_operator.cluster.connection import TIMEOUT_SECONDS
+        from pbt_operator.runners.kubernetes.connection import TIMEOUT_SECONDS
 
         try:
             return request(

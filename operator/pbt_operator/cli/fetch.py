@@ -8,14 +8,23 @@ from pathlib import Path
 
 import msgspec
 
-from pbt_operator.cli.output import Mistake, file_stem, open_location, read_story, say
-from pbt_operator.core.round import Standing
-from pbt_operator.report.words import counted, life_text, score_text, size_text
-from pbt_operator.story import Story
-from pbt_trainer.errors import NotFound, RecordRefused
-from pbt_trainer.records import Count, File, IncarnationNumber, MemberNumber, Record, Report, Value, encode
-from pbt_trainer.stores import Store
-from pbt_trainer.stores.verify import destination
+from pbt_contract.errors import NotFound, RecordRefused
+from pbt_contract.records import (
+    Count,
+    File,
+    IncarnationNumber,
+    MemberNumber,
+    Record,
+    Report,
+    Value,
+    encode,
+)
+from pbt_contract.stores import Store
+from pbt_contract.stores.verify import destination
+from pbt_operator.cli.output import Mistake, file_stem, open_location, read_population, say
+from pbt_operator.core.round_record import Standing
+from pbt_operator.page.words import counted, life_text, score_text, size_text
+from pbt_operator.records.archive import Archive
 
 CARDS = ("checkpoint.json", "pbt-checkpoint.json")
 """What describes the checkpoint; the second name where the first one is a file of the checkpoint itself."""
@@ -50,12 +59,12 @@ def fetch_checkpoint(location: str, *, member: int | None, final: bool, to: Path
         CorruptCheckpoint: a file is not what its record says.
         NotFound: retention has deleted it.
     """
-    store, story = open_location(location), read_story(location)
-    report = _chosen(story, member=member, final=final)
+    store, archive = open_location(location), read_population(location)
+    report = _chosen(archive, member=member, final=final)
     which = ("final" if final else "best") if member is None else f"member-{member}"
-    folder = (to or Path(f"{file_stem(story)}-{which}")).resolve()
+    folder = (to or Path(f"{file_stem(archive)}-{which}")).resolve()
     _check_free(folder, force=force)
-    card = _card(story, report)
+    card = _card(archive, report)
     with _incoming(folder) as incoming:
         for file in report.files:
             _fetch_file(store, report.checkpoint + file.name, file, incoming)
@@ -65,33 +74,33 @@ def fetch_checkpoint(location: str, *, member: int | None, final: bool, to: Path
     _tell(card, folder)
 
 
-def _chosen(story: Story, *, member: int | None, final: bool) -> Report:
+def _chosen(archive: Archive, *, member: int | None, final: bool) -> Report:
     if member is not None:
-        newest = story.history.newest_record(member)
+        newest = archive.history.newest_record(member)
         if newest is None:
             raise Mistake(f"member {member} has no checkpoint")
         return newest
-    standing: Standing | None = story.final if final else story.best
+    standing: Standing | None = archive.final if final else archive.best
     if standing is None:
         raise Mistake(
-            f"no member has reported a finite {story.spec.objective.metric} yet: there is nothing to fetch"
+            f"no member has reported a finite {archive.spec.objective.metric} yet: there is nothing to fetch"
         )
     try:
-        return story.reports[standing.source.record]
+        return archive.reports[standing.source.record]
     except KeyError:
         raise RecordRefused(
             f"{standing.source.record}: the record of that checkpoint can't be read"
         ) from None
 
 
-def _card(story: Story, report: Report) -> CheckpointCard:
+def _card(archive: Archive, report: Report) -> CheckpointCard:
     return CheckpointCard(
-        population=story.record.name,
-        metric=story.spec.objective.metric,
+        population=archive.record.name,
+        metric=archive.spec.objective.metric,
         member=report.member,
         incarnation=report.incarnation,
         step=report.step,
-        score=report.score(story.spec.objective.metric),
+        score=report.score(archive.spec.objective.metric),
         hyperparameters=report.hyperparameters,
         checkpoint=report.checkpoint,
         files=report.files,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pbt_operator.cli import RUNS, is_plugin, program
-from pbt_operator.cli.operator import app as operator_app
+from pbt_operator.cli.run_operator import app as operator_app
 
 if TYPE_CHECKING:
     from pbt_operator.cli.cluster import ClusterOptions
@@ -73,7 +73,7 @@ def run(
         raise typer.BadParameter(
             f"on a cluster it is `kubectl apply -f {file}`; `pbt run` is for this machine"
         )
-    from pbt_operator.cli.run import run_population
+    from pbt_operator.cli.run_population import run_population
 
     raise typer.Exit(run_population(file, directory, parallelism))
 
@@ -91,7 +91,7 @@ def status(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show where a population stands."""
-    from pbt_operator.cli.status import show_status
+    from pbt_operator.cli.show_status import show_status
 
     options = _options(namespace, context, kubeconfig)
     show_status(target, options, from_store=from_store, as_json=output is Output.JSON)
@@ -107,7 +107,7 @@ def lineage(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show the lives behind the winner or a member."""
-    from pbt_operator.cli.lineage import show_lineage
+    from pbt_operator.cli.show_lineage import show_lineage
 
     with _located(target, namespace, context, kubeconfig) as location:
         show_lineage(location, member=member, as_json=output is Output.JSON)
@@ -124,7 +124,7 @@ def schedule(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show the hyperparameter schedule that was found."""
-    from pbt_operator.cli.schedule import show_schedule
+    from pbt_operator.cli.show_schedule import show_schedule
 
     with _located(target, namespace, context, kubeconfig) as location:
         show_schedule(location, form=output.value)
@@ -165,7 +165,7 @@ def report(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Write the whole story as one HTML page."""
-    from pbt_operator.cli.report import write_report
+    from pbt_operator.cli.write_page import write_report
 
     with _located(target, namespace, context, kubeconfig) as location:
         write_report(location, to=to)
@@ -215,7 +215,7 @@ def logs(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show what a member's trainer prints."""
-    from pbt_operator.cli.logs import show_logs
+    from pbt_operator.cli.show_logs import show_logs
 
     show_logs(name, member, _options(namespace, context, kubeconfig), previous=previous, follow=follow)
 
@@ -236,7 +236,7 @@ def _located(
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command. Exit codes: 1 for what went wrong on the way, 2 for what was asked in a wrong way."""
-    from pbt_trainer.errors import PbtError
+    from pbt_contract.errors import PbtError
 
     try:
         try:

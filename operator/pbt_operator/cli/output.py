@@ -8,15 +8,14 @@ from typing import Any
 
 import msgspec
 
-from pbt_operator import story
+from pbt_contract import keys
+from pbt_contract.errors import NotFound, PbtError, StoreRefused
+from pbt_contract.records import quoted
+from pbt_contract.stores import Store, open_store
 from pbt_operator.cli import program
-from pbt_operator.report.words import printable
-from pbt_operator.status import Status
-from pbt_operator.story import Story
-from pbt_trainer import keys
-from pbt_trainer.errors import NotFound, PbtError, StoreRefused
-from pbt_trainer.records import quoted
-from pbt_trainer.stores import Store, open_store
+from pbt_operator.core.status import Status
+from pbt_operator.page.words import printable
+from pbt_operator.records.archive import Archive, read_archive
 
 READERS = 16
 MAX_SUGGESTIONS = 5
@@ -45,7 +44,7 @@ def open_location(location: str) -> Store:
         raise Mistake(str(error)) from error
 
 
-def read_story(location: str) -> Story:
+def read_population(location: str) -> Archive:
     """The story that is recorded at a location. What it refuses to read is told on standard error.
 
     Raises:
@@ -53,7 +52,7 @@ def read_story(location: str) -> Story:
     """
     store = open_location(location)
     try:
-        told = story.read(store, readers=READERS)
+        told = read_archive(store, readers=READERS)
     except NotFound:
         places = [f"{location.rstrip('/')}/{name}" for name in islice(_below(store), MAX_SUGGESTIONS)]
         guess = f"; did you mean {' or '.join(places)}?" if places else ""
@@ -64,9 +63,9 @@ def read_story(location: str) -> Story:
     return told
 
 
-def file_stem(story: Story) -> str:
+def file_stem(archive: Archive) -> str:
     """What files about the population are called; a name that is no plain file name could lead anywhere."""
-    name = story.record.name
+    name = archive.record.name
     return name if keys.is_key(name) and "/" not in name else "population"
 
 

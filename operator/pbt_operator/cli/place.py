@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pbt_operator.api.spec import LABEL_PATTERN
+from pbt_contract import keys
+from pbt_contract.errors import StoreUnavailable
 from pbt_operator.cli import RUNS, is_plugin, program
 from pbt_operator.cli.cluster import Cluster, ClusterOptions, NoCluster, connect
 from pbt_operator.cli.output import Mistake, NoPopulation
-from pbt_operator.cli.resource import PopulationResource
-from pbt_trainer import keys
-from pbt_trainer.errors import StoreUnavailable
+from pbt_operator.cli.population_resource import PopulationResource
+from pbt_operator.manifest.population_spec import LABEL_PATTERN
 
 
 @dataclass(frozen=True)

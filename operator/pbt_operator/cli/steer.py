@@ -6,7 +6,7 @@ from pbt_operator.cli import program
 from pbt_operator.cli.cluster import ClusterOptions
 from pbt_operator.cli.output import say
 from pbt_operator.cli.place import OnCluster, find_on_cluster
-from pbt_operator.status import PopulationPhase
+from pbt_operator.core.status import PopulationPhase
 
 
 @dataclass(frozen=True, slots=True)

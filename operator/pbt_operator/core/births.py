@@ -1,12 +1,12 @@
 """Writes the births that follow from decisions and from what became of processes."""
 
+from pbt_contract.records import Birth, Cause, Report
 from pbt_operator.core.chance import chance
 from pbt_operator.core.exploit import donors
 from pbt_operator.core.explore import explore, initial, sample
 from pbt_operator.core.history import History
-from pbt_operator.core.round import Decision, Entry, Round, Standing
+from pbt_operator.core.round_record import Decision, Entry, Round, Standing
 from pbt_operator.core.spec import Spec
-from pbt_trainer.records import Birth, Cause, Report
 
 CRASHES_BEFORE_REPLACEMENT = 3
 

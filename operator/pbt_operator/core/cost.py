@@ -12,8 +12,8 @@ small beside it. Prices are S3's list prices (us-east-1, 2026): a bill may diffe
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pbt_trainer.records import Report
-from pbt_trainer.stores.parts import requests_of
+from pbt_contract.records import Report
+from pbt_contract.stores.parts import requests_of
 
 WRITE_DOLLARS = 5e-6  # PUT, POST, LIST
 READ_DOLLARS = 4e-7  # GET

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
+from pbt_contract.records import Value
 from pbt_operator.core.chance import chance
 from pbt_operator.core.space import LogUniform, Space, Uniform
 from pbt_operator.core.spec import Spec
-from pbt_trainer.records import Value
 
 
 def sample(spec: Spec, *, member: int, round_number: int) -> dict[str, Value]:

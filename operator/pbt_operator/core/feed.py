@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from pbt_trainer.records import Birth, Report
+from pbt_contract.records import Birth, Report
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Feed:
     def take_births(self) -> list[Birth]:
         """Those since the last call, by member and incarnation."""
         found, self.births = self.births, []
-        return sorted(found, key=lambda birth: (birth.member, birth.incarnation))
+        return sorted(found, key=lambda birth: birth.life)
 
     def take_records(self) -> list[Report]:
         """Those since the last call, by member, incarnation and step."""

@@ -1,6 +1,6 @@
 """What is known of a population: births, rounds and the reports that still matter, and which of them count.
 
-Records are immutable, so knowledge only grows; the journal (`pbt_operator.journal`) feeds it from the store. A member's
+Records are immutable, so knowledge only grows; `pbt_operator.records.repository` feeds it from the store. A member's
 *line* is its newest birth that was a decision, with the resumes since: what it trains now goes back to there.
 """
 
@@ -8,10 +8,10 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from pbt_contract.records import Birth, Report
 from pbt_operator.core.feed import Feed
-from pbt_operator.core.round import Round, Standing
+from pbt_operator.core.round_record import Round, Standing
 from pbt_operator.core.spec import Objective, Schedule
-from pbt_trainer.records import Birth, Report
 
 T = TypeVar("T")
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from pbt_operator.core.round import Standing
-from pbt_trainer import keys
-from pbt_trainer.errors import RecordRefused
-from pbt_trainer.records import Birth, Cause, Count, IncarnationNumber, MemberNumber, Record, Value
+from pbt_contract import keys
+from pbt_contract.errors import RecordRefused
+from pbt_contract.keys import Life
+from pbt_contract.records import Birth, Cause, Count, IncarnationNumber, MemberNumber, Record, Value
+from pbt_operator.core.round_record import Standing
 
-Lives = Mapping[tuple[int, int], Birth]
-"""All births, by member and incarnation."""
+Births = Mapping[Life, Birth]
+"""All births, by the life that each orders."""
 
 
 class Segment(Record, frozen=True, kw_only=True):
@@ -25,18 +26,23 @@ class Segment(Record, frozen=True, kw_only=True):
     operations: dict[str, str] = {}
     reason: str = ""
 
+    @property
+    def life(self) -> Life:
+        """Whose it is."""
+        return Life(self.member, self.incarnation)
 
-def lineage(lives: Lives, *, member: int, incarnation: int, step: int) -> list[Segment]:
+
+def lineage(births: Births, *, member: int, incarnation: int, step: int) -> list[Segment]:
     """The incarnations behind a checkpoint, the first ancestor first. Those that added no step are left out.
 
     Raises:
         RecordRefused: a birth of the chain is missing, or comes back to itself.
     """
     segments: list[Segment] = []
-    seen: set[tuple[int, int]] = set()
-    life, end = (member, incarnation), step
+    seen: set[Life] = set()
+    life, end = Life(member, incarnation), step
     while True:
-        birth = _birth(lives, life, seen)
+        birth = _birth(births, life, seen)
         segments.append(
             Segment(
                 member=birth.member,
@@ -51,7 +57,7 @@ def lineage(lives: Lives, *, member: int, incarnation: int, step: int) -> list[S
         )
         if birth.source is None:
             break
-        life, end = (birth.source.member, birth.source.incarnation), birth.source.step
+        life, end = birth.source.life, birth.source.step
     return [segment for segment in reversed(segments) if segment.end_step > segment.start_step]
 
 
@@ -66,34 +72,34 @@ def schedule(segments: list[Segment]) -> list[Segment]:
     return merged
 
 
-def first_ancestor(lives: Lives, *, member: int, incarnation: int) -> tuple[int, int]:
+def first_ancestor(births: Births, *, member: int, incarnation: int) -> Life:
     """The life that a life's weights come from in the end: one that began without a checkpoint.
 
     Raises:
         RecordRefused: as `lineage`.
     """
-    seen: set[tuple[int, int]] = set()
-    life = (member, incarnation)
+    seen: set[Life] = set()
+    life = Life(member, incarnation)
     while True:
-        birth = _birth(lives, life, seen)
+        birth = _birth(births, life, seen)
         if birth.source is not None:
-            life = (birth.source.member, birth.source.incarnation)
+            life = birth.source.life
         elif birth.cause.resumes:
-            life = (birth.member, birth.incarnation - 1)
+            life = Life(birth.member, birth.incarnation - 1)
         else:
             return life
 
 
-def _birth(lives: Lives, life: tuple[int, int], seen: set[tuple[int, int]]) -> Birth:
+def _birth(births: Births, life: Life, seen: set[Life]) -> Birth:
     """The next birth of a chain. Others can write to the store, so it may have gaps or loops."""
-    if life not in lives or life in seen:
+    if life not in births or life in seen:
         raise RecordRefused(
             f"{keys.birth(*life)}: {'descends from itself' if life in seen else 'is missing'}"
         )
     seen.add(life)
-    return lives[life]
+    return births[life]
 
 
-def lineage_of(standing: Standing, lives: Lives) -> list[Segment]:
+def lineage_of(standing: Standing, births: Births) -> list[Segment]:
     """The lineage behind a standing."""
-    return lineage(lives, member=standing.member, incarnation=standing.incarnation, step=standing.step)
+    return lineage(births, member=standing.member, incarnation=standing.incarnation, step=standing.step)

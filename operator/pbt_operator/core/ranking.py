@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pbt_operator.core.chance import chance
-from pbt_operator.core.round import Entry
+from pbt_operator.core.round_record import Entry
 from pbt_operator.core.spec import Objective
 
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from random import Random
 from typing import TypeGuard
 
-from pbt_trainer.records import Value
+from pbt_contract.records import Value
 
 _PRECISION = decimal.Context(prec=25)
 _SHIFT = Fraction(1, 5)

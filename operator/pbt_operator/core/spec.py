@@ -1,12 +1,12 @@
-"""What a population is to do, as the decisions need it. `pbt_operator.api` builds it from a manifest."""
+"""What a population is to do, as the decisions need it. `pbt_operator.manifest` builds it from a manifest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from pbt_contract.records import Value
 from pbt_operator.core.space import Space
-from pbt_trainer.records import Value
 
 
 class Goal(StrEnum):

@@ -1,0 +1,106 @@
+"""`pbt status`: where a population stands."""
+
+from collections.abc import Sequence
+
+from pbt_operator.cli import program
+from pbt_operator.cli.cluster import ClusterOptions
+from pbt_operator.cli.output import read_population, say, say_json, say_table, standing
+from pbt_operator.cli.place import OnCluster, find, located
+from pbt_operator.cli.population_resource import PopulationResource
+from pbt_operator.core.status import Best, MemberState, Status
+from pbt_operator.manifest.status_schema import MAX_MEMBERS
+from pbt_operator.page.words import counted, life_text, score_text, value_text, values_text
+
+
+def show_status(target: str, options: ClusterOptions, *, from_store: bool, as_json: bool) -> None:
+    """Prints the status: the custom resource's, or for a location the one that its records tell.
+
+    Args:
+        target: as it was typed.
+        options: the cluster.
+        from_store: by the records in any case: all members, but nothing of their pods.
+        as_json: for programs.
+    """
+    place = find(target, options)
+    if isinstance(place, OnCluster) and not from_store:
+        _show_resource(place.population, as_json=as_json)
+        return
+    with located(place) as location:
+        _show_story(location, as_json=as_json)
+
+
+def _show_story(location: str, *, as_json: bool) -> None:
+    archive = read_population(location)
+    status = archive.status()
+    if as_json:
+        say_json(status)
+        return
+    names = [h.name for h in archive.spec.hyperparameters]
+    say(f"{archive.record.name}: {standing(status)}")
+    say()
+    _body(status, metric=archive.spec.objective.metric, names=names)
+
+
+def _show_resource(population: PopulationResource, *, as_json: bool) -> None:
+    if as_json:
+        say_json(population.as_json())
+        return
+    status, wanted = population.status(), population.spec["members"]
+    say(f"{population.name}: {standing(status)}")
+    for trouble in population.troubles():
+        say(f"{trouble['type']} is {trouble['status']} ({trouble['reason']}: {trouble.get('message', '')})")
+    if population.is_behind:
+        say("the operator has not seen the newest spec yet")
+    say()
+    _body(status, metric=population.metric, names=population.hyperparameters)
+    if len(status.members) == MAX_MEMBERS < wanted:
+        whole = f"`{program()} status {population.name} --from-store` shows all"
+        say(f"{len(status.members)} of {wanted} members, the troubled and the best; {whole}")
+    if population.request_cost is not None:
+        requests, dollars = population.request_cost
+        say(
+            f"store requests: {requests:g} for a report, about ${dollars:g} for a member and day at S3's list prices"
+        )
+    if population.location:
+        say(f"records: {population.location}")
+
+
+def _body(status: Status, *, metric: str, names: Sequence[str]) -> None:
+    say(f"best   {_best(status.best, metric, names)}")
+    say(f"final  {_best(status.final, metric, names)}")
+    say()
+    _members(status, metric, names)
+    for member in status.members:
+        if member.state is MemberState.FAILED:
+            say(f"member {member.member} failed: {member.reason}")
+    say()
+    steps = status.steps
+    amounts = (status.rounds, "round"), (status.exploits, "exploit"), (status.births, "birth")
+    say(", ".join(counted(*amount) for amount in amounts))
+    say(f"steps: {steps.productive:,} productive, {steps.discarded:,} discarded, {steps.waiting:,} waiting")
+
+
+def _best(best: Best | None, metric: str, names: Sequence[str]) -> str:
+    if best is None:
+        return "-"
+    who = f"{life_text(best.member, best.incarnation)} at step {best.step:,}"
+    values = {name: best.hyperparameters.get(name, "-") for name in names}
+    return f"{metric} {score_text(best.score)} by member {who}; {values_text(values)}"
+
+
+def _members(status: Status, metric: str, names: Sequence[str]) -> None:
+    rows = [
+        [
+            str(member.member),
+            str(member.incarnation),
+            member.state.value,
+            f"{member.step:,}",
+            score_text(member.score),
+            *(value_text(member.hyperparameters.get(name, "-")) for name in names),
+            life_text(member.parent.member, member.parent.incarnation) if member.parent else "-",
+        ]
+        for member in status.members
+    ]
+    fixed = ["member", "incarnation", "state", "step", metric]
+    right = {"member", "incarnation", "step", metric, *names}
+    say_table([*fixed, *names, "parent"], rows, right=right)

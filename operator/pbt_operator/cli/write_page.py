@@ -1,0 +1,28 @@
+"""`pbt report`: the HTML page."""
+
+from pathlib import Path
+
+from pbt_operator.cli.output import Mistake, file_stem, read_population, say
+from pbt_operator.page import page
+
+
+def write_report(location: str, *, to: Path | None) -> None:
+    """Writes the page, whole or not at all.
+
+    Raises:
+        Mistake: the target is a folder.
+    """
+    archive = read_population(location)
+    target = to or Path(f"{file_stem(archive)}-report.html")
+    if target.is_dir():
+        raise Mistake(
+            f"{target} is a folder; name a file in it, such as {target / f'{file_stem(archive)}.html'}"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    incoming = target.with_name(f".{target.name}.tmp")
+    try:
+        incoming.write_text(page(archive), encoding="utf-8")
+        incoming.replace(target)
+    finally:
+        incoming.unlink(missing_ok=True)
+    say(f"wrote {target.resolve()}")

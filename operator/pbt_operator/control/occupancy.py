@@ -1,0 +1,64 @@
+"""Which member a pod's process trains now: what its labels say, or what it was asked to go on as and claimed."""
+
+from dataclasses import replace
+
+from pbt_contract.errors import NotFound
+from pbt_contract.keys import Life
+from pbt_contract.records import Claim
+from pbt_operator.control.pods import Pod
+from pbt_operator.records.repository import Repository
+
+
+def lived(repository: Repository, pod: Pod, *, ask: bool = False) -> Pod:
+    """The pod under the life that its process lives: what its labels say, or what it was asked to go on as and claimed.
+
+    Args:
+        repository: the population's records.
+        pod: as it is labelled.
+        ask: look for yields that only another operator knows of.
+    """
+    passed: set[Life] = set()
+    while pod.life not in passed:
+        passed.add(pod.life)
+        if ask:
+            repository.yields.ask(pod.member, _newest_life(repository, pod))
+        for _, to in repository.yields.known(pod.member, since=pod.incarnation):
+            if _claimed_by(repository, to, pod.uid):
+                pod = replace(pod, member=to.member, incarnation=to.incarnation)
+                break
+    return pod
+
+
+def asked_to_yield(repository: Repository, pod: Pod) -> Life | None:
+    """Whom the process was asked to go on as and may still claim; the pod is under the life that it lives."""
+    for incarnation, to in repository.yields.known(pod.member, since=pod.incarnation):
+        own = Life(member=pod.member, incarnation=incarnation)
+        is_its_life = _newest_life(repository, pod) == incarnation and _claimed_by(repository, own, pod.uid)
+        return to if is_its_life and _claim(repository, to) is None else None
+    return None
+
+
+def has_left(repository: Repository, life: Life, uid: str) -> bool:
+    """Whether the process that claimed a life has gone on as another member."""
+    to = repository.yields.ask(life.member, life.incarnation)
+    return to is not None and _claimed_by(repository, to, uid)
+
+
+def _newest_life(repository: Repository, pod: Pod) -> int:
+    newest = repository.history.newest_birth(pod.member)
+    for incarnation in range(newest.incarnation if newest else 0, pod.incarnation, -1):
+        if _claimed_by(repository, Life(member=pod.member, incarnation=incarnation), pod.uid):
+            return incarnation
+    return pod.incarnation
+
+
+def _claimed_by(repository: Repository, life: Life, uid: str) -> bool:
+    claim = _claim(repository, life)
+    return claim is not None and claim.pod == uid and not claim.void
+
+
+def _claim(repository: Repository, life: Life) -> Claim | None:
+    try:
+        return repository.claim(repository.birth(life.member, life.incarnation))
+    except NotFound:  # no such birth
+        return None

@@ -1,0 +1,91 @@
+"""What the reconcile knows of pods and asks of them: the same verbs for a cluster, processes and a simulation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from pbt_contract import keys
+from pbt_contract.keys import Life
+from pbt_contract.records import Birth
+
+
+class Phase(StrEnum):
+    """How far a pod's trainer is. A pod that is being stopped is Running until it is over."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    ENDED = "Ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod as it was last seen.
+
+    Attributes:
+        uid: unique for ever; claims carry it.
+        member, incarnation: the birth that it was started for, or relabelled with. In place, its process may have taken
+            a later one since.
+        stopping: somebody asked it to stop.
+        disrupted: it was ended by eviction, preemption, a drain or a lost node.
+        exit_code: of the trainer, once it ended; None if it never ran or nobody knows.
+        message: the last lines of its output, or why it doesn't run.
+        stuck: pending for a reason that no waiting cures: its image can't be had, say.
+    """
+
+    name: str
+    uid: str
+    member: int
+    incarnation: int
+    phase: Phase
+    stopping: bool = False
+    disrupted: bool = False
+    exit_code: int | None = None
+    message: str = ""
+    stuck: bool = False
+
+    @property
+    def life(self) -> Life:
+        """Whose it is."""
+        return Life(self.member, self.incarnation)
+
+    @classmethod
+    def pending(cls, birth: Birth, *, uid: str) -> "Pod":
+        """A pod that was just asked for."""
+        name = keys.life(birth.member, birth.incarnation)
+        return cls(
+            name=name, uid=uid, member=birth.member, incarnation=birth.incarnation, phase=Phase.PENDING
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether its trainer is over and its slot free."""
+        return self.phase is Phase.ENDED
+
+
+class Pods(Protocol):
+    """The pods of one population."""
+
+    def observe(self) -> Sequence[Pod]:
+        """All pods that were not forgotten, ended ones included."""
+        ...
+
+    def look_again(self) -> Sequence[Pod]:
+        """As `observe`, with those that are there and that it doesn't show yet."""
+        ...
+
+    def start(self, birth: Birth) -> None:
+        """Creates the pod for a birth; does nothing if there is one that hasn't ended."""
+        ...
+
+    def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
+        """Shows the pod as another member's from now on: its process goes on with that birth."""
+        ...
+
+    def stop(self, pod: Pod) -> None:
+        """Asks the trainer to leave (SIGTERM, then the grace period); does nothing if it was asked already."""
+        ...
+
+    def forget(self, pod: Pod) -> None:
+        """Removes a pod that ended and was accounted for."""
+        ...

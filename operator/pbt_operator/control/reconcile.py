@@ -1,0 +1,204 @@
+"""One pass of the level-triggered reconcile: observe, decide, journal, act.
+
+It stands on an injected clock, store and set of pods, so the same pass drives a cluster, processes on one machine and a
+simulation in virtual time. Everything that must survive is in the store.
+"""
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+from pbt_operator.control.decide import Decisions
+from pbt_operator.control.events import Event
+from pbt_operator.control.notices import remarks
+from pbt_operator.control.placement import Live, Placement
+from pbt_operator.control.pods import Phase, Pods
+from pbt_operator.control.restarts import Restarts
+from pbt_operator.control.sweep import Retention
+from pbt_operator.control.timers import Timers
+from pbt_operator.core.cost import Costs
+from pbt_operator.core.outcome import Outcome, outcome_of
+from pbt_operator.core.spec import Spec
+from pbt_operator.core.status import PopulationPhase, Result
+from pbt_operator.records import results, specs
+from pbt_operator.records.repository import Repository
+from pbt_operator.records.results import conclude
+
+FEW = 8  # reports that are looked for one by one between two listings
+
+
+class Looks(Enum):
+    """How a pass learns of reports."""
+
+    LISTS = auto()  # all that is new
+    GLANCES = auto()  # the few that a round lacks
+    NOT = auto()
+
+
+class Reconciler:
+    """Drives one population.
+
+    Attributes:
+        spec: what is asked.
+        spec_number: the number of the spec record.
+        outcome: why the population ended; None while it hasn't.
+        result: the record of it.
+        active_since: by the clock, what activeDeadlineSeconds is counted from; a suspension starts it anew.
+        costs: what the reports since the start say of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        pods: Pods,
+        clock: Callable[[], float],
+        spec: Spec,
+        spec_number: int,
+        emit: Callable[[Event], None],
+    ) -> None:
+        """Needs a repository that was loaded.
+
+        Args:
+            repository: the population's records.
+            pods: its pods.
+            clock: seconds, monotonic.
+            spec: what is asked.
+            spec_number: the number of the spec record.
+            emit: takes each event once.
+        """
+        self.spec, self.spec_number = spec, spec_number
+        self.outcome: Outcome | None = None
+        self.result: Result | None = None
+        self._repository, self._history, self._pods = repository, repository.history, pods
+        self._clock, self._emit = clock, emit
+        self.active_since = clock()
+        self.costs = Costs()
+        self._timers, self._ends = Timers(), Restarts()
+        self._retention = Retention(repository)
+        self._decisions = Decisions(repository, clock=clock, emit=emit)
+        self._placement = Placement(
+            repository, pods=pods, ends=self._ends, timers=self._timers, clock=clock, emit=emit
+        )
+
+    def run_once(self, looks: Looks = Looks.LISTS) -> None:
+        """One pass. What it can't finish, the next one does.
+
+        Args:
+            looks: how it learns of reports. What it doesn't look for, a later pass finds.
+
+        Raises:
+            StoreUnavailable: the store can't be reached; nothing is lost, try again later.
+        """
+        if self.spec.suspend:
+            self.active_since = self._clock()
+        if looks is Looks.LISTS:
+            self._repository.refresh()
+        else:
+            self._repository.glance(self.expected if looks is Looks.GLANCES else ())
+        live = self._observe()
+        self._remark()  # also about what was found of processes that have ended
+        goes_on = self.outcome is None
+        if goes_on:
+            self._decisions.scale(self.spec)
+            if not self.spec.suspend:
+                self._decisions.decide(self.spec, spec_number=self.spec_number, living=self._living(live))
+            self._conclude()
+        if self.outcome is not None or self.spec.suspend:
+            self._placement.clear(live, self.spec, ended=self.outcome is not None)
+        else:
+            self._placement.place(live, self.spec)
+        self._retention.sweep(self.spec, begins=goes_on)
+
+    @property
+    def expected(self) -> frozenset[int]:
+        """The few members whose reports a round lacks; empty if it lacks many, or none waits for any."""
+        awaited = self._decisions.awaited if self.outcome is None and not self.spec.suspend else frozenset()
+        return awaited if len(awaited) <= FEW else frozenset()
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether retention has more to do at once."""
+        return self._retention.under_way
+
+    @property
+    def num_left(self) -> int:
+        """How many members could start or be stopped at once and are left to the next pass."""
+        return self._placement.num_left
+
+    def replace_spec(self, spec: Spec, number: int) -> None:
+        """Goes on under another spec, also when the population ended under the one before."""
+        self.spec, self.spec_number = spec, number
+        self.outcome = self.result = None
+
+    def resume_result(self, result: Result) -> None:
+        """Takes up a population that ended under this spec before."""
+        self.result = result
+        self.outcome = Outcome(result.phase, result.reason, result.message)
+
+    # observe
+
+    def _observe(self) -> Live:
+        """The live pod of each member; those that ended are accounted for and forgotten."""
+        live: Live = {}
+        pods = self._pods.observe()
+        ended = (self._history.newest_birth(pod.member) for pod in pods if pod.ended)
+        self._repository.learn_claims(birth for birth in ended if birth is not None)
+        for seen in pods:
+            pod = self._placement.recognise(seen, self.spec)
+            if pod.ended:
+                for event in self._ends.settle(
+                    pod, repository=self._repository, spec=self.spec, now=self._clock()
+                ):
+                    self._emit(event)
+                self._pods.forget(pod)
+            elif pod.member in live:
+                older, newer = sorted((live[pod.member], pod), key=lambda p: p.incarnation)
+                self._pods.stop(older)
+                live[pod.member] = newer
+            else:
+                live[pod.member] = pod
+        self._timers.keep({pod.uid for pod in live.values()})
+        return live
+
+    def _remark(self) -> None:
+        """Tells what is worth knowing about the reports that are new."""
+        for report in self._repository.take_fresh():
+            self.costs.learn(report)
+            birth = self._repository.birth(report.member, report.incarnation)
+            differs = any(report.effective.get(n, v) != v for n, v in birth.hyperparameters.items())
+            source = self._repository.learn_source(birth) if differs else None
+            for event in remarks(report, birth, source):
+                self._emit(event)
+
+    def _living(self, live: Live) -> set[int]:
+        """Members in the quorum: not scaled away, not failed, not without a running pod for too long."""
+        living = set()
+        for member in range(self.spec.members):
+            birth = self._history.newest_birth(member)
+            if birth is not None and birth.cause.closes:
+                continue
+            pod = live.get(member)
+            if pod is not None and pod.phase is Phase.PENDING:
+                waited = self._timers.seconds("pending", pod.uid, self._clock())
+                if waited > self.spec.schedule.straggler_timeout_seconds:
+                    continue
+            living.add(member)
+        return living
+
+    def _conclude(self) -> None:
+        """Records how the population ended, once it has."""
+        outcome = outcome_of(self._history, self.spec, seconds_active=self._clock() - self.active_since)
+        if outcome is None:
+            return
+        store = self._repository.store
+        newest = specs.newest(store)  # another operator may have accepted a later one
+        number = newest.number if newest is not None else self.spec_number
+        ended = results.result_under(store, number)
+        if ended is None:
+            ended = results.write_result(
+                store, conclude(self._repository, self.spec, outcome, spec_number=number)
+            )
+        self.result = ended
+        self.outcome = outcome
+        failed = outcome.phase is PopulationPhase.FAILED
+        self._emit(Event(outcome.reason, outcome.message, warning=failed))

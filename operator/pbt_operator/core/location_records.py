@@ -1,0 +1,40 @@
+"""The records that say whose location it is and what it was begun for: owners and accepted specs."""
+
+from typing import Any
+
+from pbt_contract import keys
+from pbt_contract.records import FORMAT, Count, Record
+
+
+class OwnerRecord(Record, frozen=True, kw_only=True):
+    """One Population that took a location over.
+
+    Attributes:
+        uid: of the Population's resource.
+    """
+
+    format: int = FORMAT
+    number: Count
+    uid: str
+    name: str
+    namespace: str
+
+    @property
+    def key(self) -> str:
+        """Where this record is stored."""
+        return keys.owner(self.number)
+
+
+class SpecRecord(Record, frozen=True, kw_only=True):
+    """One accepted spec, in the words of the manifest."""
+
+    format: int = FORMAT
+    number: Count
+    name: str
+    namespace: str
+    spec: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Where this record is stored."""
+        return keys.spec(self.number)

@@ -1,0 +1,81 @@
+"""Whether a population has ended, and why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pbt_contract.records import Cause, Report
+from pbt_operator.core.history import History
+from pbt_operator.core.spec import Spec
+from pbt_operator.core.status import PopulationPhase
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it ended."""
+
+    phase: PopulationPhase
+    reason: str
+    message: str
+
+
+def finished(history: History, member: int, spec: Spec) -> bool:
+    """Whether the member has made its last report, or was born from a donor that had made it."""
+    birth, record = history.newest_birth(member), history.newest_record(member)
+    if birth is not None and birth.start_step >= spec.schedule.total_steps:
+        return True
+    return record is not None and record.round is not None and record.step >= spec.schedule.total_steps
+
+
+def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcome | None:
+    """The outcome, once there is one."""
+    newest = {m: history.newest_birth(m) for m in range(spec.members)}
+    failed = [m for m, birth in newest.items() if birth is not None and birth.cause is Cause.FAILED]
+    wished = _as_wished(history, spec)
+    if wished is not None:
+        return wished
+    if spec.max_failed_members is not None and len(failed) > spec.max_failed_members:
+        told = f"{len(failed)} members failed, above maxFailedMembers {spec.max_failed_members}. "
+        return Outcome(PopulationPhase.FAILED, "TooManyFailedMembers", told + _causes(history, failed))
+    if len(failed) == spec.members:
+        return Outcome(PopulationPhase.FAILED, "AllMembersFailed", _causes(history, failed))
+    lost = set(failed)
+    if all(m in lost or (newest[m] is not None and finished(history, m, spec)) for m in newest):
+        return Outcome(
+            PopulationPhase.COMPLETE, "AllStepsDone", f"all members are at step {spec.schedule.total_steps}"
+        )
+    if spec.active_deadline_seconds is not None and seconds_active > spec.active_deadline_seconds:
+        told = f"still running after activeDeadlineSeconds {spec.active_deadline_seconds:g}"
+        return Outcome(PopulationPhase.FAILED, "DeadlineExceeded", told)
+    return None
+
+
+def _as_wished(history: History, spec: Spec) -> Outcome | None:
+    """The target is reached, or somebody asked to finish."""
+    for member in history.members if spec.objective.target is not None else ():
+        report = history.derived(member, ("target", spec.objective), lambda found: target_report(found, spec))
+        if report is not None:
+            score = report.score(spec.objective.metric)
+            told = f"member {member} reached the target at step {report.step}: {score:.6g}"
+            return Outcome(PopulationPhase.COMPLETE, "TargetReached", told)
+    if spec.finish:
+        return Outcome(
+            PopulationPhase.COMPLETE, "Finished", "spec.finish is true: ended with the best so far"
+        )
+    return None
+
+
+def target_report(reports: Sequence[Report], spec: Spec) -> Report | None:
+    """The report that reaches the target: a list's mean does alone, single evaluations only two in a row."""
+    before = False
+    for report in reports:
+        score = report.score(spec.objective.metric)
+        reached = score is not None and spec.objective.reached(score)
+        if reached and (before or len(report.values(spec.objective.metric)) > 1):
+            return report
+        before = reached
+    return None
+
+
+def _causes(history: History, failed: list[int]) -> str:
+    births = [history.newest_birth(member) for member in failed]
+    return "; ".join(f"member {birth.member}: {birth.reason}" for birth in births[:3] if birth is not None)

@@ -1,0 +1,132 @@
+"""When a round is decided: quorum, stragglers and the wait that slow but good members get.
+
+A round is ripe when every member that can still report it has, or when the quorum has and half a median interval has
+passed since then. (Deciding on a bare timeout turns PBT into random search; without the half interval, slow but better
+members never donate.)
+"""
+
+import math
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from statistics import median
+
+from pbt_contract.records import Report
+from pbt_operator.core.exploit import choose, judge
+from pbt_operator.core.history import History, standing_of
+from pbt_operator.core.round_record import Decision, Entry, Round, Standing
+from pbt_operator.core.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """Who has reported a round, and who of the living still may.
+
+    Attributes:
+        have: the ready reports, by member.
+        awaited: living members that haven't reported the round and still can.
+        living: how many members the quorum is counted from.
+    """
+
+    number: int
+    have: Mapping[int, Report]
+    awaited: Set[int]
+    living: int
+
+    def has_quorum(self, percent: float) -> bool:
+        """At least two, and `percent` of the living; at 100 nobody may be awaited."""
+        if percent >= 100:
+            return len(self.have) >= 2 and not self.awaited
+        return len(self.have) >= max(2, math.ceil(self.living * percent / 100))
+
+    def is_ripe(self, percent: float, *, waited_seconds: float) -> bool:
+        """Whether the round is to be decided now, `waited_seconds` after the quorum was there.
+
+        The quorum waits for the others half the median of the intervals that it took itself.
+        """
+        if not self.has_quorum(percent):
+            return False
+        return not self.awaited or waited_seconds >= median(r.seconds for r in self.have.values()) / 2
+
+
+def attend(history: History, spec: Spec, number: int, *, living: Set[int]) -> Attendance:
+    """Takes the attendance of round `number`.
+
+    Args:
+        history: what is known.
+        spec: what is asked.
+        number: the round.
+        living: members that are not scaled away, not failed and not missing for too long.
+    """
+    step = spec.schedule.step_of(number)
+    have = {m: report for m, report in history.ready(number, spec.schedule).items() if m < spec.members}
+    awaited = {m for m in living if m not in have and history.position(m) < step}
+    return Attendance(number=number, have=have, awaited=awaited, living=len(living | have.keys()))
+
+
+def candidates(history: History, spec: Spec) -> list[int]:
+    """The rounds that may be decided next, the first choice first.
+
+    With quorum 100 every round is decided in order. Below it only the newest ripe one is, and older ones are skipped
+    for good, so that an outage throws nobody back.
+    """
+    following = range(history.decided + 1, spec.schedule.last_round + 1)
+    if spec.schedule.quorum_percent >= 100:
+        return list(following)
+    return [number for number in sorted(history.rounds_seen(), reverse=True) if number in following]
+
+
+def entry_of(report: Report, history: History, spec: Spec) -> Entry:
+    """A ready report as a round compares it."""
+    score = report.score(spec.objective.metric)
+    return Entry(
+        member=report.member,
+        incarnation=report.incarnation,
+        score=score,
+        values=report.values(spec.objective.metric) if score is not None else [],
+        source=report.source,
+        hyperparameters=report.hyperparameters,
+        ancestor=ancestor_of(report, history, spec) if score is None else None,
+    )
+
+
+def ancestor_of(report: Report, history: History, spec: Spec) -> Standing | None:
+    """The newest finite record before `report` on its member's line, or the one that the line started from."""
+    line = history.line(report.member)
+    source = line[-1].source if line else None
+    records = [r for r in history.line_records(report.member) if r.step < report.step]
+    start = history.record(source.member, source.record) if source else None
+    finite = [s for r in [*([start] if start else []), *records] if (s := standing_of(r, spec.objective))]
+    return finite[-1] if finite else None
+
+
+def decide(history: History, spec: Spec, attendance: Attendance, *, spec_number: int) -> Round:
+    """Compares the members of a ripe round and draws the decisions, from this one snapshot."""
+    number = attendance.number
+    entries = [entry_of(attendance.have[m], history, spec) for m in sorted(attendance.have)]
+    return Round(
+        number=number,
+        step=spec.schedule.step_of(number),
+        spec=spec_number,
+        entries=entries,
+        decisions=choose(entries, spec=spec, round_number=number),
+        best=history.best(spec.objective, up_to=number),
+    )
+
+
+def judge_straggler(report: Report, *, own: Round, history: History, spec: Spec) -> Decision | None:
+    """What becomes of a member that reported a round after it was decided without it.
+
+    It is judged by that round's recorded scores; a donor comes from the newest decided round, else it never catches up.
+    Once that is the last one, there is nothing left to train from a donor, and the straggler goes on.
+    """
+    newest = history.newest_round
+    if newest is None or not newest.step < spec.schedule.total_steps or report.step != own.step:
+        return None
+    straggler = entry_of(report, history, spec)
+    return judge(
+        straggler,
+        recorded=own.entries,
+        newest=newest.entries,
+        spec=spec,
+        round_number=own.number,
+    )

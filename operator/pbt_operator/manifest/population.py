@@ -1,0 +1,170 @@
+"""The manifest of a Population as a whole, and what it means to the core and to an earlier run."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+
+from pbt_contract import keys
+from pbt_contract.errors import RecordRefused
+from pbt_contract.records import quoted
+from pbt_operator.core import space, spec
+from pbt_operator.core.location_records import SpecRecord
+from pbt_operator.manifest import hyperparameters as wire
+from pbt_operator.manifest.exploit_explore import Exploit, Truncation
+from pbt_operator.manifest.population_spec import LABEL_PATTERN, MAX_NAME, PopulationSpec
+from pbt_operator.manifest.wire import Wire
+
+__all__ = [
+    "Metadata",
+    "Population",
+    "PopulationSpec",
+    "as_now",
+    "changed_identity",
+    "identity",
+    "recorded",
+    "to_core",
+    "to_wire",
+]
+
+
+class Metadata(Wire):
+    """The standard object metadata. Labels, annotations and the rest are not looked at."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field(
+        min_length=1,
+        max_length=MAX_NAME,
+        pattern=LABEL_PATTERN,
+        description="Its name, a part of the pods' names.",
+    )
+    namespace: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=63,
+        pattern=LABEL_PATTERN,
+        description="Not used by a local run.",
+    )
+
+
+class Population(Wire):
+    """Members that are trained together, compared in rounds, and copied from each other."""
+
+    api_version: Literal["pbt.dev/v1alpha1"] = Field(description="The version of this manifest's form.")
+    kind: Literal["Population"] = Field(description="What this is.")
+    metadata: Metadata
+    spec: PopulationSpec
+
+    @model_validator(mode="before")
+    @classmethod
+    def _status_is_not_ours_to_read(cls, value: Any) -> Any:
+        return {k: v for k, v in value.items() if k != "status"} if isinstance(value, Mapping) else value
+
+
+def to_wire(manifest: Population | PopulationSpec) -> dict[str, Any]:
+    """The manifest as JSON, defaults included; it validates to the same models again."""
+    return manifest.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def recorded(record: SpecRecord) -> PopulationSpec:
+    """The spec in a record of any version: fields that this one doesn't know are left out.
+
+    Raises:
+        RecordRefused: what this version needs is missing or wrong.
+    """
+    try:
+        return _known_part(record.spec)
+    except ValidationError as error:
+        raise RecordRefused(f"{keys.spec(record.number)}: {quoted(str(error))}") from error
+
+
+def as_now(wire: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded spec in this version's words; one that this version can't read is left as it is."""
+    try:
+        return to_wire(_known_part(wire))
+    except ValidationError:
+        return dict(wire)
+
+
+def _known_part(wire: Mapping[str, Any]) -> PopulationSpec:
+    return PopulationSpec.model_validate(wire, extra="ignore")
+
+
+def to_core(manifest: PopulationSpec) -> spec.Spec:
+    """The spec as the decisions need it: everything but storage, template and time to live."""
+    return spec.Spec(
+        members=manifest.members,
+        parallelism=manifest.parallelism,
+        objective=spec.Objective(**dict(manifest.objective)),
+        schedule=spec.Schedule(**dict(manifest.schedule)),
+        hyperparameters=tuple(
+            spec.Hyperparameter(h.name, _space(h.distribution), explored=h.explore == "Always")
+            for h in manifest.hyperparameters
+        ),
+        initial=manifest.initial,
+        exploit=spec.Exploit(
+            _strategy(manifest.exploit), min_gap=manifest.exploit.min_gap, copy=manifest.exploit.copy_
+        ),
+        explore=spec.Explore(manifest.explore.factors, resample_percent=manifest.explore.resample_percent),
+        retention=spec.Retention(**dict(manifest.retention)),
+        restart=manifest.restart,
+        seed=manifest.seed,
+        suspend=manifest.suspend,
+        finish=manifest.finish,
+        backoff_limit=manifest.backoff_limit,
+        max_failed_members=manifest.max_failed_members,
+        active_deadline_seconds=manifest.active_deadline_seconds,
+    )
+
+
+def _space(distribution: wire.Distribution) -> space.Space:
+    match distribution:
+        case wire.LogUniform():
+            return space.LogUniform(
+                distribution.min, distribution.max, one_minus=distribution.of == "OneMinus"
+            )
+        case wire.Uniform():
+            return space.Uniform(distribution.min, distribution.max)
+        case wire.Integer():
+            return space.Integer(distribution.min, distribution.max)
+        case wire.Choice():
+            return space.Choice(distribution.values, ordered=distribution.ordered)
+
+
+def _strategy(exploit: Exploit) -> spec.Strategy:
+    if exploit.binary_tournament is not None:
+        return spec.BinaryTournament()
+    if exploit.t_test is not None:
+        return spec.TTest(exploit.t_test.p_value)
+    if exploit.none is not None:
+        return spec.NoExploit()
+    return spec.Truncation((exploit.truncation or Truncation()).percent)
+
+
+def identity(manifest: PopulationSpec) -> dict[str, Any]:
+    """The part of a spec that can't change: with another one it would be another experiment.
+
+    As JSON, with defaults filled in and hyperparameters by name, so that their order does not count.
+    """
+    whole = to_wire(manifest)
+    return {
+        "objective": whole["objective"],
+        "schedule": {"intervalSteps": manifest.schedule.interval_steps},
+        "hyperparameters": {h["name"]: h for h in whole["hyperparameters"]},
+        "storage": whole["storage"],
+        "seed": manifest.seed,
+    }
+
+
+def changed_identity(old: PopulationSpec, new: PopulationSpec) -> list[str]:
+    """The paths, such as `spec.hyperparameters.lr.logUniform.max`, that make two specs two experiments."""
+    return list(_differences(identity(old), identity(new), "spec"))
+
+
+def _differences(old: Any, new: Any, path: str) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *(name for name in new if name not in old)]:
+            yield from _differences(old.get(name), new.get(name), f"{path}.{name}")
+    elif old != new:
+        yield path

@@ -1,0 +1,145 @@
+"""What the page's charts draw, as plain JSON, thinned out where there is too much of it for eyes and browsers."""
+
+import math
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from pbt_contract.keys import Life
+from pbt_contract.records import Report, Value
+from pbt_operator.core.space import Choice, Integer, LogUniform, Uniform
+from pbt_operator.core.spec import Goal, Hyperparameter
+from pbt_operator.page.incarnations import Incarnation, Incarnations
+from pbt_operator.page.words import printable
+from pbt_operator.records.archive import Archive
+
+MAX_LIVES = 2500
+MAX_POINTS = 20_000
+MAX_REASON = 240
+NUM_COLOURS = 8
+"""First ancestors with a colour of their own; the others are grey."""
+
+Json = dict[str, Any]
+
+
+def chart_data(archive: Archive, lives: Incarnations) -> Json:
+    """All that the charts need; `shown` tells how much of it was left out."""
+    kept = keep(lives, winner=lineage_keys(archive))
+    num_reports = sum(len(life.reports) + len(life.discarded) for life in kept)
+    stride = max(1, math.ceil(num_reports / MAX_POINTS))
+    colours = {ancestor: i for i, ancestor in enumerate(list(lives.ancestors())[:NUM_COLOURS])}
+    best = archive.best
+    entries = [_life(life, lives, colours, archive.spec.hyperparameters, stride) for life in kept]
+    low, high, outside = domain(
+        (score for life in kept for r in life.reports if (score := lives.score(r)) is not None),
+        goal=archive.spec.objective.goal,
+    )
+    return {
+        "metric": printable(archive.spec.objective.metric),
+        "lowerIsBetter": archive.spec.objective.goal is Goal.MINIMIZE,
+        "target": archive.spec.objective.target,
+        "totalSteps": archive.spec.schedule.total_steps,
+        "domain": [low, high],
+        "outside": outside,
+        "members": archive.history.members,
+        "axes": [_axis(h) for h in archive.spec.hyperparameters],
+        "lives": entries,
+        "best": None if best is None else [best.member, best.incarnation, best.step, best.score],
+        "shown": {"lives": len(kept), "ofLives": len(lives.all), "everyReport": stride},
+    }
+
+
+def keep(lives: Incarnations, *, winner: Collection[Life]) -> list[Incarnation]:
+    """The lives that are drawn: all, or those with descendants today and an even sample of the others."""
+    if len(lives.all) <= MAX_LIVES:
+        return list(lives.all.values())
+    needed = lives.surviving() | set(winner)
+    others = [key for key in lives.all if key not in needed]
+    room = max(0, MAX_LIVES - len(needed))
+    sampled = {others[i * len(others) // room] for i in range(min(room, len(others)))}
+    return [life for key, life in lives.all.items() if key in needed or key in sampled]
+
+
+def lineage_keys(archive: Archive) -> list[Life]:
+    """The winner's lineage, the first ancestor first; empty without a winner."""
+    return [s.life for s in archive.lineage(archive.best)] if archive.best else []
+
+
+def domain(scores: Iterable[float], *, goal: Goal) -> tuple[float, float, int]:
+    """The range of the score axis.
+
+    A few diverged members must not flatten the picture: the bad side is cut where it reaches further beyond nine
+    tenths of the scores than twice the width of those.
+
+    Returns:
+        Its ends, and how many scores lie outside.
+    """
+    ordered = sorted(scores)
+    if not ordered:
+        return 0.0, 1.0, 0
+    low, high, tenth = ordered[0], ordered[-1], len(ordered) // 10
+    if goal is Goal.MAXIMIZE:
+        usual = ordered[tenth]
+        low = max(low, usual - 2 * (high - usual)) if usual < high else low
+    else:
+        usual = ordered[-1 - tenth]
+        high = min(high, usual + 2 * (usual - low)) if usual > low else high
+    outside = sum(not low <= score <= high for score in ordered)
+    if low == high:
+        margin = abs(low) / 10 or 1.0
+        low, high = low - margin, high + margin
+    return low, high, outside
+
+
+def _life(
+    life: Incarnation,
+    lives: Incarnations,
+    colours: dict[Life, int],
+    space: tuple[Hyperparameter, ...],
+    stride: int,
+) -> Json:
+    birth = life.birth
+    origin = lives.origin(life)
+    return {
+        "m": birth.member,
+        "i": birth.incarnation,
+        "cause": birth.cause,
+        "start": birth.start_step,
+        "end": life.end,
+        "reached": life.reached,
+        "parent": list(life.parent) if life.parent else None,
+        "origin": list(origin) if origin else None,
+        "ancestor": list(life.ancestor) if life.ancestor else None,
+        "colour": colours.get(life.ancestor, -1) if life.ancestor else -1,
+        "replaced": lives.replaced(life),
+        "current": lives.current.get(birth.member) is life,
+        "points": _points(life.reports, lives, stride),
+        "discarded": _points(life.discarded, lives, stride),
+        "hp": [_plain(birth.hyperparameters.get(h.name)) for h in space],
+        "why": printable(birth.reason[:MAX_REASON]),
+    }
+
+
+def _points(reports: list[Report], lives: Incarnations, stride: int) -> list[list[float | None]]:
+    last = len(reports) - 1
+    return [
+        [report.step, lives.score(report)]
+        for index, report in enumerate(reports)
+        if index % stride == 0 or index == last
+    ]
+
+
+def _plain(value: Value | None) -> Value | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _axis(hyperparameter: Hyperparameter) -> Json:
+    axis: Json = {"name": hyperparameter.name, "explored": hyperparameter.explored}
+    match hyperparameter.space:
+        case LogUniform(low, high, one_minus):
+            return axis | {"kind": "oneMinus" if one_minus else "log", "min": low, "max": high}
+        case Uniform(low, high):
+            return axis | {"kind": "linear", "min": low, "max": high}
+        case Integer(low, high):
+            return axis | {"kind": "integer", "min": low, "max": high}
+        case Choice(values):
+            return axis | {"kind": "choice", "values": list(values)}

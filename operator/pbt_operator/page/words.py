@@ -1,0 +1,95 @@
+"""How numbers, values and lives are written for people, in the commands and on the page."""
+
+from collections.abc import Iterable, Mapping
+
+from pbt_contract.records import Birth, Cause, Value
+
+
+def printable(text: str) -> str:
+    """The text with control characters escaped: records are written by others, and terminals obey escape sequences."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
+def value_text(value: Value) -> str:
+    """A hyperparameter's value, floats with six digits."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else printable(str(value))
+
+
+def score_text(score: float | None) -> str:
+    """A score; a dash where there is none."""
+    return "-" if score is None else f"{score:.6g}"
+
+
+def values_text(hyperparameters: Mapping[str, Value]) -> str:
+    """`lr 0.01, momentum 0.9`."""
+    return ", ".join(f"{printable(name)} {value_text(value)}" for name, value in hyperparameters.items())
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 member`, `3 members`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def life_text(member: int, incarnation: int) -> str:
+    """`3-5`: incarnation 5 of member 3."""
+    return f"{member}-{incarnation}"
+
+
+def changes_text(birth: Birth, before: Mapping[str, Value], *, names: Iterable[str]) -> str:
+    """What a birth changed: `lr 0.01 -> 0.0125 (x1.25)`; empty where nothing did.
+
+    Args:
+        birth: with the new values.
+        before: those of the life that it goes on from.
+        names: the hyperparameters in the order of the manifest; records have them sorted.
+    """
+    changes = []
+    for name in names:
+        if name not in birth.hyperparameters:
+            continue
+        value = birth.hyperparameters[name]
+        operation = printable(birth.operations.get(name, ""))
+        if before.get(name) == value and operation in {"", "kept"}:
+            continue
+        old = f"{value_text(before[name])} -> " if name in before and before[name] != value else ""
+        changes.append(
+            f"{printable(name)} {old}{value_text(value)}" + (f" ({operation})" if operation else "")
+        )
+    return ", ".join(changes)
+
+
+def origin_text(birth: Birth) -> str:
+    """How a life began, in a few words."""
+    stop = "crash" if birth.cause is Cause.CRASH else "stop"
+    if birth.source is None:
+        if birth.cause.resumes:
+            return f"began again after a {stop}"
+        return "sampled anew" if birth.cause is Cause.ROLLBACK else "started new"
+    step = f"at step {birth.source.step:,}"
+    if birth.source.member != birth.member:
+        return f"copied member {birth.source.member} {step}"
+    if birth.cause.resumes:
+        return f"went on {step} after a {stop}"
+    if birth.cause is Cause.ROLLBACK:
+        return f"went back to its own weights {step}"
+    return f"took new hyperparameters {step}"
+
+
+def size_text(num_bytes: int) -> str:
+    """`1.2 MB`."""
+    size, units = float(num_bytes), ["B", "kB", "MB", "GB", "TB"]
+    while size >= 999.5 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.3g} {units[0]}"
+
+
+def duration_text(seconds: float) -> str:
+    """`2 h 05 min`, `3 min 20 s` or `12 s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600:,} h {whole % 3600 // 60:02} min"
+    return f"{whole // 60} min {whole % 60:02} s" if whole >= 60 else f"{whole} s"

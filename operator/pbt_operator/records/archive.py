@@ -1,0 +1,218 @@
+"""The whole story of a population, read from its store alone: for the commands, results and the page."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TypeVar, cast
+
+import msgspec
+
+from pbt_contract import keys
+from pbt_contract.errors import KeyRefused, NewerFormat, NotFound, RecordRefused
+from pbt_contract.keys import Life
+from pbt_contract.records import Birth, Report, decode, decode_report
+from pbt_contract.stores import Store
+from pbt_operator.core.accounting import Ledger
+from pbt_operator.core.history import History
+from pbt_operator.core.lineage import Segment, lineage_of, schedule
+from pbt_operator.core.location_records import SpecRecord
+from pbt_operator.core.member_status import member_status, steps
+from pbt_operator.core.report_fault import report_fault
+from pbt_operator.core.round_record import Round, Standing
+from pbt_operator.core.spec import Spec
+from pbt_operator.core.status import Best, MemberState, MemberStatus, PopulationPhase, Result, Status
+from pbt_operator.manifest.population import recorded, to_core
+from pbt_operator.records import specs
+from pbt_operator.records.parallel import read_all
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Everything that is recorded of a population.
+
+    Attributes:
+        record: the newest spec record; `spec` is the same for decisions.
+        births: by member and incarnation.
+        rounds: ascending.
+        reports: those that count and those that don't, by key.
+        claimed: the lives that a process took.
+        refused: keys of malformed records, with the reason.
+    """
+
+    record: SpecRecord
+    spec: Spec
+    births: dict[Life, Birth]
+    rounds: list[Round]
+    reports: dict[str, Report]
+    saves: dict[str, Report]
+    claimed: set[Life]
+    result: Result | None
+    refused: dict[str, str]
+    history: History
+
+    @cached_property
+    def best(self) -> Standing | None:
+        """The best report that counts, ever."""
+        return self.history.best(self.spec.objective)
+
+    @cached_property
+    def final(self) -> Standing | None:
+        """The best of the last round."""
+        return self.history.final(self.spec.objective)
+
+    def lineage(self, standing: Standing) -> list[Segment]:
+        """The lineage behind a standing."""
+        return lineage_of(standing, self.births)
+
+    def counts(self, report: Report) -> bool:
+        """Whether a report is part of the story."""
+        return self.history.counts(report)
+
+    def status(self) -> Status:
+        """The status that the records alone tell: processes are not in the store."""
+        if self.result is not None:
+            phase, reason, message = self.result.phase, self.result.reason, self.result.message
+        elif self.spec.suspend:
+            phase, reason, message = PopulationPhase.SUSPENDED, "Suspended", ""
+        elif self.claimed:
+            phase, reason, message = PopulationPhase.RUNNING, "NotEnded", ""
+        else:
+            phase, reason, message = PopulationPhase.PENDING, "NotStarted", ""
+        return self._status(phase=phase, reason=reason, message=message)
+
+    def conclude(self, *, phase: PopulationPhase, reason: str, message: str) -> Result:
+        """The result record of a population that ended so."""
+        best = self.best
+        segments = self.lineage(best) if best else []
+        status = self._status(phase=phase, reason=reason, message=message)
+        return Result(
+            **{name: getattr(status, name) for name in status.__struct_fields__},
+            spec=self.record.number,
+            lineage=segments,
+            schedule=schedule(segments),
+        )
+
+    def _status(self, *, phase: PopulationPhase, reason: str, message: str) -> Status:
+        ledger = self._ledger()
+        return Status(
+            phase=phase,
+            reason=reason,
+            message=message,
+            best=Best.of(self.best),
+            final=Best.of(self.final),
+            members=[self._member(member) for member in self.history.members],
+            rounds=len(self.rounds),
+            exploits=ledger.num_exploits,
+            births=ledger.num_births,
+            steps=steps(ledger, self.history, self.spec),
+        )
+
+    def _member(self, member: int) -> MemberStatus:
+        birth = self.history.newest_birth(member)
+        claimed = birth is not None and (member, birth.incarnation) in self.claimed and self.result is None
+        active = MemberState.TRAINING if claimed else MemberState.WAITING
+        return member_status(self.history, member, self.spec, active=active)
+
+    def _ledger(self) -> Ledger:
+        ledger = Ledger()
+        for birth in self.births.values():
+            ledger.add_birth(birth)
+        for record in [*self.reports.values(), *self.saves.values()]:
+            ledger.add_record(record.member, record.incarnation, record.step)
+        return ledger
+
+
+def read_archive(store: Store, *, readers: int = 1) -> Archive:
+    """Reads everything.
+
+    Args:
+        store: opened at the population's location.
+        readers: threads that read at once; an object store answers each read in tens of milliseconds.
+
+    Raises:
+        NotFound: there is no population at this location.
+        NewerFormat: a newer version has written something here: half a story would be a wrong one.
+        RecordRefused: its spec is malformed.
+    """
+    record = specs.newest(store)
+    if record is None:
+        raise NotFound(f"there is no population at {store.url}")
+    spec = to_core(recorded(record))
+    reader = _Reader(store, readers)
+    births = {birth.life: birth for birth in reader.all(keys.BIRTHS, Birth)}
+    rounds = list(reader.all(keys.ROUNDS, Round))
+    reports = _of_births(reader.all(keys.REPORTS, Report), births, spec, reader.refused)
+    saves = _of_births(reader.all(keys.SAVES, Report), births, spec, reader.refused)
+    history = History(kept_per_member=max(1, len(reports) + len(saves)))
+    for birth in births.values():
+        history.add_birth(birth)
+    for report in [*reports.values(), *saves.values()]:
+        history.add_record(report)
+    if rounds:
+        history.add_round(rounds[-1])
+    results = list(reader.all(keys.RESULTS, Result))
+    return Archive(
+        record=record,
+        spec=spec,
+        births=births,
+        rounds=rounds,
+        reports=reports,
+        saves=saves,
+        claimed=set(_claimed(store)),
+        result=results[-1] if results and results[-1].spec == record.number else None,
+        refused=reader.refused,
+        history=history,
+    )
+
+
+def _claimed(store: Store) -> Iterator[Life]:
+    for key in store.names(keys.CLAIMS):
+        with suppress(KeyRefused):  # somebody else's file
+            yield keys.life_in(key)
+
+
+def _of_births(
+    found: Iterable[Report],
+    births: dict[Life, Birth],
+    spec: Spec,
+    refused: dict[str, str],
+) -> dict[str, Report]:
+    """The records that their births agree with; the others are noted in `refused`."""
+    kept: dict[str, Report] = {}
+    for report in found:
+        birth = births.get(report.life)
+        fault = report_fault(report, birth, interval_steps=spec.schedule.interval_steps)
+        if fault is None:
+            kept[report.key] = report
+        else:
+            refused[report.key] = f"{report.key}: {fault}"
+    return kept
+
+
+class _Reader:
+    """Reads all records of a kind; malformed ones are noted in `refused`."""
+
+    def __init__(self, store: Store, readers: int) -> None:
+        self.refused: dict[str, str] = {}
+        self._store, self._readers = store, readers
+
+    def all(self, prefix: str, kind: type[R]) -> Iterator[R]:
+        """The records below a prefix, by key."""
+        found = read_all(partial(self._read_one, kind), self._store.names(prefix), readers=self._readers)
+        return (record for record in found if record is not None)
+
+    def _read_one(self, kind: type[R], key: str) -> R | None:
+        try:
+            data = self._store.read(key)
+            record = decode_report(data, key=key) if kind is Report else decode(kind, data, key=key)
+        except NotFound:
+            return None  # deleted in between
+        except NewerFormat:
+            raise
+        except RecordRefused as refusal:
+            self.refused[key] = str(refusal)
+            return None
+        return cast("R", record)

@@ -1,0 +1,107 @@
+"""The result records: how a population ended, made of what its operator knows, and read back."""
+
+from contextlib import suppress
+
+from pbt_contract import keys
+from pbt_contract.errors import KeyRefused, NewerFormat, NotFound, RecordRefused
+from pbt_contract.keys import Life
+from pbt_contract.records import Birth, decode, encode
+from pbt_contract.stores import Store
+from pbt_operator.core.lineage import lineage_of, schedule
+from pbt_operator.core.member_status import member_status, steps
+from pbt_operator.core.outcome import Outcome
+from pbt_operator.core.round_record import Standing
+from pbt_operator.core.spec import Spec
+from pbt_operator.core.status import Best, MemberState, Result
+from pbt_operator.records.repository import Repository
+
+
+def conclude(repository: Repository, spec: Spec, outcome: Outcome, *, spec_number: int) -> Result:
+    """What `pbt_operator.records.archive` would tell of it, without reading the whole story."""
+    if repository.ledger is None:
+        repository.count()
+    ledger, history = repository.ledger, repository.history
+    assert ledger is not None, "it was just made"
+    best = history.best(spec.objective)
+    segments = lineage_of(best, _ancestors(repository, best)) if best is not None else []
+    claimed = _claimed(repository)
+    return Result(
+        phase=outcome.phase,
+        reason=outcome.reason,
+        message=outcome.message,
+        best=Best.of(best),
+        final=Best.of(history.final(spec.objective)),
+        members=[
+            member_status(
+                history,
+                member,
+                spec,
+                active=MemberState.TRAINING if member in claimed else MemberState.WAITING,
+            )
+            for member in history.members
+        ],
+        rounds=sum(1 for name in repository.store.names(keys.ROUNDS) if _is_round(name)),
+        exploits=ledger.num_exploits,
+        births=ledger.num_births,
+        steps=steps(ledger, history, spec),
+        spec=spec_number,
+        lineage=segments,
+        schedule=schedule(segments),
+    )
+
+
+def _ancestors(repository: Repository, standing: Standing) -> dict[Life, Birth]:
+    """The births behind a standing, as far as they are recorded."""
+    found: dict[Life, Birth] = {}
+    life: Life | None = standing.life
+    with suppress(NotFound):
+        while life is not None and life not in found:
+            birth = found[life] = repository.peek(life)
+            life = birth.source.life if birth.source is not None else None
+    return found
+
+
+def _claimed(repository: Repository) -> set[int]:
+    """The members whose newest birth a process has taken."""
+    claimed = set()
+    for name in repository.store.names(keys.CLAIMS):
+        with suppress(KeyRefused):  # somebody else's file
+            member, incarnation = keys.life_in(name)
+            newest = repository.history.newest_birth(member)
+            if newest is not None and newest.incarnation == incarnation:
+                claimed.add(member)
+    return claimed
+
+
+def _is_round(name: str) -> bool:
+    try:
+        return name == keys.round_(keys.number_in(name))
+    except KeyRefused:
+        return False
+
+
+def newest_result(store: Store) -> Result | None:
+    """How the population ended last, under whichever spec."""
+    number = keys.newest_number(store.names(keys.RESULTS))
+    key = keys.result(number)
+    return decode(Result, store.read(key), key=key) if number else None
+
+
+def result_under(store: Store, spec_number: int) -> Result | None:
+    """How the population ended under that spec, as the newest record says that can be read."""
+    for number in range(keys.newest_number(store.names(keys.RESULTS)), 0, -1):
+        key = keys.result(number)
+        try:
+            result = decode(Result, store.read(key), key=key)
+        except NewerFormat:
+            raise
+        except (NotFound, RecordRefused):
+            continue
+        return result if result.spec == spec_number else None
+    return None
+
+
+def write_result(store: Store, result: Result) -> Result:
+    """Records how it ended."""
+    key = keys.result(1 + keys.newest_number(store.names(keys.RESULTS)))
+    return decode(Result, store.create(key, encode(result)), key=key)

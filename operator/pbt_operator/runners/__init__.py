@@ -1,0 +1,1 @@
+"""Where members run: processes of this machine, or pods of a cluster."""

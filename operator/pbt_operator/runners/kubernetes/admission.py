@@ -1,0 +1,90 @@
+"""Whether a Population can be driven as it is written: what the custom resource's schema can't say is checked here."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pbt_contract.records import Birth
+from pbt_operator.core import births
+from pbt_operator.manifest.errors import ManifestError, Path, Problem
+from pbt_operator.manifest.load import parse
+from pbt_operator.manifest.population import PopulationSpec, changed_identity, to_core
+from pbt_operator.manifest.population_spec import LOCATION_PATTERN
+from pbt_operator.runners.kubernetes.api import Api
+from pbt_operator.runners.kubernetes.connection import ApiRefused
+from pbt_operator.runners.kubernetes.pod_template import problems_of
+
+MAX_PROBLEMS = 5
+PREFIX: Path = ("spec", "storage", "prefix")
+
+
+class Rejected(Exception):
+    """A Population that can't be driven as it is written.
+
+    Attributes:
+        reason: CamelCase, of the condition.
+        message: what is wrong and what would be right.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason, self.message = reason, message
+
+
+def examine(body: Mapping[str, Any]) -> PopulationSpec:
+    """The spec of a Population's resource.
+
+    Raises:
+        Rejected: it is wrong.
+    """
+    try:
+        manifest = parse({**body, "metadata": {"name": body["metadata"]["name"]}}, source="the manifest").spec
+    except ManifestError as error:
+        raise Rejected("InvalidSpec", _told(error.problems)) from error
+    problems = list(problems_of(manifest.template))
+    if problems:
+        raise Rejected("InvalidTemplate", _told(tuple(problems)))
+    if any(re.match(LOCATION_PATTERN, part) for part in (manifest.storage.prefix or "").split("/")):
+        told = (
+            "a folder is named as a population's location is, NAME-UID8, and would go with it; should differ"
+        )
+        raise Rejected("InvalidSpec", str(Problem(PREFIX, told)))
+    return manifest
+
+
+def try_template(
+    manifest: PopulationSpec, *, api: Api, namespace: str, render: Callable[[Birth], dict[str, Any]]
+) -> None:
+    """Has the API server check the pod that the template gives, without creating it.
+
+    Raises:
+        Rejected: it wouldn't take it. A quota that is used up is no fault of the template.
+        ApiUnavailable: nobody can tell now.
+    """
+    trial = births.first(to_core(manifest), member=0)
+    try:
+        api.create_pod(namespace, render(trial), dry_run=True)
+    except ApiRefused as refused:
+        if not refused.quota:
+            raise Rejected("TemplateRefused", f"spec.template: {refused.message}") from refused
+
+
+def check_identity(old: PopulationSpec, new: PopulationSpec, *, location: str) -> None:
+    """Makes sure that a location is continued by the same experiment.
+
+    Raises:
+        Rejected: it holds another one.
+    """
+    # Where it lies is settled by having found it there: an adopting Population names its storage differently.
+    changed = [path for path in changed_identity(old, new) if not path.startswith("spec.storage")]
+    if changed:
+        raise Rejected(
+            "AnotherExperiment",
+            f"{', '.join(changed)} differ from what {location} was begun with; they identify the experiment: "
+            "write them as they were, or give this Population a location of its own",
+        )
+
+
+def _told(problems: tuple[Problem, ...]) -> str:
+    more = f"; and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
+    return "; ".join(map(str, problems[:MAX_PROBLEMS])) + more

@@ -1,0 +1,279 @@
+"""Pods of a cluster: what the watch shows, what is there and it doesn't show yet, and the API's refusals."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from pbt_contract.records import Birth
+from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.records.parallel import read_all
+from pbt_operator.runners.kubernetes.api import Api
+from pbt_operator.runners.kubernetes.connection import ApiRefused, ApiUnavailable
+from pbt_operator.runners.kubernetes.pod_state import SETTLED, PodState, read
+from pbt_operator.runners.kubernetes.pod_template import labels_of
+
+UNSEEN_SECONDS = 120.0  # a watch that takes longer to show a pod is broken, and the liveness probe says so
+MOST_CHANGES = 128  # creations and deletions in a pass, so that the first are followed up soon
+# Of those, deletions: a member whose pod is gone waits for the pass to end, and for its turn in the next. An eighth of
+# many, which only follow one another so where all pods go and none takes their place.
+MOST_DELETIONS, PART = 32, 8
+
+Request = Callable[[], None]
+
+
+@dataclass
+class _Queue:
+    """Requests of one pass."""
+
+    creations: list[Request] = field(default_factory=list)
+    deletions: list[Request] = field(default_factory=list)
+    others: list[Request] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """A pod that is there and isn't in the watch yet."""
+
+    pod: Pod
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Relabelled:
+    """The life that a pod was labelled with, and the one that the watch showed before."""
+
+    before: tuple[int, int]
+    now: tuple[int, int]
+
+
+class ClusterPods:
+    """The pods of one population.
+
+    Attributes:
+        refusal: why the API server doesn't take new pods; None if it did last time.
+        num_left: how many creations and deletions the last block has left to the next pass.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        namespace: str,
+        selector: str,
+        render: Callable[[Birth], dict[str, Any]],
+        now: Callable[[], float],
+    ) -> None:
+        """Knows of no pods until `refresh`.
+
+        Args:
+            api: the API server.
+            namespace: of the population and its pods.
+            selector: the label that only its pods have.
+            render: the pod's resource for a birth.
+            now: POSIX time; the API's deletion times are compared with it.
+        """
+        self.refusal: ApiRefused | None = None
+        self.num_left = 0
+        self.render = render
+        self._api, self._namespace, self._selector, self._now = api, namespace, selector, now
+        self._seen: Mapping[str, PodState] = {}
+        self._unseen: dict[str, Unseen] = {}
+        self._stopped: dict[str, Pod] = {}
+        self._relabelled: dict[str, Relabelled] = {}
+        self._forgotten: set[str] = set()
+        self._doubtful: set[str] = (
+            set()
+        )  # pods that may be there, though no watch has shown them and no answer
+        self._names: dict[str, PodState] = {}  # what the watch shows, by the pod's name
+        self._over: dict[int, list[PodState]] = {}  # and the settled ones, by member
+        self._queue: _Queue | None = None
+
+    def refresh(self, seen: Mapping[str, PodState]) -> None:
+        """Takes what the watch shows now, by uid. To be called before each pass.
+
+        Raises:
+            ApiUnavailable: the watch lacks a pod, and nobody can tell now what is there.
+        """
+        self._seen = seen
+        self._names = {found.pod.name: found for found in seen.values()}
+        self._over = {}
+        for found in seen.values():
+            if found.settled:
+                self._over.setdefault(found.pod.member, []).append(found)
+        late = self._now() - UNSEEN_SECONDS
+        self._unseen = {u: p for u, p in self._unseen.items() if u not in seen and p.since > late}
+        self._forgotten &= {*seen, *self._stopped}
+        self._relabelled = {
+            uid: labels
+            for uid, labels in self._relabelled.items()
+            if uid in self._unseen or (uid in seen and labels.before == _life(seen[uid].pod))
+        }
+        if self._doubtful:
+            self._look()
+
+    def _look(self) -> None:
+        """Lists what is there, past the watch."""
+        found = map(read, self._api.pods_of(self._namespace, selector=self._selector))
+        there = {pod.pod.uid: pod.pod for pod in found if pod is not None and not pod.pod.ended}
+        now = self._now()
+        self._unseen = {uid: Unseen(pod, now) for uid, pod in there.items() if uid not in self._seen}
+        self._doubtful.clear()
+
+    @contextmanager
+    def at_once(self, requests: int) -> Iterator[None]:
+        """Holds the requests of the block back to its end, and makes so many of them at once.
+
+        Of many creations and deletions some are left to the next pass: it will ask for them again, and meanwhile what
+        this one has begun goes on.
+
+        Raises:
+            ApiUnavailable: one of them failed; the next pass makes it again.
+        """
+        self._queue, self.num_left = _Queue(), 0
+        try:
+            yield
+        except Exception:
+            self._make(requests)  # what was decided before stands
+            raise
+        failed = self._make(requests)
+        if failed:
+            raise failed[0]
+
+    def _make(self, requests: int) -> list[ApiUnavailable | ApiRefused]:
+        """Makes the requests that were held back; returns what failed."""
+        queue, self._queue = self._queue or _Queue(), None
+        failed = _all_tried(queue.others, requests)
+        if failed:  # a lost pod that isn't removed still holds its slot
+            return failed
+        deletions = max(MOST_DELETIONS, len(queue.deletions) // PART)
+        changes = [*queue.creations, *queue.deletions[:deletions]][:MOST_CHANGES]
+        self.num_left = len(queue.creations) + len(queue.deletions) - len(changes)
+        return _all_tried(changes, requests)
+
+    def observe(self) -> Sequence[Pod]:
+        """See `Pods.observe`. A pod that was stopped and is gone is shown as ended, until it is forgotten."""
+        now = {uid: self._as_now(seen) for uid, seen in self._seen.items() if not seen.settled}
+        now |= {uid: unseen.pod for uid, unseen in self._unseen.items()}
+        gone = {u: replace(p, phase=Phase.ENDED) for u, p in self._stopped.items() if u not in self._seen}
+        now |= {uid: pod for uid, pod in gone.items() if uid not in self._unseen}
+        return [self._as_told(pod) for uid, pod in now.items() if uid not in self._forgotten]
+
+    def _as_told(self, pod: Pod) -> Pod:
+        """With what was asked of it and the watch may not show yet."""
+        labels = self._relabelled.get(pod.uid)
+        if labels is not None and labels.before == _life(pod):
+            pod = replace(pod, member=labels.now[0], incarnation=labels.now[1])
+        return replace(pod, stopping=True) if pod.uid in self._stopped else pod
+
+    def _as_now(self, seen: PodState) -> Pod:
+        if seen.is_lost(self._now()):
+            return replace(seen.pod, phase=Phase.ENDED, disrupted=True, message="its node is lost")
+        return seen.pod
+
+    def look_again(self) -> Sequence[Pod]:
+        """See `Pods.look_again`: asks the API server.
+
+        Raises:
+            ApiUnavailable: nobody can tell now.
+        """
+        self._look()
+        return self.observe()
+
+    def start(self, birth: Birth) -> None:
+        """See `Pods.start`. What the API server refuses is kept in `refusal` and tried again with the next pass."""
+        body = self.render(birth)
+        name = body["metadata"]["name"]
+        former = self._names.get(name)
+        if former is not None:
+            if former.settled:  # it ended before it took the birth; the next pass starts the same pod again
+                again = partial(self._api.delete_pod, self._namespace, name, uid=former.pod.uid)
+                self._later(lambda queue: queue.deletions, again)
+        elif name not in {unseen.pod.name for unseen in self._unseen_of(birth.member)}:
+            self._later(lambda queue: queue.creations, partial(self._create, birth, body))
+
+    def _later(self, which: Callable[["_Queue"], list[Request]], request: Request) -> None:
+        """Puts a request off to the end of the block, if there is one."""
+        if self._queue is None:
+            request()
+        else:
+            which(self._queue).append(request)
+
+    def _unseen_of(self, member: int) -> Iterator[Unseen]:
+        return (unseen for unseen in self._unseen.values() if unseen.pod.member == member)
+
+    def _create(self, birth: Birth, body: Mapping[str, Any]) -> None:
+        name = body["metadata"]["name"]
+        self._doubtful.add(name)  # until the answer says what became of it
+        try:
+            created = self._api.create_pod(self._namespace, body)
+        except ApiRefused as refused:
+            self.refusal = refused
+            self._doubtful.discard(name)
+            return
+        self.refusal = None
+        if created is not None:
+            self._doubtful.discard(name)
+            uid = created["metadata"]["uid"]
+            self._unseen[uid] = Unseen(replace(Pod.pending(birth, uid=uid), name=name), self._now())
+
+    def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
+        """See `Pods.relabel`."""
+        shown = self._seen.get(pod.uid)
+        self._api.label_pod(self._namespace, pod.name, labels_of(member, incarnation), uid=pod.uid)
+        before = _life(shown.pod if shown is not None else pod)
+        self._relabelled[pod.uid] = Relabelled(before, (member, incarnation))
+
+    def stop(self, pod: Pod) -> None:
+        """See `Pods.stop`: a deletion, with the pod's own grace period."""
+        if not pod.stopping and pod.uid not in self._stopped:
+            self._later(lambda queue: queue.deletions, partial(self._stop, pod))
+
+    def _stop(self, pod: Pod) -> None:
+        self._api.delete_pod(self._namespace, pod.name, uid=pod.uid)
+        self._stopped[pod.uid] = pod
+
+    def forget(self, pod: Pod) -> None:
+        """See `Pods.forget`. The pod stays for its logs, unless something in it still runs; the one before it goes."""
+        self._later(lambda queue: queue.others, partial(self._forget, pod))
+
+    def _forget(self, pod: Pod) -> None:
+        for other in self._over.get(pod.member, ()):
+            if other.pod.uid != pod.uid:
+                self._api.delete_pod(self._namespace, other.pod.name, uid=other.pod.uid)
+        seen = self._seen.get(pod.uid)
+        if seen is not None and seen.is_lost(self._now()):
+            self._api.delete_pod(self._namespace, pod.name, uid=pod.uid, grace_seconds=0)
+        elif seen is not None and not pod.stopping and seen.alive:
+            self._api.delete_pod(self._namespace, pod.name, uid=pod.uid)
+        elif seen is not None and not pod.stopping:
+            self._api.label_pod(self._namespace, pod.name, {SETTLED: "true"}, uid=pod.uid)
+        self._stopped.pop(pod.uid, None)
+        self._forgotten.add(pod.uid)
+
+    @property
+    def num_unseen(self) -> int:
+        """Pods that were created and that the watch hasn't shown yet."""
+        return len(self._unseen)
+
+    def waiting(self) -> list[Pod]:
+        """Pods that the cluster doesn't run, though they were asked for."""
+        return [pod for pod in self.observe() if pod.phase is Phase.PENDING and pod.message]
+
+
+def _all_tried(requests: Sequence[Request], at_once: int) -> list[ApiUnavailable | ApiRefused]:
+    """Makes requests; returns what failed."""
+    return [error for error in read_all(_tried, requests, readers=at_once) if error is not None]
+
+
+def _tried(request: Request) -> ApiUnavailable | ApiRefused | None:
+    try:
+        request()
+    except (ApiUnavailable, ApiRefused) as error:
+        return error
+    return None
+
+
+def _life(pod: Pod) -> tuple[int, int]:
+    return pod.member, pod.incarnation

@@ -1,0 +1,184 @@
+"""The operator's config file: which namespaces it serves, which stores the administrator has set up, how it runs."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from pbt_contract.errors import PbtError
+from pbt_operator.manifest import errors
+from pbt_operator.manifest.errors import ManifestError, Problem, any_of, shown
+from pbt_operator.manifest.population_spec import LABEL_PATTERN, PREFIX_PATTERN
+from pbt_operator.manifest.reader import Document, Refused, read
+from pbt_operator.manifest.wire import Flag, Real, Whole, Wire, broken
+
+MAX_WORKERS = 64
+
+Label = Annotated[str, Field(min_length=1, max_length=63, pattern=LABEL_PATTERN)]
+
+
+class UnknownStore(PbtError):
+    """A Population picks a store that the administrator has not set up."""
+
+
+class StoreConfig(Wire):
+    """One named place for populations: a bucket, how to reach it, and the operator's own identity there.
+
+    A field's description completes `should be ...`.
+    """
+
+    name: Label = Field(description="a name of a-z, 0-9 and '-'")
+    bucket: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$", description="a bucket's name"
+    )
+    prefix: str = Field(
+        default="",
+        max_length=128,
+        pattern=rf"^$|{PREFIX_PATTERN}",
+        description="folder names, joined by '/', of letters, digits, '_', '-' and '.'",
+    )
+    endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[A-Za-z0-9._:\[\]-]+/?$",
+        description="a URL such as http://minio.storage:9000",
+    )
+    region: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9-]{1,63}$", description="a region such as us-east-1"
+    )
+    path_style: Flag | None = Field(default=None, description="true or false")
+    checksums: Literal["WhenSupported", "WhenRequired"] = Field(
+        default="WhenSupported", description="WhenSupported or WhenRequired"
+    )
+    credentials: Path | None = Field(
+        default=None, description="a folder with files AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    )
+    ca_bundle: Path | None = Field(default=None, description="a PEM file")
+
+    @property
+    def addressing(self) -> str:
+        """Botocore's word: `path`, `virtual`, or `auto`, which is path style at an endpoint of one's own."""
+        return {None: "auto", True: "path", False: "virtual"}[self.path_style]
+
+    @property
+    def checksum_setting(self) -> str:
+        """Botocore's word, for requests and for responses."""
+        return {"WhenSupported": "when_supported", "WhenRequired": "when_required"}[self.checksums]
+
+
+class OperatorConfig(Wire):
+    """The whole file. A field's description completes `should be ...`."""
+
+    namespaces: tuple[Label, ...] = Field(default=(), description="a list of namespaces")
+    stores: tuple[StoreConfig, ...] = Field(default=(), description="a list of stores")
+    poll_seconds: Real = Field(default=5, ge=0.1, le=300, description="a number of seconds from 0.1 to 300")
+    workers: Whole = Field(
+        default=8, ge=1, le=MAX_WORKERS, description=f"a whole number from 1 to {MAX_WORKERS}"
+    )
+    port: Whole = Field(default=8080, ge=1, le=65535, description="a whole number from 1 to 65535")
+    log_format: Literal["json", "text"] = Field(default="json", description="json or text")
+
+    @model_validator(mode="after")
+    def _stores_have_different_names(self) -> Self:
+        first: dict[str, int] = {}
+        told = "is the name of stores[{}] too; each should have its own"
+        repeated = [
+            (("stores", index, "name"), told.format(first[store.name]))
+            for index, store in enumerate(self.stores)
+            if first.setdefault(store.name, index) != index
+        ]
+        if repeated:
+            raise broken(*repeated)
+        return self
+
+    def store(self, name: str) -> StoreConfig:
+        """The store that a manifest calls `name`.
+
+        Raises:
+            UnknownStore: there is none; the message names those that are there.
+        """
+        for store in self.stores:
+            if store.name == name:
+                return store
+        known = any_of(shown(store.name) for store in self.stores) if self.stores else ""
+        remedy = f"should be {known}" if known else "the administrator has to set up one first"
+        raise UnknownStore(f"is {shown(name)}, which is no store of this cluster; {remedy}")
+
+
+def read_config(path: str | Path) -> OperatorConfig:
+    """Reads the config file.
+
+    Raises:
+        ManifestError: it can't be read or is wrong somewhere; the message lists every wrong field.
+    """
+    source = str(path)
+    try:
+        document = _only_document(Path(path))
+    except Refused as refused:
+        raise ManifestError(source, [refused.problem]) from refused
+    config, refused_fields = None, []
+    try:
+        config = OperatorConfig.model_validate(document.tree)
+    except ValidationError as error:
+        refused_fields = list(_problems_in(error))
+    problems = [*document.problems, *refused_fields]
+    if config is None or problems:
+        located = [replace(p, line=p.line or document.line_of(p.path)) for p in problems]
+        raise ManifestError(source, sorted(located, key=lambda problem: problem.line or 0))
+    return config
+
+
+def _only_document(path: Path) -> Document:
+    try:
+        documents = read(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Refused(f"can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Refused("is not UTF-8 text") from error
+    if len(documents) > 1:
+        raise Refused(f"holds {len(documents)} documents; should hold one")
+    document = documents[0] if documents else Document({})
+    if not isinstance(document.tree, dict):
+        raise Refused(
+            f"is {shown(document.tree)}; should be a mapping with {', '.join(_aliases(OperatorConfig))}"
+        )
+    return document
+
+
+def _problems_in(error: ValidationError) -> Iterator[Problem]:
+    """What the models refuse, in the words of the manifest's own messages."""
+    for item in error.errors(include_url=False):
+        path, kind = item["loc"], item["type"]
+        if kind == "rule":
+            yield from (Problem((*path, *below), text) for below, text in item["ctx"]["rules"])
+        elif kind == "extra_forbidden":
+            yield Problem(path, _unknown(path))
+        elif kind == "missing":
+            yield Problem(path, f"is missing; should be {_wanted(path)}")
+        else:
+            yield Problem(path, f"is {shown(item['input'])}; should be {_wanted(path)}")
+
+
+def _unknown(path: errors.Path) -> str:
+    known = _aliases(StoreConfig if len(path) > 1 else OperatorConfig)
+    near = get_close_matches(str(path[-1])[:64], known, n=1)
+    return f"unknown field; did you mean {near[0]}?" if near else f"unknown field; should be {any_of(known)}"
+
+
+def _wanted(path: errors.Path) -> str:
+    *_, field = (part for part in path if isinstance(part, str))
+    if field != path[-1]:  # an item of a list
+        items = {
+            "stores": f"a mapping with {', '.join(_aliases(StoreConfig))}",
+            "namespaces": "a namespace's name",
+        }
+        return items[field]
+    model: type[Wire] = StoreConfig if len(path) > 1 else OperatorConfig
+    return _aliases(model)[field]
+
+
+def _aliases(model: type[Wire]) -> dict[str, str]:
+    """What each field should be, by its name in the file."""
+    return {str(field.alias): str(field.description) for field in model.model_fields.values()}

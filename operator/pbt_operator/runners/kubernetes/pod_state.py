@@ -1,0 +1,145 @@
+"""What a pod's resource says about its trainer: that it waits, runs, is over or is lost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.runners.kubernetes.pod_template import INCARNATION, MEMBER, POPULATION_UID
+
+SETTLED = "pbt.dev/settled"
+MARK = "PBT_LOCATION"  # only the trainer's container has this variable
+LOST_AFTER_SECONDS = 30.0  # past its deletion and its grace period, a kubelet that is alive has ended a pod
+NO_FAULT = frozenset({
+    "Evicted", "NodeShutdown", "NodeLost", "Terminated", "Preempting", "UnexpectedAdmissionError", "NodeAffinity",
+})  # fmt: skip
+STUCK = frozenset({
+    "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
+    "CreateContainerError", "RunContainerError",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """One pod of a population, as the watch showed it last.
+
+    Attributes:
+        pod: in the words of the reconcile.
+        settled: whether its end was accounted for.
+        alive: whether some container of it may still run, a sidecar say.
+        overdue_at: POSIX time from when on a pod that was deleted and still runs is lost; None if it wasn't deleted.
+    """
+
+    pod: Pod
+    settled: bool
+    alive: bool
+    overdue_at: float | None
+
+    def is_lost(self, now: float) -> bool:
+        """Whether its node can't have heard of its deletion."""
+        return self.overdue_at is not None and now > self.overdue_at and not self.pod.ended
+
+
+def population_of(body: Mapping[str, Any]) -> str | None:
+    """The uid of the Population that a pod belongs to."""
+    return (body["metadata"].get("labels") or {}).get(POPULATION_UID)
+
+
+def read(body: Mapping[str, Any]) -> PodState | None:
+    """Reads a pod; None if its labels aren't those of a member's pod."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    labels = metadata.get("labels") or {}
+    try:
+        member, incarnation = int(labels[MEMBER]), int(labels[INCARNATION])
+    except (KeyError, ValueError):
+        return None
+    deleted = metadata.get("deletionTimestamp")
+    trainer = _trainer_status(body, status)
+    over = status.get("phase") in {"Succeeded", "Failed"}
+    phase, exit_code, message = _phase(status, trainer, over=over)
+    disruption = _disruption(status, trainer) if phase is Phase.ENDED else None
+    pod = Pod(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        member=member,
+        incarnation=incarnation,
+        phase=phase,
+        stopping=deleted is not None,
+        disrupted=disruption is not None,
+        exit_code=exit_code,
+        message=message or disruption or "",
+        stuck=_waiting_reason(trainer) in STUCK,
+    )
+    return PodState(
+        pod,
+        settled=SETTLED in labels,
+        alive=not over and _runs_on(status),
+        overdue_at=None if deleted is None else _posix(deleted) + LOST_AFTER_SECONDS,
+    )
+
+
+def _runs_on(status: Mapping[str, Any]) -> bool:
+    """Whether a container isn't over. The phase of a pod follows its last container's end only a moment later."""
+    return any("terminated" not in (c.get("state") or {}) for c in status.get("containerStatuses") or ())
+
+
+def _trainer_status(body: Mapping[str, Any], status: Mapping[str, Any]) -> Mapping[str, Any]:
+    containers = body.get("spec", {}).get("containers", [])
+    names = {c["name"] for c in containers if any(e.get("name") == MARK for e in c.get("env") or ())}
+    found = (s for s in status.get("containerStatuses") or () if s["name"] in names)
+    return next(found, {})
+
+
+def _phase(
+    status: Mapping[str, Any], trainer: Mapping[str, Any], *, over: bool
+) -> tuple[Phase, int | None, str]:
+    """How far the trainer is, its exit code, and its last lines or why it doesn't run."""
+    state = trainer.get("state") or {}
+    ended = state.get("terminated")
+    if ended is not None:
+        return Phase.ENDED, ended.get("exitCode"), _last_words(ended)
+    if over:
+        return Phase.ENDED, None, _joined(status)
+    if "running" in state:
+        return Phase.RUNNING, None, ""
+    if "waiting" in state and state["waiting"].get("reason") not in {"ContainerCreating", "PodInitializing"}:
+        return Phase.PENDING, None, _joined(state["waiting"])
+    unplaced = _condition(status, "PodScheduled")
+    return Phase.PENDING, None, _joined(unplaced) if unplaced.get("status") == "False" else ""
+
+
+def _last_words(ended: Mapping[str, Any]) -> str:
+    """The last lines of a container's output. The kubelet puts them into the message of one that failed."""
+    if ended.get("reason") == "OOMKilled":
+        return "killed for memory (OOMKilled): raise resources.limits.memory"
+    return str(ended.get("message") or "").strip()
+
+
+def _disruption(status: Mapping[str, Any], trainer: Mapping[str, Any]) -> str | None:
+    """By what a pod was ended that is nobody's fault; None if nothing says so."""
+    reason = str(status.get("reason") or "")
+    if reason in NO_FAULT or reason.startswith("OutOf"):
+        return reason
+    for kind in ("DisruptionTarget", "TerminationTarget"):
+        condition = _condition(status, kind)
+        if condition.get("status") == "True":
+            return str(condition.get("reason") or kind)
+    ended = (trainer.get("state") or {}).get("terminated") or {}
+    return "NodeRestarted" if ended.get("reason") == "ContainerStatusUnknown" else None
+
+
+def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    return next((c for c in status.get("conditions") or () if c.get("type") == kind), {})
+
+
+def _waiting_reason(trainer: Mapping[str, Any]) -> str | None:
+    return ((trainer.get("state") or {}).get("waiting") or {}).get("reason")
+
+
+def _joined(source: Mapping[str, Any]) -> str:
+    return ": ".join(str(source[key]) for key in ("reason", "message") if source.get(key))
+
+
+def _posix(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()

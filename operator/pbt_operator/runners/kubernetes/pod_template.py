@@ -1,0 +1,205 @@
+"""Makes a member's pod of the template: what the operator owns is added, everything else passes through untouched."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pbt_contract.assignment import Assignment
+from pbt_contract.records import Birth
+from pbt_operator.manifest.errors import Path, Problem, shown
+from pbt_operator.manifest.template import POD, Reading
+from pbt_operator.runners.kubernetes.config import StoreConfig
+from pbt_trainer.exit import TERMINATION_LOG
+
+MANAGER = "pbt-operator"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+POPULATION, POPULATION_UID = "pbt.dev/population", "pbt.dev/population-uid"
+MEMBER, INCARNATION = "pbt.dev/member", "pbt.dev/incarnation"
+STORE_CA = "pbt.dev/store-ca"
+
+CREDENTIALS_FOLDER, CA_FOLDER, CA_FILE = "/etc/pbt/credentials", "/etc/pbt/ca", "ca.crt"
+CREDENTIALS_VOLUME, CA_VOLUME = "pbt-credentials", "pbt-ca"
+
+METADATA: Path = ("spec", "template", "metadata")
+
+_ADJUSTABLE = {"PBT_POLL_SECONDS", "PBT_STORE_PATIENCE_SECONDS"}
+_ADDRESS = {
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+    "AWS_REQUEST_CHECKSUM_CALCULATION",
+    "AWS_RESPONSE_CHECKSUM_VALIDATION",
+    "AWS_CA_BUNDLE",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The Population that a pod belongs to."""
+
+    name: str
+    namespace: str
+    uid: str
+
+
+def problems_of(template: Mapping[str, Any]) -> list[Problem]:
+    """What the operator can't make a pod of; what else may be wrong, the API server tells by a dry run."""
+    reading = Reading()
+    pod = reading.pod(template)
+    containers = reading.containers(pod)
+    trainer = reading.pick(containers)
+    for index, container in enumerate(containers):
+        for field in ("name", "image"):
+            path: Path = (*POD, "containers", index, field)
+            if container and container.get(field) in (None, ""):
+                reading.refuse(path, "is missing; should be given")
+            reading.text(container.get(field), path)
+    if trainer is not None:
+        path = (*POD, "containers", trainer)
+        _check_variables(reading, containers[trainer].get("env"), (*path, "env"))
+        reading.items(containers[trainer].get("volumeMounts"), (*path, "volumeMounts"))
+    reading.items(pod.get("volumes"), (*POD, "volumes"))
+    reading.grace_seconds(pod)
+    metadata = reading.mapping(template.get("metadata"), METADATA)
+    for field in ("labels", "annotations"):
+        reading.mapping(metadata.get(field), (*METADATA, field))
+    return reading.problems
+
+
+def _check_variables(reading: Reading, env: Any, path: Path) -> None:
+    """Refuses the operator's own: of two variables of one name a container gets the later one."""
+    for index, variable in enumerate(reading.items(env, path)):
+        name = reading.text(variable.get("name"), (*path, index, "name"))
+        if name in _ADDRESS or (name.startswith("PBT_") and name not in _ADJUSTABLE):
+            reading.refuse((*path, index, "name"), f"is {shown(name)}, which the operator sets; leave it out")
+
+
+def render(
+    owner: Owner,
+    template: Mapping[str, Any],
+    *,
+    birth: Birth,
+    assignment: Assignment,
+    store: StoreConfig,
+    credentials_secret: str | None,
+    ca_bundle: str | None,
+) -> dict[str, Any]:
+    """The resource of the pod that trains `birth`.
+
+    Args:
+        owner: goes with it: the pod is deleted when the Population is.
+        template: a PodTemplateSpec in which `problems_of` finds none.
+        birth: whose pod it is.
+        assignment: what every trainer is told; member, incarnation and the rest come from the birth.
+        store: how the trainer reaches its location.
+        credentials_secret: the Secret to mount; the pod's service account has access where None.
+        ca_bundle: PEM of the store's certificate authority; the image's own where None.
+    """
+    pod = deepcopy(dict(template["spec"]))
+    reading = Reading()
+    index = reading.pick(reading.containers(pod))
+    assert index is not None
+    trainer = pod["containers"][index]
+    told = _literal(TERMINATION_LOG, trainer.get("terminationMessagePath") or "/dev/termination-log")
+    variables = [*_place(birth, assignment), *_access(store, credentials_secret, ca_bundle), told]
+    # First, so that the template's own variables can refer to them.
+    trainer["env"] = [*variables, *(trainer.get("env") or ())]
+    if trainer.get("terminationMessagePolicy") is None:
+        trainer["terminationMessagePolicy"] = "FallbackToLogsOnError"
+    pod["restartPolicy"] = "Never"
+    if credentials_secret is not None:
+        secret = {"secret": {"secretName": credentials_secret}}
+        _mount(pod, trainer, name=CREDENTIALS_VOLUME, volume=secret, folder=CREDENTIALS_FOLDER)
+    if ca_bundle is not None:
+        annotation = {"fieldPath": f"metadata.annotations['{STORE_CA}']"}
+        projected = {"downwardAPI": {"items": [{"path": CA_FILE, "fieldRef": annotation}]}}
+        _mount(pod, trainer, name=CA_VOLUME, volume=projected, folder=CA_FOLDER)
+    metadata = _metadata(owner, template.get("metadata") or {}, birth=birth, ca_bundle=ca_bundle)
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod}
+
+
+def labels_of(member: int, incarnation: int) -> dict[str, str]:
+    """The labels that say which life a pod lives."""
+    return {MEMBER: str(member), INCARNATION: str(incarnation)}
+
+
+def gpus_of(template: Mapping[str, Any]) -> int:
+    """How many GPUs a pod asks for, of whichever vendor."""
+    limits = [
+        (container.get("resources") or {}).get("limits") or {} for container in template["spec"]["containers"]
+    ]
+    counts = [str(n) for limit in limits for name, n in limit.items() if name.endswith("/gpu")]
+    return sum(int(count) for count in counts if count.isdigit())
+
+
+def _metadata(
+    owner: Owner, template: Mapping[str, Any], *, birth: Birth, ca_bundle: str | None
+) -> dict[str, Any]:
+    """Labels, annotations and finalizers of the template, as a Job takes them, and what the operator finds pods by."""
+    ours = {
+        MANAGED_BY: MANAGER,
+        POPULATION: owner.name,
+        POPULATION_UID: owner.uid,
+        **labels_of(birth.member, birth.incarnation),
+    }
+    annotations = {STORE_CA: ca_bundle} if ca_bundle is not None else {}
+    metadata = {
+        "name": f"{owner.name}-{birth.member}-{birth.incarnation}",
+        "namespace": owner.namespace,
+        "labels": {"app.kubernetes.io/name": "pbt", **(template.get("labels") or {}), **ours},
+        "annotations": {**(template.get("annotations") or {}), **annotations},
+        "ownerReferences": [
+            {
+                "apiVersion": "pbt.dev/v1alpha1",
+                "kind": "Population",
+                "name": owner.name,
+                "uid": owner.uid,
+                "controller": True,
+                # A foreground deletion of the Population ends when no trainer runs any more.
+                "blockOwnerDeletion": True,
+            }
+        ],
+    }
+    finalizers = template.get("finalizers")
+    return {**metadata, **({"finalizers": deepcopy(finalizers)} if finalizers else {})}
+
+
+def _place(birth: Birth, assignment: Assignment) -> list[dict[str, Any]]:
+    """What the trainer is told of its place."""
+    assigned = replace(
+        assignment,
+        member=birth.member,
+        incarnation=birth.incarnation,
+        hyperparameters=birth.hyperparameters,
+    ).to_environment()
+    uid = {"name": "PBT_POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
+    return [uid, *(_literal(name, text) for name, text in assigned.items() if name != "PBT_POD")]
+
+
+def _access(
+    store: StoreConfig, credentials_secret: str | None, ca_bundle: str | None
+) -> list[dict[str, Any]]:
+    """How the trainer reaches the store."""
+    variables = {
+        "AWS_ENDPOINT_URL_S3": store.endpoint,
+        "AWS_REGION": store.region,
+        "PBT_S3_ADDRESSING": store.addressing,
+        "AWS_REQUEST_CHECKSUM_CALCULATION": store.checksum_setting,
+        "AWS_RESPONSE_CHECKSUM_VALIDATION": store.checksum_setting,
+        "PBT_S3_CREDENTIALS": CREDENTIALS_FOLDER if credentials_secret is not None else None,
+        "AWS_CA_BUNDLE": f"{CA_FOLDER}/{CA_FILE}" if ca_bundle is not None else None,
+    }
+    return [_literal(name, text) for name, text in variables.items() if text is not None]
+
+
+def _literal(name: str, text: str) -> dict[str, Any]:
+    """A variable with exactly this text: a pod's values have references such as `$(NAME)` replaced."""
+    return {"name": name, "value": text.replace("$", "$$")}
+
+
+def _mount(
+    pod: dict[str, Any], trainer: dict[str, Any], *, name: str, volume: Mapping[str, Any], folder: str
+) -> None:
+    pod["volumes"] = [*(pod.get("volumes") or ()), {"name": name, **volume}]
+    mount = {"name": name, "mountPath": folder, "readOnly": True}
+    trainer["volumeMounts"] = [*(trainer.get("volumeMounts") or ()), mount]

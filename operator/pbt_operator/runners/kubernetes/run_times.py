@@ -1,0 +1,51 @@
+"""When a population began to be active and when it ended, as its status keeps it: the store holds no clock times."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pbt_operator.control.reconcile import Reconciler
+
+
+@dataclass
+class Times:
+    """POSIX times.
+
+    Attributes:
+        start: since when it has been active; None while it is suspended.
+        completion: when it ended; None while it hasn't.
+    """
+
+    start: float | None = None
+    completion: float | None = None
+
+    @classmethod
+    def of(cls, status: Mapping[str, Any]) -> "Times":
+        """As the status says."""
+        return cls(_posix(status.get("startTime")), _posix(status.get("completionTime")))
+
+    def keep(self, reconciler: Reconciler, *, now: float) -> None:
+        """Brings them up to date; a suspension starts the one anew, as that of a Job."""
+        if reconciler.outcome is not None:
+            self.completion = now if self.completion is None else self.completion
+            return
+        self.completion = None
+        if reconciler.spec.suspend:
+            self.start = None
+        elif self.start is None:
+            self.start = now
+
+    def to_status(self) -> dict[str, str | None]:
+        """As the status holds them."""
+        found = {"startTime": self.start, "completionTime": self.completion}
+        return {name: None if time is None else rfc3339(time) for name, time in found.items()}
+
+
+def rfc3339(time: float) -> str:
+    """A POSIX time as the API writes it."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _posix(time: str | None) -> float | None:
+    return None if time is None else datetime.fromisoformat(time).timestamp()

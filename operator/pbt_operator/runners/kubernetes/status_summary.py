@@ -1,0 +1,188 @@
+"""The bounded status of a Population: what people and machines see of it, the whole story being in the store."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+from typing import Any, Literal
+
+import msgspec
+
+from pbt_contract.records import Cause
+from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.core.cost import to_status
+from pbt_operator.core.member_status import member_status, state_of, steps
+from pbt_operator.core.round_record import Standing
+from pbt_operator.core.spec import Restart
+from pbt_operator.core.status import Best, MemberState, MemberStatus, PopulationPhase
+from pbt_operator.manifest.status_schema import MAX_MEMBERS
+from pbt_operator.runners.kubernetes.conditions import Condition
+from pbt_operator.runners.kubernetes.experiment import Experiment
+from pbt_operator.runners.kubernetes.metrics import Observation
+
+MAX_REASON = 500
+
+
+@dataclass(frozen=True)
+class Overview:
+    """How one experiment stands after a pass; each part is worked out once, for all that tell of it.
+
+    Attributes:
+        pods: as the reconcile saw them last.
+        live: the pod of each member that hasn't ended.
+        states: by member, but for those that were scaled away.
+        best: the best score ever.
+    """
+
+    experiment: Experiment
+    pods: Sequence[Pod]
+    live: Mapping[int, Pod]
+    states: Mapping[int, MemberState]
+    best: Standing | None
+
+    @property
+    def num_running(self) -> int:
+        """How many pods run."""
+        return sum(pod.phase is Phase.RUNNING for pod in self.live.values())
+
+
+def look(experiment: Experiment) -> Overview:
+    """How it stands now."""
+    history, spec = experiment.repository.history, experiment.reconciler.spec
+    pods = experiment.pods.observe()
+    live = {pod.member: pod for pod in pods if not pod.ended}
+    members = (member for member in history.members if member < spec.members)
+    return Overview(
+        experiment,
+        pods,
+        live,
+        states={m: state_of(history, m, spec, active=_active(live.get(m))) for m in members},
+        best=history.best(spec.objective),
+    )
+
+
+def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
+    """Everything of the status but the times and conditions; fields that are not known yet are left out."""
+    experiment = overview.experiment
+    repository, spec = experiment.repository, experiment.reconciler.spec
+    history, ledger = repository.history, repository.ledger
+    assert ledger is not None, "an experiment counts from its start"
+    states = Counter(overview.states.values())
+    best = Best.of(overview.best)
+    found = {
+        "phase": phase_of(overview),
+        "replicas": len(overview.live),
+        "readyReplicas": states[MemberState.TRAINING],
+        "location": experiment.store.url,
+        "best": best,
+        "bestScore": None if best is None else f"{best.score:.6g}",
+        "final": Best.of(history.final(spec.objective)),
+        "members": bounded(overview),
+        "rounds": history.decided,
+        "exploits": ledger.num_exploits,
+        "births": ledger.num_births,
+        "failedMembers": states[MemberState.FAILED],
+        "steps": steps(ledger, history, spec),
+        "requestCost": to_status(
+            experiment.reconciler.costs.estimate(
+                poll_seconds=poll_seconds,
+                members=spec.members,
+                in_place=spec.restart is Restart.IN_PLACE,
+            )
+        ),
+    }
+    return {name: without_nulls(msgspec.to_builtins(v)) for name, v in found.items() if v is not None}
+
+
+def observe(overview: Overview, *, gpus: float) -> Observation:
+    """How it stands, for the metrics; each pod has so many GPUs."""
+    return Observation(
+        spec=overview.experiment.reconciler.spec,
+        phase=phase_of(overview),
+        states=list(overview.states.values()),
+        best=None if overview.best is None else overview.best.score,
+        pods=overview.pods,
+        gpus=gpus,
+    )
+
+
+def _active(pod: Pod | None) -> MemberState:
+    if pod is None:
+        return MemberState.WAITING
+    if pod.stopping:
+        return MemberState.STOPPING
+    return MemberState.TRAINING if pod.phase is Phase.RUNNING else MemberState.STARTING
+
+
+def bounded(overview: Overview) -> list[MemberStatus]:
+    """At most 32: those in trouble first, then the best."""
+    spec, history = overview.experiment.reconciler.spec, overview.experiment.repository.history
+    objective = spec.objective
+
+    def order(member: int) -> tuple[int, float, int]:
+        birth = history.newest_birth(member)
+        crashed = birth is not None and birth.cause in {Cause.CRASH, Cause.REPLACE}
+        trouble = 0 if overview.states[member] is MemberState.FAILED else 1 if crashed else 2
+        score = history.score(member, objective)
+        return (trouble, float("inf") if score is None else -objective.utility(score), member)
+
+    return [
+        member_status(
+            history, member, spec, active=_active(overview.live.get(member)), longest_reason=MAX_REASON
+        )
+        for member in nsmallest(MAX_MEMBERS, overview.states, key=order)
+    ]
+
+
+def phase_of(overview: Overview) -> PopulationPhase:
+    """For people; the conditions are the API."""
+    reconciler, history = overview.experiment.reconciler, overview.experiment.repository.history
+    if reconciler.outcome is not None:
+        return reconciler.outcome.phase
+    if reconciler.spec.suspend:
+        return PopulationPhase.SUSPENDED
+    trained = history.decided > 0 or any(map(history.records, history.members))
+    return PopulationPhase.RUNNING if overview.num_running or trained else PopulationPhase.PENDING
+
+
+def conditions_of(overview: Overview) -> Iterator[Condition]:
+    """The conditions that follow from how the population stands."""
+    reconciler = overview.experiment.reconciler
+    outcome, suspended = reconciler.outcome, reconciler.spec.suspend
+    for phase in (PopulationPhase.COMPLETE, PopulationPhase.FAILED):
+        if outcome is not None and outcome.phase is phase:
+            yield Condition(phase.value, "True", outcome.reason, outcome.message)
+        else:
+            yield Condition(phase.value, "False", "NotEnded" if outcome is None else outcome.reason)
+    if suspended and outcome is None:
+        yield Condition("Suspended", "True", "Suspended", "spec.suspend is true: no pods, no decisions")
+    else:
+        yield Condition("Suspended", "False", "NotSuspended")
+    if outcome is not None:
+        yield Condition("Progressing", "False", outcome.reason, outcome.message)
+    elif suspended:
+        yield Condition("Progressing", "False", "Suspended", "spec.suspend is true")
+    else:
+        yield _progress(overview)
+
+
+def _progress(overview: Overview) -> Condition:
+    experiment, training = overview.experiment, overview.num_running
+    running, refusal, waiting = bool(training), experiment.pods.refusal, experiment.pods.waiting()
+    status: Literal["True", "False"] = "True" if running else "False"
+    if refusal is not None:
+        reason = "QuotaExceeded" if refusal.quota else "PodsRefused"
+        return Condition("Progressing", status, reason, f"{training} pods run; no more: {refusal.message}")
+    if waiting:
+        told = f"{training} pods run, {len(waiting)} wait; {waiting[0].name}: {waiting[0].message}"
+        return Condition("Progressing", status, "PodsWaiting", told)
+    spec, history = experiment.reconciler.spec, experiment.repository.history
+    told = f"round {history.decided} of {spec.schedule.last_round} is decided; {training} of {spec.slots} pods run"
+    return Condition("Progressing", "True", "Training" if running else "Starting", told)
+
+
+def without_nulls(value: Any) -> Any:
+    """Leaves out what is null: the API server would prune it."""
+    if isinstance(value, Mapping):
+        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
+    return [without_nulls(inner) for inner in value] if isinstance(value, list) else value

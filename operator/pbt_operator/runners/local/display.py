@@ -1,0 +1,191 @@
+"""What a person sees while a population trains: a live table on a terminal, plain lines elsewhere."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pbt_contract.records import Cause, Value
+from pbt_operator.control.events import Event
+from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.core.history import History
+from pbt_operator.core.spec import Spec
+from pbt_operator.core.status import Best
+
+SHOWN_MEMBERS = 32
+SHOWN_EVENTS = 6
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One member's line of the table."""
+
+    member: int
+    state: str
+    step: int
+    score: float | None
+    hyperparameters: dict[str, Value]
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The whole table."""
+
+    name: str
+    round: int
+    last_round: int
+    best: Best | None
+    rows: list[Row]
+
+
+def view(name: str, history: History, spec: Spec, pods: Sequence[Pod]) -> View:
+    """What is to be shown now."""
+    live = {pod.member: pod for pod in pods if not pod.ended}
+    return View(
+        name=name,
+        round=history.decided,
+        last_round=spec.schedule.last_round,
+        best=Best.of(history.best(spec.objective)),
+        rows=[
+            _row(member, history, spec, live.get(member))
+            for member in history.members
+            if member < spec.members
+        ],
+    )
+
+
+def _row(member: int, history: History, spec: Spec, pod: Pod | None) -> Row:
+    birth = history.newest_birth(member)
+    assert birth is not None, "a member has a birth"
+    reports = history.line_reports(member)
+    line = history.line(member)[-1]
+    if birth.cause is Cause.FAILED:
+        state = "failed"
+    elif history.position(member) >= spec.schedule.total_steps:
+        state = "finished"
+    elif pod is None:
+        state = "waiting"
+    elif pod.stopping:
+        state = "stopping"
+    else:
+        state = "training" if pod.phase is Phase.RUNNING else "starting"
+    return Row(
+        member=member,
+        state=state,
+        step=history.position(member),
+        score=reports[-1].score(spec.objective.metric) if reports else None,
+        hyperparameters={h.name: birth.hyperparameters[h.name] for h in spec.hyperparameters},
+        last=f"{line.cause.value.lower()} at {line.start_step}: {line.reason}",
+    )
+
+
+class Display(Protocol):
+    """Shows a run."""
+
+    def tell(self, event: Event) -> None:
+        """Something happened."""
+        ...
+
+    def show(self, now: View) -> None:
+        """This is how it stands."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more is shown."""
+        ...
+
+
+def display_for(stream: TextIO) -> Display:
+    """The live table if there is a terminal to draw on."""
+    return LiveTable(Console(file=stream)) if stream.isatty() else Lines()
+
+
+class Lines:
+    """A line for each event, for logs and pipes."""
+
+    def tell(self, event: Event) -> None:
+        """See `Display.tell`."""
+        print(f"{'warning: ' if event.warning else ''}{plain(event.message)}", flush=True)
+
+    def show(self, now: View) -> None:
+        """See `Display.show`: the events say it all."""
+
+    def close(self) -> None:
+        """See `Display.close`."""
+
+
+class LiveTable:
+    """A table that is redrawn in place, with the newest events below."""
+
+    def __init__(self, console: Console) -> None:
+        self._events: list[Event] = []
+        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._live.start()
+
+    def tell(self, event: Event) -> None:
+        """See `Display.tell`."""
+        self._events = [*self._events, event][-SHOWN_EVENTS:]
+
+    def show(self, now: View) -> None:
+        """See `Display.show`."""
+        self._live.update(self._draw(now), refresh=True)
+
+    def close(self) -> None:
+        """See `Display.close`."""
+        self._live.stop()
+
+    def _draw(self, now: View) -> RenderableType:
+        rows = now.rows[:SHOWN_MEMBERS]
+        names = list(rows[0].hyperparameters) if rows else []
+        titles = ["member", "state", "step", "score", *names]
+        cells = [
+            [str(row.member), row.state, str(row.step), short(row.score)]
+            + [short(row.hyperparameters.get(name)) for name in names]
+            for row in rows
+        ]
+        widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title, width in zip(titles, widths, strict=True):
+            table.add_column(title, justify="left" if title == "state" else "right", width=width)
+        # What is left of the line: else the columns of numbers would be squeezed for it.
+        left = max(0, self._live.console.width - sum(widths) - 2 * len(widths))
+        table.add_column("last decision"[:left], no_wrap=True)
+        for row, values in zip(rows, cells, strict=True):
+            style = "bold green" if now.best and row.member == now.best.member else ""
+            table.add_row(*map(Text, values), Text(cut(plain(row.last), left)), style=style)
+        hidden = len(now.rows) - SHOWN_MEMBERS
+        best = (
+            f"best {short(now.best.score)} (member {now.best.member}, step {now.best.step})"
+            if now.best
+            else ""
+        )
+        head = Text(f"{now.name}  round {now.round}/{now.last_round}  {best}", style="bold")
+        more = [Text(f"... and {hidden} more members", style="dim")] if hidden > 0 else []
+        events = [Text(plain(e.message), style="yellow" if e.warning else "dim") for e in self._events]
+        for line in events:
+            line.no_wrap, line.overflow = True, "ellipsis"
+        return Group(head, table, *more, Text(""), *events)
+
+
+def short(value: Value | None) -> str:
+    """A value in few characters."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else plain(str(value))
+
+
+def cut(text: str, width: int) -> str:
+    """The text, with an ellipsis where it is longer than `width`."""
+    return text if len(text) <= width else text[: max(0, width - 1)] + "…"[:width]
+
+
+def plain(text: str) -> str:
+    """One line without control characters: messages quote what trainers wrote."""
+    return CONTROL.sub(" ", text)

@@ -1,0 +1,222 @@
+"""Pods as processes of this machine: started, stopped and watched through the warden."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pbt_contract import keys
+from pbt_contract.assignment import Assignment
+from pbt_contract.records import Birth
+from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.manifest.template import TrainerContainer, trainer_container
+from pbt_operator.runners.local.gpus import Gpus
+
+LOG_TAIL_BYTES = 2000
+
+
+class WardenLost(Exception):
+    """The warden ended, and every trainer with it."""
+
+
+@dataclass
+class Process:
+    """One trainer process and when it is to be killed, should it not end after SIGTERM."""
+
+    pod: Pod
+    log: Path
+    log_begins: int
+    grace_seconds: float
+    gpus: tuple[str, ...]
+    kill_at: float = field(default=float("inf"))
+
+
+class LocalPods:
+    """The trainers of one population on this machine."""
+
+    def __init__(
+        self,
+        *,
+        template: Mapping[str, Any],
+        source: str,
+        assignment: Assignment,
+        parallelism: int,
+        logs: Path,
+        gpus: Gpus,
+        lock: int,
+    ) -> None:
+        """Starts the warden.
+
+        Args:
+            template: the pod template; its trainer container is what runs.
+            source: where the manifest was read from.
+            assignment: what every trainer is told; member, incarnation and the rest come from its birth.
+            parallelism: among how many trainers the cores are shared out.
+            logs: a folder for one log for each member.
+            gpus: the machine's.
+            lock: a descriptor of the locked location, which stays open as long as any trainer lives.
+        """
+        self._template, self._source, self._assignment = template, source, assignment
+        self._logs, self._gpus = logs, gpus
+        self._threads = max(1, (os.cpu_count() or 1) // parallelism)
+        self._processes: dict[str, Process] = {}
+        self._buffer = b""
+        logs.mkdir(parents=True, exist_ok=True)
+        self._socket, other = socket.socketpair()
+        with other:
+            self._warden = subprocess.Popen(
+                [sys.executable, "-m", "pbt_operator.runners.local.warden", str(other.fileno())],
+                pass_fds=(other.fileno(), lock),
+                start_new_session=True,
+            )
+
+    def fileno(self) -> int:
+        """Readable when a process has started or ended."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Ends every trainer at once, and the warden."""
+        self._socket.close()
+        self._warden.wait()
+
+    # the verbs
+
+    def observe(self) -> Sequence[Pod]:
+        """See `Pods.observe`.
+
+        Raises:
+            WardenLost: the warden is gone.
+        """
+        self._receive()
+        now = time.monotonic()
+        for process in self._processes.values():
+            if now >= process.kill_at and not process.pod.ended:
+                self._send(do="signal", name=process.pod.name, signal=signal.SIGKILL)
+        return [process.pod for process in self._processes.values()]
+
+    def look_again(self) -> Sequence[Pod]:
+        """See `Pods.look_again`: the warden tells of every process at once."""
+        return self.observe()
+
+    def start(self, birth: Birth) -> None:
+        """See `Pods.start`."""
+        name = keys.life(birth.member, birth.incarnation)
+        known = self._processes.get(name)
+        if known is not None and not known.pod.ended:
+            return
+        pod = Pod.pending(birth, uid=f"local-{uuid.uuid4().hex[:12]}")
+        assigned = replace(
+            self._assignment,
+            member=birth.member,
+            incarnation=birth.incarnation,
+            pod=pod.uid,
+            hyperparameters=birth.hyperparameters,
+        ).to_environment()
+        container = trainer_container(self._template, env=assigned, source=self._source)
+        log = self._note(birth.member, name)
+        gpus = self._gpus.take(container.gpus)
+        self._processes[name] = Process(pod, log, log.stat().st_size, container.grace_seconds, gpus)
+        self._send(
+            do="start",
+            name=name,
+            command=list(container.command),
+            directory=_directory(container),
+            environment={**self._machine(gpus), **container.env, **assigned},
+            log=str(log),
+            mark=f"PBT_POD={pod.uid}",
+        )
+
+    def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
+        """See `Pods.relabel`. The process goes on writing to the log that it has; the member's own says which."""
+        process = self._processes[pod.name]
+        process.pod = replace(process.pod, member=member, incarnation=incarnation)
+        self._note(member, f"{keys.life(member, incarnation)} goes on in {process.log.name}")
+
+    def stop(self, pod: Pod) -> None:
+        """See `Pods.stop`."""
+        process = self._processes[pod.name]
+        if process.pod.stopping or process.pod.ended:
+            return
+        process.pod = replace(process.pod, stopping=True)
+        process.kill_at = time.monotonic() + process.grace_seconds
+        self._send(do="signal", name=pod.name, signal=signal.SIGTERM)
+
+    def forget(self, pod: Pod) -> None:
+        """See `Pods.forget`."""
+        self._gpus.give_back(self._processes.pop(pod.name).gpus)
+
+    def _note(self, member: int, told: str) -> Path:
+        """Begins a paragraph in the member's log, and says where that is."""
+        log = self._logs / f"{member:0{keys.MEMBER_DIGITS}}.log"
+        with log.open("a", encoding="utf-8") as lines:
+            lines.write(f"--- {told}\n")
+        return log
+
+    def _machine(self, gpus: tuple[str, ...]) -> dict[str, str]:
+        """What the machine contributes to a trainer's environment: the template may override it."""
+        return {
+            **os.environ,
+            # The interpreter that runs us comes first, so that `python` is the one with the SDK.
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": str(self._threads),
+            **({"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}),
+        }
+
+    # the warden
+
+    def _send(self, **message: Any) -> None:
+        try:
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
+        except OSError as error:
+            raise WardenLost(f"the process that keeps the trainers is gone: {error}") from error
+
+    def _receive(self) -> None:
+        data = b""
+        with contextlib.suppress(BlockingIOError):
+            while chunk := self._socket.recv(65536, socket.MSG_DONTWAIT):
+                data += chunk
+            raise WardenLost("the process that keeps the trainers is gone")
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            self._learn(json.loads(line))
+
+    def _learn(self, message: dict[str, Any]) -> None:
+        process = self._processes.get(message["name"])
+        if process is None:
+            return
+        if "pid" in message:
+            process.pod = replace(process.pod, phase=Phase.RUNNING)
+        elif "error" in message:
+            process.pod = replace(process.pod, phase=Phase.ENDED, message=message["error"])
+        else:
+            code = message["code"]
+            process.pod = replace(
+                process.pod,
+                phase=Phase.ENDED,
+                exit_code=128 - code if code < 0 else code,  # as a container's: 137 for SIGKILL
+                message=_tail(process.log, process.log_begins),
+            )
+
+
+def _directory(container: TrainerContainer) -> str:
+    """The container's working directory where this machine has it, else the current one."""
+    directory = container.working_dir
+    return directory if directory and Path(directory).is_dir() else str(Path.cwd())
+
+
+def _tail(log: Path, begins: int) -> str:
+    """The last lines that a process wrote."""
+    with log.open("rb") as lines:
+        size = lines.seek(0, os.SEEK_END)
+        lines.seek(max(begins, size - LOG_TAIL_BYTES))
+        return lines.read().decode(errors="replace")

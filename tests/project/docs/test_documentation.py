@@ -1,0 +1,88 @@
+"""What the documentation shows is true: manifests load, commands exist, links lead somewhere, the API is as written."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.main import get_command
+
+import pbt_trainer
+from pbt_operator.cli.main import app
+from pbt_operator.manifest.load import load, parse
+from pbt_operator.manifest.template import trainer_container
+
+ROOT = Path(__file__).parents[3]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+MANIFESTS = sorted(
+    file for file in (ROOT / "examples").rglob("*.yaml") if "\nkind: Population\n" in file.read_text()
+)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_populations_in_the_text_are_accepted(page):
+    for block in blocks(page, "yaml"):
+        document = yaml.safe_load(block)
+        if isinstance(document, dict) and document.get("kind") == "Population":
+            parse(document, source=page.name)
+
+
+@pytest.mark.parametrize("file", MANIFESTS, ids=lambda file: file.name)
+def test_example_manifests_run_a_script_that_exists(file):
+    container = trainer_container(load(file).spec.template)
+    assert container.command[0] == "python"
+    assert (ROOT / container.command[1]).is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_their_options_exist(page):
+    commands = get_command(app).commands
+    for block in blocks(page, "(?:console|sh|shell|bash)"):
+        for line in block.splitlines():
+            words = line.removeprefix("$ ").split("#")[0].split()
+            words = words[1:] if words[:2] == ["kubectl", "pbt"] else words
+            if words[:1] != ["pbt"] or len(words) < 2:
+                continue
+            assert words[1] in commands, line
+            known = {option for parameter in commands[words[1]].params for option in parameter.opts}
+            used = {word.split("=")[0] for word in words[2:] if word.startswith("-")}
+            assert used <= known | {"--help"}, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_commands_name_exist(page):
+    for block in blocks(page, "console"):
+        for path in re.findall(r"\b(?:examples|charts|trainer_image)/[^\s`]+", block):
+            assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_exist(page):
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for block in blocks(page, "console"):
+        for target in re.findall(r"^\$ make ([a-z0-9-]+)", block, re.MULTILINE):
+            assert target in targets
+
+
+def test_the_sdk_has_what_the_readme_uses():
+    text = (ROOT / "README.md").read_text()
+    for name in re.findall(r"\bpbt_trainer\.([a-z_]+)", text):
+        assert hasattr(pbt_trainer, name)
+    for name in re.findall(r"\brun\.([a-z_]+)", text):
+        assert name in {"hp", "track", "steps", "due", "report"}
+
+
+def test_no_package_shadows_the_standard_library():
+    """`operator/` is a plain folder: as a package it would stand in for the module `operator`."""
+    assert not (ROOT / "operator" / "__init__.py").exists()

@@ -1,0 +1,110 @@
+"""What the chart allows, to whom, and that it allows nothing else."""
+
+import pytest
+
+from service.chart.rendering import CASES, NAMESPACE, STORE, Object, one, pods, render
+
+OPERATOR = {
+    ("pbt.dev", "populations"): {"get", "list", "watch", "patch", "delete"},
+    ("pbt.dev", "populations/status"): {"patch"},
+    ("pbt.dev", "populations/finalizers"): {"update"},
+    ("", "pods"): {"get", "list", "watch", "create", "patch", "delete"},
+    ("", "events"): {"create"},
+}
+SCANNING = {
+    ("", "namespaces"): {"list", "watch"},
+    ("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"},
+}
+ACCOUNT = {"kind": "ServiceAccount", "name": "pbt-operator", "namespace": NAMESPACE}
+CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+NAMESPACED = {
+    "Namespaces": {"scope": "Namespaces", "namespaces": ["team-a", "team-b"]},
+    "Release": {"scope": "Release"},
+}
+
+
+def rules(role: Object) -> dict[tuple[str, str], set[str]]:
+    """The verbs for each resource; a rule may do nothing but list groups, resources and verbs."""
+    allowed: dict[tuple[str, str], set[str]] = {}
+    for rule in role["rules"]:
+        assert rule.keys() == {"apiGroups", "resources", "verbs"}
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                allowed.setdefault((group, resource), set()).update(rule["verbs"])
+    return allowed
+
+
+def test_a_cluster_wide_operator_may_do_what_it_uses_and_nothing_else():
+    objects = render({"stores": [STORE]})
+    assert rules(one(objects, "ClusterRole", "pbt-operator")) == OPERATOR | SCANNING
+    binding = one(objects, "ClusterRoleBinding")
+    assert binding["roleRef"]["name"] == "pbt-operator"
+    assert binding["subjects"] == [ACCOUNT]
+    assert not {"Role", "RoleBinding"} & {o["kind"] for o in objects}
+
+
+@pytest.mark.parametrize(
+    ("scope", "namespaces"), [("Namespaces", ["team-a", "team-b"]), ("Release", [NAMESPACE])]
+)
+def test_an_operator_of_some_namespaces_has_roles_there_and_nowhere_else(scope, namespaces):
+    objects = render({"stores": [STORE], "watch": NAMESPACED[scope]})
+    roles = [o for o in objects if o["kind"] == "Role"]
+    assert [role["metadata"]["namespace"] for role in roles] == namespaces
+    assert [rules(role) for role in roles] == [OPERATOR] * len(namespaces)
+    bindings = [o for o in objects if o["kind"] == "RoleBinding"]
+    assert [binding["metadata"]["namespace"] for binding in bindings] == namespaces
+    for binding in bindings:
+        assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == ("Role", "pbt-operator")
+        assert binding["subjects"] == [ACCOUNT]
+    assert "ClusterRoleBinding" not in {o["kind"] for o in objects}
+
+
+@pytest.mark.parametrize("scope", NAMESPACED)
+def test_without_the_custom_resource_a_namespaced_release_has_nothing_cluster_wide(scope):
+    objects = render({"stores": [STORE], "watch": NAMESPACED[scope], "crds": {"install": False}})
+    assert not CLUSTER_WIDE & {o["kind"] for o in objects}
+    assert all(o["metadata"]["namespace"] for o in objects)
+
+
+def test_the_clusters_own_roles_handle_populations():
+    objects = render({"stores": [STORE]})
+    view, edit = (one(objects, "ClusterRole", f"pbt-operator-{name}") for name in ("view", "edit"))
+    read = {("pbt.dev", "populations"): {"get", "list", "watch"}}
+    assert rules(view) == read | {("pbt.dev", f"populations/{sub}"): {"get"} for sub in ("status", "scale")}
+    assert rules(edit) == {
+        ("pbt.dev", "populations"): {"create", "update", "patch", "delete", "deletecollection"},
+        ("pbt.dev", "populations/scale"): {"update", "patch"},
+    }
+    assert aggregated(view) == {"view"}
+    assert aggregated(edit) == {"edit", "admin"}
+
+
+def aggregated(role: Object) -> set[str]:
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    return {label.removeprefix(prefix) for label in role["metadata"]["labels"] if label.startswith(prefix)}
+
+
+@pytest.mark.parametrize("switch", [{"rbac": {"aggregate": False}}, {"crds": {"install": False}}])
+def test_aggregated_roles_can_be_left_out(switch):
+    roles = [o for o in render({"stores": [STORE], **switch}) if o["kind"] == "ClusterRole"]
+    assert [role["metadata"]["name"] for role in roles] == ["pbt-operator"]
+
+
+@pytest.mark.parametrize("values", CASES.values(), ids=CASES)
+def test_nothing_is_a_wildcard_and_no_secret_is_made_or_read(values):
+    for o in render(values):
+        assert o["kind"] != "Secret"
+        for (group, resource), verbs in rules(o).items() if "rules" in o else ():
+            assert "*" not in {group, resource, *verbs}
+            assert resource not in {"secrets", "configmaps", "pods/exec", "pods/log"}
+
+
+def test_only_pods_that_call_the_cluster_get_a_token():
+    objects = render({"stores": [STORE]})
+    assert one(objects, "ServiceAccount")["automountServiceAccountToken"] is False
+    tokens = {name: pod["spec"]["automountServiceAccountToken"] for name, pod in pods(objects).items()}
+    assert tokens == {
+        "pbt-operator": True,
+        "pbt-operator-uninstall-check": True,
+        "pbt-operator-test-stores": False,
+    }

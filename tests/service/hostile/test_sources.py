@@ -1,0 +1,110 @@
+"""Nothing that the product is made of can turn data into code: read off its sources."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SOURCES = sorted([*(ROOT / "operator").rglob("*.py"), *(ROOT / "trainer_image").rglob("*.py")])
+MODULES = {
+    "pickle",
+    "cPickle",
+    "_pickle",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "marshal",
+    "shelve",
+    "imp",
+    "code",
+}
+CALLS = {
+    "eval", "exec", "compile", "__import__", "torch.load", "torch.jit.load", "torch.hub.load", "np.load",
+    "numpy.load",
+    "yaml.load", "yaml.load_all", "yaml.full_load", "yaml.full_load_all", "yaml.unsafe_load",
+    "yaml.unsafe_load_all",
+    "os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "pty.spawn", "runpy.run_path",
+}  # fmt: skip
+KEYWORDS = {"shell", "allow_pickle"}
+
+
+def dangers(source: str) -> Iterator[str]:
+    """What of a module could run data, with its line."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                found = [alias.name for alias in names if alias.name.partition(".")[0] in MODULES]
+            case ast.ImportFrom(module=module, names=names):
+                named = {f"{module}.{alias.name}" for alias in names}
+                found = [str(module)] if str(module).partition(".")[0] in MODULES else sorted(named & CALLS)
+            case ast.Call(func=function, args=arguments, keywords=keywords):
+                found = [name for name in [ast.unparse(function)] if name in CALLS]
+                found += [
+                    str(k.arg)
+                    for k in keywords
+                    if k.arg in KEYWORDS
+                    and not (isinstance(k.value, ast.Constant) and k.value.value is False)
+                ]
+                if ast.unparse(function).endswith("import_module") and not isinstance(
+                    arguments[0], ast.Constant
+                ):
+                    found.append("import_module of a name that is not written there")
+            case _:
+                continue
+        yield from (f"line {node.lineno}: {name}" for name in found)
+
+
+def test_no_module_can_run_what_it_reads() -> None:
+    found = [f"{path.relative_to(ROOT)} {danger}" for path in SOURCES for danger in dangers(path.read_text())]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pickle",
+        "import pickle as p",
+        "from pickle import loads",
+        "import dill.source",
+        "import marshal",
+        "import shelve",
+        "eval('1')",
+        "exec(text)",
+        "compile(text, '', 'exec')",
+        "__import__(name)",
+        "importlib.import_module(name)",
+        "torch.load(path, weights_only=True)",
+        "np.load(f, allow_pickle=True)",
+        "load(f, allow_pickle=x)",
+        "yaml.load(text, Loader=yaml.Loader)",
+        "yaml.unsafe_load(text)",
+        "from yaml import unsafe_load",
+        "subprocess.run('x', shell=True)",
+        "os.system('x')",
+    ],
+)
+def test_the_search_finds_what_it_is_for(source: str) -> None:
+    assert list(dangers(source))
+
+
+def test_the_search_sees_all_sources() -> None:
+    assert len(SOURCES) > 100
+    assert list(dangers("subprocess.run(['x'], shell=False)\nyaml.safe_load(t)\nimport_module('a')")) == []
+
+
+def test_the_scripts_of_the_page_make_no_markup_of_data() -> None:
+    scripts = "".join(path.read_text() for path in (ROOT / "operator").rglob("*.js"))
+    assert "textContent" in scripts
+    for danger in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "Function(",
+        "srcdoc",
+        ".href",
+    ):
+        assert danger not in scripts

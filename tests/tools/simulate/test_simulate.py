@@ -1,0 +1,87 @@
+"""Whatever breaks: hundreds of seeds keep all laws, each deliberate defect is caught, and a seed is a whole story."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from simulate.defects import DEFECTS, planted
+from simulate.experiment import run
+from simulate.misfortune import DEEDS
+from simulate.weather import RATES
+
+SEEDS, GROUPS = 400, 8
+MOST = 1000
+ROOT = Path(__file__).parents[3]
+PATHS = f"{ROOT / 'tools'}:{ROOT / 'tests'}"
+pytestmark = pytest.mark.timeout(900)  # one that never catches its defect runs through all seeds
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_no_law_is_broken(group: int) -> None:
+    """`make simulate` runs thousands more."""
+    outcomes = [run(seed) for seed in range(group, SEEDS, GROUPS)]
+    broken = {o.seed: o.wrong for o in outcomes if o.wrong}
+    assert not broken, f"make simulate SEEDS=1 TRACE=1 FIRST={next(iter(broken))} shows all: {broken}"
+    assert {o.ended for o in outcomes} <= {"Complete", "Failed"}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_deliberate_defect_is_caught(defect: str) -> None:
+    with planted(defect):
+        caught = next((seed for seed in range(MOST) if run(seed).wrong), None)
+    assert caught is not None, f"{MOST} seeds don't show that {defect}"
+
+
+def test_every_fault_happens() -> None:
+    happened: Counter[str] = Counter()
+    for seed in range(60):
+        happened.update(run(seed).faults)
+    assert set(happened) >= {*RATES, *DEEDS}
+
+
+def test_a_seed_is_the_same_in_every_process() -> None:
+    """Else a failure couldn't be seen again."""
+    program = "import json; from simulate.experiment import run; print(json.dumps([run(s).digest for s in range(5)]))"
+    found = [
+        json.loads(
+            subprocess.run(
+                [sys.executable, "-c", program],
+                env={**os.environ, "PYTHONPATH": PATHS, "PYTHONHASHSEED": hash_seed},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+        for hash_seed in ("0", "1")
+    ]
+    assert found[0] == found[1]
+    assert len(set(found[0])) == len(found[0])
+
+
+def test_the_command_tells_how_to_see_a_failure_again() -> None:
+    program = (
+        "import sys; from simulate import __main__ as m; from simulate.defects import planted\n"
+        "with planted('nothing is claimed'): sys.exit(m._run_all(range(3), jobs=1))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": PATHS},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "make simulate SEEDS=1 FIRST=0 TRACE=1" in done.stdout

@@ -1,0 +1,29 @@
+"""Records are decoded by many threads at once, in the operator as in the commands."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys, threading
+from pbt_contract.records import Birth, Cause, decode, encode
+
+sys.setswitchinterval(1e-6)
+birth = Birth(member=0, incarnation=1, cause=Cause.INITIAL, hyperparameters={"a": 1.0}, reason="a test")
+data, ready = encode(birth), threading.Barrier(8)
+
+def read():
+    ready.wait()
+    assert decode(Birth, data, key=birth.key) == birth
+
+threads = [threading.Thread(target=read) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_threads_that_meet_a_kind_of_record_at_the_same_time_read_it() -> None:
+    """Each process meets it once, and every other one crashed when nothing kept the threads apart."""
+    codes = [subprocess.run([sys.executable, "-c", PROGRAM], check=False).returncode for _ in range(8)]
+    assert codes == [0] * 8

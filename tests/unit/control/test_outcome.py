@@ -1,0 +1,130 @@
+"""How populations end by wish and by deadline, and how they go on after an end, in virtual time."""
+
+from typing import Any
+
+import pytest
+
+from fixtures.manifests import DETERMINISTIC, spec
+from fixtures.toys import Deterministic
+from pbt_contract.records import Cause
+from pbt_operator.core.status import PopulationPhase
+from pbt_operator.manifest.population import to_core, to_wire
+from pbt_operator.records import audit, results, specs
+from pbt_operator.records.archive import Archive, read_archive
+from simulation import Simulation
+from simulation.pods import Durations
+
+SECOND_A_STEP = Durations(step=lambda _member: 1.0)
+LONGER = {**DETERMINISTIC["schedule"], "totalSteps": 400}
+
+
+def simulate(**changes: Any) -> Simulation:
+    return Simulation(spec(DETERMINISTIC, **changes), Deterministic(), durations=SECOND_A_STEP)
+
+
+def until(simulation: Simulation, seconds: float) -> Simulation:
+    while simulation.time.now < seconds:
+        simulation.step()
+    return simulation
+
+
+def replace_spec(simulation: Simulation, **changes: Any) -> int:
+    """As an operator does when the manifest changes; returns the number of the spec record."""
+    manifest = spec(DETERMINISTIC, **changes)
+    record = specs.accept(simulation.store, name="simulated", namespace="simulation", spec=to_wire(manifest))
+    simulation.reconciler.replace_spec(to_core(manifest), record.number)
+    # What the trainers of pods to come are told.
+    simulation.pods.spec = to_core(manifest)
+    return record.number
+
+
+def told(simulation: Simulation) -> Archive:
+    found = read_archive(simulation.store)
+    assert audit.violations(simulation.store, found) == []
+    return found
+
+
+def test_who_asks_to_finish_keeps_the_best():
+    simulation = until(simulate(), 85)
+    best = read_archive(simulation.store).best
+    assert best is not None
+    replace_spec(simulation, finish=True)
+    found = told(simulation.run())
+    assert found.result is not None
+    assert (found.result.phase, found.result.reason) == (PopulationPhase.COMPLETE, "Finished")
+    assert found.result.best is not None
+    assert found.result.best.score >= best.score
+    assert len(found.rounds) == 8
+    assert simulation.pods.observe() == []
+
+
+def test_what_is_finished_before_it_began_trains_nothing():
+    simulation = simulate(finish=True).run()
+    found = told(simulation)
+    assert found.result is not None
+    assert (found.result.reason, found.result.best) == ("Finished", None)
+    assert simulation.pods.num_started == 0
+
+
+def test_a_suspension_starts_the_deadline_anew():
+    simulation = until(simulate(activeDeadlineSeconds=100), 60)
+    replace_spec(simulation, activeDeadlineSeconds=100, suspend=True)
+    until(simulation, 500)
+    assert simulation.reconciler.outcome is None
+    replace_spec(simulation, activeDeadlineSeconds=100)
+    until(simulation, 590)
+    assert simulation.reconciler.outcome is None
+    simulation.run(max_seconds=700)
+    found = told(simulation)
+    assert found.result is not None
+    assert found.result.reason == "DeadlineExceeded"
+
+
+def test_more_steps_go_on_after_the_end_with_the_same_decisions():
+    simulation = simulate().run()
+    first = told(simulation).result
+    assert first is not None
+    number = replace_spec(simulation, schedule=LONGER)
+    assert number == 2
+    found = told(simulation.run())
+    assert found.result is not None
+    assert (found.result.spec, found.result.reason) == (2, "AllStepsDone")
+    assert {member.step for member in found.result.members} == {400}
+    # Those of the step that was the last are decided without exploits: nobody is thrown back after the end.
+    before = [decided for decided in found.rounds if decided.number < 20]
+    straight = told(simulate(schedule=LONGER).run())
+    assert before == [story_round for story_round in straight.rounds if story_round.number < 20]
+
+
+@pytest.mark.parametrize("changes", [{"finish": True}, {"activeDeadlineSeconds": 50}])
+def test_what_ended_too_early_goes_on_when_the_reason_is_gone(changes):
+    simulation = until(simulate(), 75)
+    replace_spec(simulation, **changes)
+    simulation.run()
+    assert told(simulation).result is not None
+    replace_spec(simulation)
+    assert simulation.reconciler.outcome is None
+    found = told(simulation.run())
+    assert found.result is not None
+    assert found.result.reason == "AllStepsDone"
+    assert found.result.spec == 3
+    resumed = [birth for birth in found.births.values() if birth.cause is Cause.RESUME]
+    assert resumed
+    assert all(birth.start_step for birth in resumed)
+
+
+def test_a_restart_takes_the_end_up_and_writes_nothing():
+    simulation = simulate(members=2).run()
+    before = list(simulation.store.names(""))
+    started = simulation.pods.num_started
+    ended = results.newest_result(simulation.store)
+    assert ended is not None
+    simulation.operator_restarts()
+    simulation.reconciler.resume_result(ended)
+    for _ in range(3):
+        simulation.step()
+    assert simulation.reconciler.outcome is not None
+    assert simulation.reconciler.outcome.message == ended.message
+    assert simulation.reconciler.result == ended
+    assert list(simulation.store.names("")) == before
+    assert simulation.pods.num_started == started

@@ -1,0 +1,57 @@
+"""Retention keeps what anybody may still need, and nothing grows without bound (trap 16)."""
+
+from collections import defaultdict
+
+import pytest
+
+from fixtures.manifests import DETERMINISTIC, spec
+from fixtures.toys import Deterministic
+from pbt_contract import keys
+from pbt_operator.records import audit
+from pbt_operator.records.archive import read_archive
+from simulation import Simulation
+from simulation.pods import Durations
+
+
+def kept(simulation: Simulation) -> dict[int, set[str]]:
+    found = defaultdict(set)
+    for key in simulation.store.names(keys.CHECKPOINTS):
+        member, _ = keys.parse_life(key.split("/")[1])
+        found[member].add(key)
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_each_member_keeps_the_newest_few_and_what_is_referred_to(count):
+    manifest = spec(DETERMINISTIC, retention={"checkpointsPerMember": count})
+    simulation = Simulation(manifest, Deterministic()).run()
+    found = read_archive(simulation.store)
+    assert audit.violations(simulation.store, found) == []
+    referred = 3  # the start of the line, the newest round, the best
+    assert max(len(keys_) for keys_ in kept(simulation).values()) <= count + referred
+    for member in range(8):
+        newest = found.history.line_records(member)[-1]
+        assert any(True for _ in simulation.store.names(newest.checkpoint))
+
+
+def test_at_every_moment_every_start_and_every_donor_can_be_read():
+    """A checkpoint is never deleted under a member that will load it, however late it comes to it."""
+    durations = Durations(start=7, stop=3, step=lambda member: 1.0 + member / 4)
+    manifest = spec(DETERMINISTIC, parallelism=3, retention={"checkpointsPerMember": 1})
+    simulation = Simulation(manifest, Deterministic(), durations=durations)
+    while not simulation.ended:
+        simulation.step()
+        history = simulation.repository.history
+        needed = [
+            birth.source for m in history.members if (birth := history.newest_birth(m)) and birth.source
+        ]
+        if history.newest_round is not None:
+            needed += [entry.source for entry in history.newest_round.entries]
+        for source in needed:
+            assert any(True for _ in simulation.store.names(source.checkpoint)), source
+
+
+def test_reports_stay_though_their_checkpoints_go():
+    simulation = Simulation(spec(DETERMINISTIC), Deterministic()).run()
+    found = read_archive(simulation.store)
+    assert sum(len(checkpoints) for checkpoints in kept(simulation).values()) < len(found.reports) / 2

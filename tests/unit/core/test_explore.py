@@ -1,0 +1,117 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixtures.hypothesis_strategies import factors, make_spec, spaces, values_of
+from pbt_operator.core.explore import explore, initial, sample
+from pbt_operator.core.space import Integer, LogUniform, Uniform
+from pbt_operator.core.spec import Explore, Hyperparameter
+
+NEVER, ALWAYS = Explore(resample_percent=0), Explore(resample_percent=100)
+
+
+@given(st.lists(spaces, min_size=1, max_size=4), factors, st.floats(0, 100), st.integers(0, 9))
+def test_any_chain_of_explores_stays_within_the_spaces(spaces, factors, percent, member):
+    spec = make_spec(
+        hyperparameters=tuple(Hyperparameter(f"h{n}", space) for n, space in enumerate(spaces)),
+        explore=Explore(factors, percent),
+    )
+    values = initial(spec, member=member)
+    for number in range(1, 12):
+        values, operations = explore(values, spec=spec, member=member, round_number=number)
+        assert values.keys() == operations.keys() == {h.name for h in spec.hyperparameters}
+        assert all(h.space.contains(values[h.name]) for h in spec.hyperparameters)
+
+
+def test_the_same_round_and_member_explore_the_same_and_others_differ():
+    spec = make_spec()
+
+    def at(member, number):
+        return explore(values_of(0), spec=spec, member=member, round_number=number)
+
+    assert at(1, 2) == at(1, 2)
+    assert at(1, 2) != at(1, 3)
+    assert at(1, 2) != at(2, 2)
+
+
+def test_each_hyperparameter_has_its_own_draw():
+    alike = make_spec(hyperparameters=tuple(Hyperparameter(name, LogUniform(1e-4, 1)) for name in "ab"))
+    drawn = sample(alike, member=1, round_number=0)
+    assert drawn["a"] != drawn["b"]
+    same = {"a": 0.1, "b": 0.1}
+    moved = [explore(same, spec=alike, member=1, round_number=n)[1] for n in range(9)]
+    assert any(operations["a"] != operations["b"] for operations in moved)
+
+
+def test_a_hyperparameters_draws_do_not_depend_on_the_others():
+    spec = make_spec()
+    fewer = make_spec(hyperparameters=spec.hyperparameters[1:])
+    assert sample(fewer, member=1, round_number=0).items() <= sample(spec, member=1, round_number=0).items()
+    values, _ = explore(values_of(0), spec=spec, member=1, round_number=2)
+    values_of_fewer, _ = explore(values_of(0), spec=fewer, member=1, round_number=2)
+    assert values_of_fewer.items() <= values.items()
+
+
+def test_resample_percent_is_how_often_a_hyperparameter_is_resampled():
+    def operations(percent):
+        spec = make_spec(explore=Explore(resample_percent=percent))
+        return [
+            explore(values_of(0), spec=spec, member=member, round_number=1)[1]["lr"] for member in range(400)
+        ]
+
+    assert "resampled" not in operations(0)
+    assert set(operations(100)) == {"resampled"}
+    assert 60 < operations(25).count("resampled") < 140
+
+
+def test_factors_are_drawn_alike():
+    spec = make_spec(explore=NEVER)
+    words = [explore(values_of(0), spec=spec, member=m, round_number=1)[1]["lr"] for m in range(200)]
+    assert set(words) == {"x0.8", "x1.25"}
+    assert 70 < words.count("x0.8") < 130
+
+
+def test_what_is_not_explored_is_copied_even_if_all_else_is_resampled():
+    values, operations = explore(values_of(3), spec=make_spec(explore=ALWAYS), member=1, round_number=1)
+    assert (values["layers"], operations["layers"]) == (values_of(3)["layers"], "kept")
+
+
+def test_a_value_that_is_missing_or_outside_is_resampled():
+    spec = make_spec(explore=NEVER)
+    broken = values_of(0) | {"lr": 7.0, "batch": "8", "width": 33, "layers": True, "gone": 1}
+    del broken["dropout"]
+    values, operations = explore(broken, spec=spec, member=1, round_number=1)
+    assert {name for name, word in operations.items() if word == "resampled"} == broken.keys() - {
+        "gone",
+        "momentum",
+    } | {"dropout"}
+    assert all(h.space.contains(values[h.name]) for h in spec.hyperparameters)
+    assert "gone" not in values
+
+
+def test_the_first_members_start_from_what_is_given_and_the_rest_is_sampled():
+    spec = make_spec(initial=({"lr": 0.5, "layers": 2}, {"lr": 0.25}))
+    sampled = [sample(spec, member=member, round_number=0) for member in range(3)]
+    assert initial(spec, member=0) == sampled[0] | {"lr": 0.5, "layers": 2}
+    assert initial(spec, member=1) == sampled[1] | {"lr": 0.25}
+    assert initial(spec, member=2) == sampled[2]
+    assert sampled[0] != sampled[1]
+
+
+def test_a_whole_number_for_a_float_becomes_one():
+    spec = make_spec(
+        hyperparameters=(
+            Hyperparameter("lr", LogUniform(0.1, 1)),
+            Hyperparameter("dropout", Uniform(0, 1), explored=False),
+            Hyperparameter("layers", Integer(1, 2), explored=False),
+        ),
+        initial=({"lr": 1, "dropout": 0, "layers": 1},),
+    )
+    values = initial(spec, member=0)
+    assert {name: type(value) for name, value in values.items()} == {
+        "lr": float,
+        "dropout": float,
+        "layers": int,
+    }
+    explored, _ = explore({"lr": 1, "dropout": 0, "layers": 1}, spec=spec, member=0, round_number=1)
+    assert type(explored["dropout"]) is float
+    assert type(explored["layers"]) is int

@@ -1,0 +1,89 @@
+"""The records that ask a process to go on as another member: the first one counts, and none is passed over."""
+
+import pytest
+
+from pbt_contract import keys
+from pbt_contract.errors import NewerFormat, StoreUnavailable
+from pbt_contract.keys import Life
+from pbt_contract.records import LifeName, Yield, encode
+from pbt_operator.records.handovers import KEPT, Handovers
+from simulation.memory_store import MemoryStore
+
+
+@pytest.fixture
+def store():
+    return MemoryStore()
+
+
+@pytest.fixture
+def refused():
+    return []
+
+
+@pytest.fixture
+def yields(store, refused):
+    return Handovers(store, on_refused=lambda key, why: refused.append(key))
+
+
+def asks(to: int, *, incarnation: int = 1) -> Yield:
+    return Yield(member=0, incarnation=incarnation, to=LifeName(member=to, incarnation=1))
+
+
+def test_the_first_request_counts(store, yields):
+    assert yields.write(asks(3)).member == 3
+    other = Handovers(store, on_refused=lambda *_: None)
+    assert other.write(asks(5)).member == 3
+    assert [to.member for _, to in other.known(0, since=1)] == [3]
+
+
+def test_an_operator_that_begins_knows_of_them_and_reads_what_it_needs(store, yields):
+    yields.write(asks(3))
+    yields.write(asks(4, incarnation=2))
+    reads, read = [], store.read
+    store.read = lambda key: reads.append(key) or read(key)
+    other = Handovers(store, on_refused=lambda *_: None)
+    other.load()
+    assert reads == []
+    assert list(other.known(0, since=2)) == [(2, Life(member=4, incarnation=1))]
+    assert list(other.known(0, since=2)) == [(2, Life(member=4, incarnation=1))]
+    assert reads == [keys.yielded(0, 2)]
+    assert list(other.known(1, since=1)) == []
+
+
+def test_a_request_whose_answer_was_lost_is_learned_of(store, yields):
+    create = store.create
+
+    def lost(key: str, data: bytes) -> bytes:
+        create(key, data)
+        raise StoreUnavailable("the answer is lost")
+
+    store.create = lost
+    with pytest.raises(StoreUnavailable):
+        yields.write(asks(3))
+    assert list(yields.known(0, since=1)) == []
+    yields.settle_doubts()
+    assert [to.member for _, to in yields.known(0, since=1)] == [3]
+
+
+@pytest.mark.parametrize("stored", [b"nonsense", b"{}", encode(asks(3, incarnation=7))])
+def test_what_makes_no_sense_is_told_once_and_asks_nobody(store, yields, refused, stored):
+    """Whoever can write there can keep a process from yielding in place; it is stopped then."""
+    store.put(keys.yielded(0, 1), stored)
+    yields.load()
+    assert list(yields.known(0, since=1)) == []
+    assert yields.write(asks(3)) is None
+    assert yields.ask(0, 1) is None
+    assert refused == [keys.yielded(0, 1)]
+
+
+def test_a_newer_format_stops_the_operator(store, yields):
+    store.put(keys.yielded(0, 1), b'{"format": 2}')
+    yields.load()
+    with pytest.raises(NewerFormat):
+        list(yields.known(0, since=1))
+
+
+def test_few_are_kept(yields):
+    for incarnation in range(1, 3 * KEPT):
+        yields.write(asks(3, incarnation=incarnation))
+    assert len(list(yields.known(0, since=1))) == KEPT

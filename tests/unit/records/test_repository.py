@@ -1,0 +1,146 @@
+"""What the repository learns, and from whom: laggards that catch up unseen, lost answers, other operators."""
+
+import pytest
+
+from fixtures.manifests import DETERMINISTIC, spec
+from pbt_contract import keys
+from pbt_contract.errors import StoreUnavailable
+from pbt_contract.records import Birth, Cause, Report, encode
+from pbt_operator.core.retention import doomed
+from pbt_operator.core.round_record import Entry, Round
+from pbt_operator.manifest.population import to_core
+from pbt_operator.records.repository import Repository
+from simulation.memory_store import MemoryStore
+
+INTERVAL = 10
+
+
+class Forgetful(MemoryStore):
+    """Writes, and then loses the answer, as long as `loses` is set."""
+
+    loses = False
+
+    def create(self, key: str, data: bytes) -> bytes:
+        stored = super().create(key, data)
+        if self.loses:
+            raise StoreUnavailable("the answer is lost")
+        return stored
+
+
+def journal_of(store: MemoryStore) -> Repository:
+    repository = Repository(
+        store,
+        interval_steps=INTERVAL,
+        on_refused=lambda key, why: pytest.fail(f"{key}: {why}"),
+    )
+    repository.load()
+    return repository
+
+
+def birth(member: int, incarnation: int = 1, *, cause: Cause = Cause.INITIAL) -> Birth:
+    return Birth(member=member, incarnation=incarnation, cause=cause, hyperparameters={}, reason="a test")
+
+
+def report(member: int, number: int) -> Report:
+    return Report(
+        member=member,
+        incarnation=1,
+        step=number * INTERVAL,
+        round=number,
+        metrics={"score": float(number)},
+        hyperparameters={},
+        checkpoint=f"checkpoints/{member:05}-000001/{number * INTERVAL:012}-x/",
+        files=[],
+        seconds=1.0,
+    )
+
+
+def round_of(number: int, *members: int) -> Round:
+    entries = [
+        Entry(member=m, incarnation=1, score=1.0, source=report(m, number).source, hyperparameters={})
+        for m in members
+    ]
+    return Round(number=number, step=number * INTERVAL, spec=1, entries=entries)
+
+
+def record(store: MemoryStore, *reports: Report) -> None:
+    for one in reports:
+        store.create(one.key, encode(one))
+
+
+def test_a_laggard_that_catches_up_between_two_looks_is_read_whole():
+    """Its best report may be one of those that no listing from the newest round on shows."""
+    store = MemoryStore()
+    repository = journal_of(store)
+    for member in (0, 1, 2):
+        repository.write_birth(birth(member))
+    record(store, *(report(m, n) for m in (0, 1) for n in (1, 2, 3)))
+    repository.refresh()
+    repository.write_round(round_of(3, 0, 1))
+    repository.refresh()
+    record(store, *(report(2, n) for n in (1, 2, 3)))
+    repository.refresh()
+    assert [r.round for r in repository.history.line_reports(2)] == [1, 2, 3]
+
+
+def test_a_round_whose_answer_was_lost_is_known_at_the_next_look():
+    store = Forgetful()
+    repository = journal_of(store)
+    store.loses = True
+    with pytest.raises(StoreUnavailable):
+        repository.write_round(round_of(1, 0, 1))
+    store.loses = False
+    assert repository.history.decided == 0
+    repository.refresh()
+    assert repository.history.decided == 1
+
+
+def test_a_birth_whose_answer_was_lost_is_known_at_the_next_look():
+    store = Forgetful()
+    repository = journal_of(store)
+    repository.write_birth(birth(0))
+    store.loses = True
+    with pytest.raises(StoreUnavailable):
+        repository.write_birth(birth(0, 2, cause=Cause.RESUME))
+    store.loses = False
+    repository.refresh()
+    newest = repository.history.newest_birth(0)
+    assert newest is not None
+    assert newest.incarnation == 2
+
+
+def test_a_round_that_comes_after_a_later_one_is_not_followed():
+    """Another operator was further on: what it decided is what both follow."""
+    store = MemoryStore()
+    late, ahead = journal_of(store), journal_of(store)
+    ahead.write_round(round_of(5, 0, 1))
+    assert late.write_round(round_of(4, 0, 1)).number == 5
+
+
+def test_births_of_another_operator_are_learned_without_gaps():
+    store = MemoryStore()
+    one, other = journal_of(store), journal_of(store)
+    for incarnation, cause in enumerate((Cause.INITIAL, Cause.RESUME, Cause.RESUME), start=1):
+        one.write_birth(birth(0, incarnation, cause=cause))
+    other.learn_birth(0, 3)
+    assert [b.incarnation for b in other.history.line(0)] == [3, 2, 1]
+    other.learn_birth(0, 7)  # a label that somebody made up
+    assert [b.incarnation for b in other.history.line(0)] == [3, 2, 1]
+
+
+def test_rounds_of_another_operator_are_learned_before_a_donor_is_picked():
+    store = MemoryStore()
+    behind, ahead = journal_of(store), journal_of(store)
+    behind.write_round(round_of(1, 0, 1))
+    ahead.write_round(round_of(4, 0, 1))
+    behind.learn_rounds()
+    assert behind.history.decided == 4
+
+
+def test_a_checkpoint_of_a_life_that_another_operator_ordered_is_never_deleted():
+    repository = journal_of(MemoryStore())
+    repository.write_births([birth(0, 1), birth(0, 2, cause=Cause.RESUME)])
+    repository.write_round(round_of(4, 0, 1))
+    names = [f"{keys.checkpoint(0, incarnation, 1, 'nonce')}state.json" for incarnation in (1, 2, 3)]
+    names.append(f"{keys.checkpoint(7, 1, 1, 'nonce')}state.json")
+    assert doomed(names, history=repository.history, spec=to_core(spec(DETERMINISTIC))) == names[:1]

@@ -1,0 +1,208 @@
+"""The bounded status of large and of troubled populations, compared with the whole story in the store."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fixtures.manifests import DETERMINISTIC, spec
+from fixtures.toys import Deterministic
+from pbt_contract.records import Cause
+from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.records.archive import read_archive
+from pbt_operator.runners.kubernetes.connection import ApiRefused
+from pbt_operator.runners.kubernetes.status_summary import (
+    MAX_MEMBERS,
+    conditions_of,
+    look,
+    observe,
+    summarize,
+)
+from simulation import Simulation, TrainerCrashed
+from simulation.pods import Durations
+
+BROKEN = (7, 41, 97)  # crash for good
+SHAKEN = (12, 60)  # crash once
+SHORT = {**DETERMINISTIC["schedule"], "totalSteps": 60}
+
+
+class Troubled(Deterministic):
+    """Some members crash, recognized by the hyperparameter that `spec.initial` gives them."""
+
+    def __init__(self) -> None:
+        self.shaken = set(SHAKEN)
+
+    def train(self, state, hyperparameters, step, rng):
+        member = round(hyperparameters["rate"] * 1e5) - 1000
+        if member in BROKEN or (member in self.shaken and step > 25):
+            self.shaken.discard(member)
+            raise TrainerCrashed("RuntimeError: " + "x" * 5000)
+        super().train(state, hyperparameters, step, rng)
+
+
+class Waiting(SimpleNamespace):
+    """The pods of a simulation, some of which the cluster doesn't take or run."""
+
+    refusal: ApiRefused | None = None
+    held: tuple[Pod, ...] = ()
+
+    def observe(self) -> list[Pod]:
+        return [*self.of.observe(), *self.held]
+
+    def waiting(self) -> list[Pod]:
+        return [pod for pod in self.observe() if pod.phase is Phase.PENDING and pod.message]
+
+
+def experiment_of(simulation: Simulation) -> Any:
+    """As the driver has it, but for the cluster."""
+    simulation.repository.count()
+    return SimpleNamespace(
+        store=simulation.store,
+        repository=simulation.repository,
+        reconciler=simulation.reconciler,
+        pods=Waiting(of=simulation.pods),
+    )
+
+
+def conditions(experiment: Any) -> dict[str, tuple[str, str]]:
+    return {found.kind: (found.status, found.reason) for found in conditions_of(look(experiment))}
+
+
+def simulate(**changes: Any) -> Simulation:
+    return Simulation(spec(DETERMINISTIC, **{"schedule": SHORT, **changes}), Deterministic(), tick_seconds=1)
+
+
+@pytest.fixture(scope="module")
+def hundred() -> Any:
+    manifest = spec(
+        DETERMINISTIC,
+        members=100,
+        schedule=SHORT,
+        initial=[{"rate": (1000 + member) / 1e5, "depth": 1} for member in range(100)],
+        exploit={"none": {}},
+        backoffLimit=1,
+    )
+    simulation = Simulation(manifest, Troubled(), durations=Durations(step=lambda _: 1.0), tick_seconds=1)
+    while simulation.time.now < 35:
+        simulation.step()
+    return experiment_of(simulation)
+
+
+def test_of_a_hundred_members_the_troubled_are_shown_first_and_then_the_best(hundred):
+    members = summarize(look(hundred), poll_seconds=5)["members"]
+    assert len(members) == MAX_MEMBERS
+    numbers = [member["member"] for member in members]
+    assert set(numbers[: len(BROKEN)]) == set(BROKEN)
+    assert set(numbers[len(BROKEN) : len(BROKEN) + len(SHAKEN)]) == set(SHAKEN)
+    told = read_archive(hundred.store)
+    everybody = {member.member: member for member in told.status().members}
+    calm = [m for m in everybody.values() if m.member not in {*BROKEN, *SHAKEN}]
+    best = sorted(calm, key=lambda m: (-(m.score or 0), m.member))
+    assert numbers[len(BROKEN) + len(SHAKEN) :] == [m.member for m in best][: MAX_MEMBERS - 5]
+    assert all(len(member["reason"]) <= 500 for member in members)
+    assert [member["state"] for member in members[:4]] == ["Failed", "Failed", "Failed", "Training"]
+
+
+def test_the_totals_are_those_of_the_whole_population(hundred):
+    found, told = summarize(look(hundred), poll_seconds=5), read_archive(hundred.store).status()
+    assert told.best is not None
+    assert (found["rounds"], found["births"], found["exploits"]) == (told.rounds, told.births, told.exploits)
+    assert found["failedMembers"] == len(BROKEN)
+    assert found["replicas"] == found["readyReplicas"] == 100 - len(BROKEN)
+    assert found["best"]["score"] == told.best.score
+    assert float(found["bestScore"]) == pytest.approx(told.best.score, rel=1e-5)
+    assert found["steps"]["productive"] == told.steps.productive
+    states = observe(look(hundred), gpus=1).states
+    assert len(states) == 100
+
+
+def test_no_null_reaches_the_api_server(hundred):
+    def nulls(value: Any) -> bool:
+        if isinstance(value, dict):
+            return any(map(nulls, value.values()))
+        return any(map(nulls, value)) if isinstance(value, list) else value is None
+
+    new = experiment_of(simulate())
+    new.reconciler.run_once()
+    for experiment in (hundred, new):
+        assert not nulls(summarize(look(experiment), poll_seconds=5))
+
+
+def test_a_population_that_begins_is_pending_until_a_trainer_runs():
+    simulation = Simulation(
+        spec(DETERMINISTIC, schedule=SHORT), Deterministic(), durations=Durations(start=5), tick_seconds=1
+    )
+    experiment = experiment_of(simulation)
+    simulation.step()
+    found = summarize(look(experiment), poll_seconds=5)
+    assert (found["phase"], found["replicas"], found["readyReplicas"]) == ("Pending", 8, 0)
+    assert {member["state"] for member in found["members"]} == {"Starting"}
+    assert "best" not in found
+    assert conditions(experiment)["Progressing"] == ("True", "Starting")
+    while simulation.time.now < 8:
+        simulation.step()
+    assert summarize(look(experiment), poll_seconds=5)["phase"] == "Running"
+    assert conditions(experiment) == {
+        "Complete": ("False", "NotEnded"),
+        "Failed": ("False", "NotEnded"),
+        "Suspended": ("False", "NotSuspended"),
+        "Progressing": ("True", "Training"),
+    }
+
+
+def test_what_keeps_pods_from_running_is_a_condition():
+    experiment = experiment_of(simulate(members=2, parallelism=1))
+    stuck = Pod(
+        name="digits-1-1",
+        uid="u",
+        member=1,
+        incarnation=1,
+        phase=Phase.PENDING,
+        message="Unschedulable: full",
+    )
+    experiment.pods.held = (stuck,)
+    (told,) = [found for found in conditions_of(look(experiment)) if found.kind == "Progressing"]
+    assert (told.status, told.reason) == ("False", "PodsWaiting")
+    assert "digits-1-1: Unschedulable: full" in told.message
+    for quota, reason in ((True, "QuotaExceeded"), (False, "PodsRefused")):
+        experiment.pods.refusal = ApiRefused("no more than 3", quota=quota)
+        (told,) = [found for found in conditions_of(look(experiment)) if found.kind == "Progressing"]
+        assert (told.status, told.reason) == ("False", reason)
+        assert "no more than 3" in told.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "phase", "reason"),
+    [
+        ({"finish": True}, "Complete", "Finished"),
+        ({}, "Complete", "AllStepsDone"),
+        ({"activeDeadlineSeconds": 30}, "Failed", "DeadlineExceeded"),
+    ],
+)
+def test_an_end_is_told_by_every_condition(changes, phase, reason):
+    manifest = spec(DETERMINISTIC, schedule=SHORT, **changes)
+    simulation = Simulation(manifest, Deterministic(), durations=Durations(step=lambda _: 1.0)).run()
+    experiment = experiment_of(simulation)
+    other = {"Complete": "Failed", "Failed": "Complete"}[phase]
+    assert conditions(experiment) == {
+        phase: ("True", reason),
+        other: ("False", reason),
+        "Suspended": ("False", "NotSuspended"),
+        "Progressing": ("False", reason),
+    }
+    found = summarize(look(experiment), poll_seconds=5)
+    assert (found["phase"], found["replicas"]) == (phase, 0)
+
+
+def test_members_that_were_scaled_away_are_not_shown():
+    simulation = simulate(members=6)
+    for _ in range(3):
+        simulation.step()
+    smaller = simulate(members=4)
+    simulation.reconciler.replace_spec(smaller.spec, 2)
+    for _ in range(6):
+        simulation.step()
+    removed = [simulation.repository.history.newest_birth(member) for member in (4, 5)]
+    assert [birth and birth.cause for birth in removed] == [Cause.REMOVED] * 2
+    found = summarize(look(experiment_of(simulation)), poll_seconds=5)
+    assert sorted(member["member"] for member in found["members"]) == [0, 1, 2, 3]

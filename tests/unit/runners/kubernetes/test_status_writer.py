@@ -1,0 +1,207 @@
+"""What a pass tells the cluster: the status is written once, and only if something in it has changed."""
+
+import pytest
+
+from pbt_operator.control.events import Event
+from pbt_operator.runners.kubernetes.conditions import Condition
+from pbt_operator.runners.kubernetes.connection import ApiUnavailable
+from pbt_operator.runners.kubernetes.event_recorder import EventRecorder
+from pbt_operator.runners.kubernetes.pod_template import Owner
+from pbt_operator.runners.kubernetes.status_writer import APART_SECONDS, StatusWriter
+
+OWNER = Owner(name="digits", namespace="team", uid="u1")
+NOW, TIME, LATER = 1_772_366_400.0, "2026-03-01T12:00:00Z", "2026-03-01T12:01:00Z"
+READY = Condition("StorageReady", "True", "Ready", "s3://b/x")
+
+
+class Server:
+    """Keeps one Population's status, as merge patches make it."""
+
+    def __init__(self):
+        self.status, self.patches, self.events = {}, [], []
+        self.gone = self.away = False
+
+    def patch_status(self, namespace, name, status):
+        assert (namespace, name) == ("team", "digits")
+        if self.away:
+            raise ApiUnavailable("away")
+        if self.gone:
+            return None
+        self.patches.append(status)
+        merged = {**self.status, **status}
+        self.status = {field: value for field, value in merged.items() if value is not None}
+        return {"status": self.status, "metadata": {"resourceVersion": str(len(self.patches))}}
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+def publisher_of(server):
+    recorder = EventRecorder(
+        lambda _namespace, body: server.events.append(body["message"]), instance="operator-0"
+    )
+    return StatusWriter(OWNER, api=server, recorder=recorder)
+
+
+@pytest.fixture
+def publisher(server):
+    return publisher_of(server)
+
+
+def publish(publisher, status, *, now=NOW, generation=1, version=0):
+    publisher.publish(status, generation=generation, now=now, version=version)
+
+
+def test_the_first_pass_writes_everything_once(server, publisher):
+    publisher.note(READY)
+    publisher.show({"phase": "Running", "rounds": 3, "completionTime": None})
+    publish(publisher, {})
+    assert len(server.patches) == 1
+    assert server.status == {
+        "phase": "Running",
+        "rounds": 3,
+        "observedGeneration": 1,
+        "selector": "pbt.dev/population-uid=u1,!pbt.dev/settled",
+        "conditions": [
+            {
+                "type": "StorageReady",
+                "status": "True",
+                "reason": "Ready",
+                "message": "s3://b/x",
+                "observedGeneration": 1,
+                "lastTransitionTime": TIME,
+            }
+        ],
+    }
+
+
+def test_a_population_of_which_nothing_is_known_is_pending(server, publisher):
+    publisher.note(Condition("Accepted", "False", "UnknownStore", "no such store"))
+    publish(publisher, {})
+    assert server.status["phase"] == "Pending"
+
+
+def test_nothing_is_written_while_nothing_changes(server, publisher):
+    for minute in range(3):
+        publisher.note(READY)
+        publisher.show({"phase": "Running"})
+        # The watch is late: it still shows what was there before the first write.
+        publish(publisher, {}, now=NOW + 60 * minute)
+    assert len(server.patches) == 1
+
+
+def test_a_restart_writes_nothing_if_the_cluster_shows_it_already(server, publisher):
+    for one in (publisher, publisher_of(server)):
+        one.note(READY)
+        one.show({"phase": "Running"})
+        publish(one, server.status, now=NOW + 60)
+    assert len(server.patches) == 1
+
+
+def test_what_another_operator_has_written_since_is_set_right(server, publisher):
+    publisher.show({"phase": "Running"})
+    publish(publisher, {}, version=1)
+    publisher.show({"phase": "Running"})
+    publish(publisher, {**server.status, "phase": "Pending"}, version=2)
+    assert server.status["phase"] == "Running"
+    assert len(server.patches) == 2
+
+
+def test_what_vanishes_is_taken_away(server, publisher):
+    publisher.show({"phase": "Running", "startTime": TIME, "rounds": 1})
+    publish(publisher, {})
+    publisher.show({"phase": "Suspended", "startTime": None, "rounds": 1})
+    publish(publisher, {})
+    assert server.patches[-1]["startTime"] is None
+    assert "startTime" not in server.status
+    publish(publisher, {})
+    assert len(server.patches) == 2
+
+
+def test_conditions_that_are_not_noted_stay_and_keep_their_time(server, publisher):
+    publisher.note(Condition("Accepted", "True", "Accepted"))
+    publisher.note(READY)
+    publish(publisher, {})
+    publisher.note(Condition("StorageReady", "False", "Unreachable", "no route"))
+    publish(publisher, {}, now=NOW + 60, generation=2)
+    found = {
+        c["type"]: (c["status"], c["lastTransitionTime"], c["observedGeneration"])
+        for c in server.status["conditions"]
+    }
+    assert found == {"Accepted": ("True", TIME, 1), "StorageReady": ("False", LATER, 2)}
+    publisher.note(Condition("StorageReady", "False", "Refused", "no rights"))
+    publish(publisher, {}, now=NOW + 120, generation=2)
+    (storage,) = [c for c in server.status["conditions"] if c["type"] == "StorageReady"]
+    assert (storage["reason"], storage["lastTransitionTime"]) == ("Refused", LATER)
+
+
+def test_what_could_not_be_written_is_written_by_the_next_pass(server, publisher):
+    publisher.note(READY)
+    publisher.show({"phase": "Running"})
+    publisher.tell(Event("Exploited", "member 1 copies member 0"))
+    server.away = True
+    with pytest.raises(ApiUnavailable):
+        publish(publisher, {})
+    server.away = False
+    publish(publisher, {})
+    assert server.status["phase"] == "Running"
+    assert server.status["conditions"][0]["type"] == "StorageReady"
+    assert server.events == ["member 1 copies member 0"]
+
+
+def test_the_status_of_a_population_that_is_gone_is_nobodys(server, publisher):
+    server.gone = True
+    publisher.show({"phase": "Running"})
+    publish(publisher, {})
+    assert server.patches == []
+
+
+def test_each_event_is_posted_once(server, publisher):
+    for _ in range(3):
+        publisher.tell(Event("Refused", "no rights", warning=True))
+        publish(publisher, {})
+    publish(publisher, {})
+    assert server.events == ["no rights"]
+
+
+def test_what_only_moves_on_is_written_once_in_a_while(server, publisher):
+    for step in range(40):
+        publisher.note(READY)
+        publisher.show({"phase": "Running", "rounds": step})
+        publish(publisher, server.status, now=NOW + step / 10)
+        if publisher.seconds_until_due(NOW + step / 10) == float("inf"):
+            assert server.status["rounds"] == step
+        else:
+            assert 0 < publisher.seconds_until_due(NOW + step / 10) <= APART_SECONDS
+    assert [patch["rounds"] for patch in server.patches] == [0, 20]
+    publisher.note(READY)
+    publisher.show({"phase": "Running", "rounds": 39})
+    publish(publisher, server.status, now=NOW + 3.9 + publisher.seconds_until_due(NOW + 3.9))
+    assert server.status["rounds"] == 39
+    assert publisher.seconds_until_due(NOW + 10) == float("inf")
+
+
+@pytest.mark.parametrize("change", ["phase", "condition", "reason", "generation"])
+def test_what_somebody_waits_for_is_written_at_once(server, publisher, change):
+    publisher.note(READY)
+    publisher.show({"phase": "Running"})
+    publish(publisher, {})
+    publisher.note(
+        {
+            "condition": Condition("StorageReady", "False", "Ready", "s3://b/x"),
+            "reason": Condition("StorageReady", "True", "Back", "s3://b/x"),
+        }.get(change, READY)
+    )
+    publisher.show({"phase": "Complete" if change == "phase" else "Running"})
+    publish(publisher, server.status, now=NOW + 0.1, generation=2 if change == "generation" else 1)
+    assert len(server.patches) == 2
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(server, publisher):
+    publisher.show({"phase": "Running", "rounds": 1})
+    publish(publisher, {})
+    publisher.show({"phase": "Running", "rounds": 2})
+    publish(publisher, server.status, now=NOW - 3600)
+    assert server.status["rounds"] == 2

@@ -1,0 +1,35 @@
+"""What a Population is told for good reason and seldom: the rows of docs/failures.md that nothing else proves."""
+
+import sys
+from typing import Any
+
+from fixtures.manifests import DETERMINISTIC
+
+SMALL: dict[str, Any] = {"members": 1, "schedule": {"totalSteps": 20, "intervalSteps": 10}}
+
+
+def test_a_trainer_that_ends_early_without_a_record_has_crashed(team):
+    """Whatever its exit code: a script without a single report trains nothing."""
+    team.create("silent", **SMALL, command=[sys.executable, "-c", "pass"], backoffLimit=0)
+    failed = team.wait("silent", "Failed", "True", "AllMembersFailed")
+    assert "ended by itself before the last step, without a record" in failed["message"]
+
+
+def test_a_population_of_a_former_ones_name_begins_anew_and_says_so(team):
+    former = team.create("again", **SMALL, finish=True)["metadata"]["uid"]
+    team.wait("again", "Complete", "True", "Finished")
+    team.delete("again")
+    team.until(lambda: team.read("again") is None)
+    team.create("again", **SMALL, finish=True)
+    told = team.until(lambda: dict(team.events("again")).get("LocationNotAdopted"))
+    assert f"storage.adopt: again-{former[:8]}" in told
+
+
+def test_a_location_is_not_adopted_by_another_experiment(team):
+    former = team.create("first", **SMALL, finish=True)["metadata"]["uid"]
+    team.wait("first", "Complete", "True", "Finished")
+    spec = {**SMALL, "seed": DETERMINISTIC["seed"] + 1, "storage": {"adopt": f"first-{former[:8]}"}}
+    team.create("second", **spec, finish=True)
+    refused = team.wait("second", "Accepted", "False", "AnotherExperiment")
+    assert "spec.seed" in refused["message"]
+    assert team.pods("second") == {}

@@ -1,0 +1,177 @@
+"""Fewer slots than members: a process that is asked to yield goes on as the member that waits."""
+
+from typing import Any
+
+import pytest
+
+from pbt_contract import keys
+from pbt_contract.records import Cause, Claim, LifeName, Report, Yield, encode
+from unit.trainer.population import Population, Trainer
+
+SHARED = {"in_place": True, "shared_slots": True, "total_steps": 20_000, "interval_steps": 10_000}
+OTHER = 3
+
+
+@pytest.fixture
+def waiting(population: Population) -> Report:
+    """Member 3's report of step 4, with a weight of 8; it waits for a slot since."""
+    population.birth(member=OTHER, hyperparameters={"rate": 2.0, "layers": 2})
+    population.run(member=OTHER, total_steps=4)
+    record = population.reported(1, member=OTHER)
+    population.resume(record, member=OTHER)
+    return record
+
+
+def running(population: Population, script: str = "plain.py", **given: Any) -> Trainer:
+    """Member 0 in its second step, with a weight of 0.5."""
+    population.birth(hyperparameters={"rate": 0.5, "layers": 2})
+    trainer = population.start(script, **{**SHARED, **given})
+    trainer.step_until("step 2")
+    return trainer
+
+
+def ask(population: Population, *, incarnation: int = 2) -> None:
+    asked = Yield(member=0, incarnation=1, to=LifeName(member=OTHER, incarnation=incarnation))
+    population.store.create(asked.key, encode(asked))
+
+
+def pod_of(population: Population, member: int, incarnation: int) -> str | None:
+    claim = population.claim(member=member, incarnation=incarnation)
+    return claim and claim.pod
+
+
+def test_it_saves_its_member_and_goes_on_as_the_other_one(population: Population, waiting: Report) -> None:
+    trainer = running(population)
+    ask(population)
+    trainer.step_until("restored 4 8.0")
+    assert trainer.hear("step").startswith("step 5 2")
+    [save] = population.saves()
+    done = save.step
+    assert save.hyperparameters == {"rate": 0.5, "layers": 2}
+    assert pod_of(population, OTHER, 2) == "pod-0-1"
+    trainer.terminate()
+    assert trainer.end() == 0
+    [own] = population.saves(member=OTHER, incarnation=2)
+    assert (own.step, own.hyperparameters) == (5, {"rate": 2.0, "layers": 2})
+    assert sum(line.startswith("joined") for line in trainer.said) == 1
+    population.assert_no_leftovers()
+    population.resume(save)  # no step of the member that made room is lost
+    assert f"restored {done} {done * 0.5}" in population.run(incarnation=2, total_steps=done + 1).said
+
+
+def test_it_makes_no_save_right_after_a_report(population: Population, waiting: Report) -> None:
+    trainer = running(population, interval_steps=2)
+    ask(population)
+    trainer.step_until("restored 4 8.0")
+    done = next(int(line.split()[1]) for line in reversed(trainer.said) if line.startswith("reported"))
+    assert [save.step for save in population.saves()] in ([], [done + 1])
+
+
+def test_what_it_then_does_is_what_a_process_of_its_own_does(population: Population, waiting: Report) -> None:
+    """Bit for bit: weights, random state, steps."""
+    own = population.start(member=OTHER, incarnation=2, total_steps=8, interval_steps=4)
+    assert own.end() == 0
+    alone = population.reported(2, member=OTHER, incarnation=2)
+    drawn = [line.split()[3] for line in own.said if line.startswith("step")]
+    population.resume(waiting, member=OTHER, incarnation=3)  # the same start once more
+    trainer = running(population)
+    ask(population, incarnation=3)
+    trainer.step_until("restored 4 8.0")
+    trainer.step_until("step 8")
+    lived = trainer.said[trainer.said.index("restored 4 8.0") :]
+    assert [line.split()[3] for line in lived if line.startswith("step")] == drawn
+    trainer.go()
+    trainer.hear("step 9")
+    trainer.terminate()
+    assert trainer.end() == 0
+    [save] = population.saves(member=OTHER, incarnation=3)
+    assert save.step == 9
+    state = population.store.read(alone.checkpoint + "state.json")
+    assert b'"value":16.0' in state.replace(b" ", b"")
+
+
+def test_a_member_that_starts_from_scratch_is_taken_up_by_a_fresh_image(population: Population) -> None:
+    population.birth(member=OTHER, hyperparameters={"rate": 2.0, "layers": 5})
+    trainer = running(population)
+    pid = trainer.pid
+    ask(population, incarnation=1)
+    assert trainer.step_until("joined 3 1").endswith("{'layers': 5}")
+    trainer.go()
+    assert trainer.hear("step").startswith("step 1 1")
+    assert trainer.pid == pid
+    assert pod_of(population, OTHER, 1) == "pod-0-1"
+    assert len(population.saves()) == 1
+
+
+def test_whoever_took_the_birth_before_keeps_it(population: Population, waiting: Report) -> None:
+    trainer = running(population)
+    claim = Claim(member=OTHER, incarnation=2, pod="new", nonce="theirs")
+    population.store.create(keys.claim(OTHER, 2), encode(claim))
+    ask(population)
+    while "going on as member 0" not in trainer.errors():
+        trainer.go()
+        trainer.hear("step")
+    assert trainer.said[-1].split()[2] == "1"
+    trainer.terminate()
+    assert trainer.end() == 0
+    assert max(save.step for save in population.saves()) >= 2
+    assert population.saves(member=OTHER, incarnation=2) == []
+
+
+def test_a_decision_about_the_member_comes_first(population: Population, waiting: Report) -> None:
+    trainer = running(population)
+    population.exploit(waiting, hyperparameters={"rate": 0.25, "layers": 2})
+    ask(population)
+    trainer.step_until("restored 4 8.0")
+    assert trainer.hear("step").startswith("step 5 2")
+    assert pod_of(population, 0, 2) == "pod-0-1"
+    assert pod_of(population, OTHER, 2) is None
+
+
+def test_it_swaps_to_a_decision_about_the_member_that_it_has_become(
+    population: Population, waiting: Report
+) -> None:
+    trainer = running(population)
+    ask(population)
+    trainer.step_until("restored 4 8.0")
+    trainer.step_until("step 6")
+    population.birth(
+        3, member=OTHER, cause=Cause.EXPLOIT, source=waiting, hyperparameters={"rate": 1.0, "layers": 7}
+    )
+    assert trainer.step_until("joined 3 3").endswith("{'layers': 7}")
+
+
+def test_sigterm_with_a_request_at_hand_saves_the_member(population: Population, waiting: Report) -> None:
+    """It is no successor: nobody else goes on with what was trained."""
+    trainer = running(population, grace_seconds=20.0)
+    ask(population)
+    trainer.terminate()
+    assert trainer.end() == 0
+    assert [save.step for save in population.saves()] == [2]
+    assert pod_of(population, OTHER, 2) is None
+    population.assert_no_leftovers()
+
+
+def test_a_process_that_shares_no_slot_does_not_look(population: Population, waiting: Report) -> None:
+    trainer = running(population, shared_slots=False, interval_steps=4, total_steps=12)
+    ask(population)
+    trainer.go(12)
+    assert trainer.end() == 0
+    assert not any(line.startswith("restored") for line in trainer.said)
+    assert pod_of(population, OTHER, 2) is None
+
+
+@pytest.mark.parametrize(
+    "record", [b"{}", b'{"format": 1, "member": 0, "incarnation": 1, "to": {"member": 0, "incarnation": 9}}']
+)
+def test_a_request_that_makes_no_sense_is_told_and_left_alone(
+    population: Population, waiting: Report, record: bytes
+) -> None:
+    trainer = running(population)
+    population.store.create(keys.yielded(0, 1), record)
+    while "can't be taken over in place" not in trainer.errors():
+        trainer.go()
+        trainer.hear("step")
+    population.exploit(waiting, hyperparameters={"rate": 0.25, "layers": 2})
+    trainer.step_until("restored 4 8.0")  # its own successor it still sees
+    assert population.claim(incarnation=2) is not None

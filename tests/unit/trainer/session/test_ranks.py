@@ -1,0 +1,52 @@
+"""Several ranks of one member: one writes, all restore, and they agree where a report is due."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+from pbt_trainer import UsageError
+from pbt_trainer.session.ranks import Ranks, Verdict
+from unit.trainer.population import TRAINERS, Population, until
+
+
+def test_a_process_without_torchrun_is_rank_0_of_1() -> None:
+    ranks = Ranks.from_environment({})
+    assert (ranks.rank, ranks.world, ranks.leads, ranks.alone, ranks.connected) == (0, 1, True, True, True)
+    assert ranks.agree(Verdict.SWAP) is Verdict.SWAP
+
+
+def test_torchrun_tells_the_rank() -> None:
+    ranks = Ranks.from_environment({"RANK": "1", "WORLD_SIZE": "2"})
+    assert (ranks.rank, ranks.leads, ranks.alone) == (1, False, False)
+    with pytest.raises(UsageError, match="whole numbers"):
+        Ranks.from_environment({"RANK": "first"})
+
+
+def test_two_ranks_report_once_swap_together_and_stop_together(population: Population) -> None:
+    population.birth(member=3, hyperparameters={"rate": 2.0, "layers": 2})
+    population.run("ranks.py", member=3, total_steps=4)
+    donor = population.reported(1, member=3)
+    population.birth()
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--local-addr=127.0.0.1"]
+    trainer = population.start_command(
+        [sys.executable, *torchrun, str(TRAINERS / "ranks.py")],
+        in_place=True,
+        total_steps=10**9,
+        interval_steps=4,
+        environment={"OMP_NUM_THREADS": "1"},
+    )
+    leader = int(trainer.hear("0 pid").split()[-1])
+    population.reported(1)
+    population.exploit(donor, hyperparameters={"rate": 0.25, "layers": 2})
+    population.reported(2, incarnation=2)
+    os.kill(leader, signal.SIGTERM)
+    assert trainer.end() == 0, trainer.errors()
+    restored = sorted(line.split() for line in trainer.said if "restored" in line)
+    assert [line[:5] for line in restored] == [[rank, "restored", "4", "2", "8.0"] for rank in "01"]
+    assert restored[0][5] != restored[1][5]  # each rank has random numbers of its own
+    claim = until(lambda: population.claim(incarnation=2))
+    assert claim.pod == "pod-0-1"
+    assert population.saves(incarnation=2) == []
+    population.assert_no_leftovers()

@@ -1,0 +1,239 @@
+"""Deliberate defects of the product, each of which the simulation must catch: it can only prove what it can find."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+from unittest.mock import patch
+
+from pbt_contract import keys
+from pbt_contract.records import Cause
+from pbt_contract.stores.s3 import S3Store
+from pbt_operator.control import decide, placement, reconcile, restarts
+from pbt_operator.control.decide import Decisions
+from pbt_operator.control.placement import Placement
+from pbt_operator.core import exploit, explore, outcome, retention
+from pbt_operator.core.history import History
+from pbt_operator.core.slots import Allotment
+from pbt_operator.records.handovers import Handovers
+from pbt_operator.records.repository import Repository
+from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
+from pbt_operator.runners.kubernetes.status_writer import StatusWriter
+from pbt_trainer.courier.incarnation import Incarnation
+from simulate.trainer import Trainer
+
+
+def _births_before_their_round() -> Any:
+    def write_round(self: Repository, decided: Any) -> Any:
+        self.history.add_round(decided)
+        return decided
+
+    return patch.object(Repository, "write_round", write_round)
+
+
+def _nothing_is_claimed() -> Any:
+    return patch.object(Incarnation, "claim", lambda _: True)
+
+
+def _a_round_is_decided_twice() -> Any:
+    create = S3Store.create
+
+    def overwrite(self: S3Store, key: str, data: bytes) -> bytes:
+        if key.startswith(keys.ROUNDS):
+            self._client.put_object(Bucket=self._bucket, Key=self._base + key, Body=data)
+            return data
+        return create(self, key, data)
+
+    return patch.object(S3Store, "create", overwrite)
+
+
+def _losers_resume_from_their_own_old_record() -> Any:
+    def own_record(self: History, member: int) -> Any:
+        return max(self.records(member), key=lambda record: record.step, default=None)
+
+    return patch.object(History, "own_record", own_record)
+
+
+def _a_resume_misses_the_newest_records() -> Any:
+    return patch.object(Repository, "catch_up", lambda *_: None)
+
+
+def _retention_ignores_births() -> Any:
+    class Blind:
+        def __init__(self, history: History) -> None:
+            self._history = history
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._history, name)
+
+        def line(self, _member: int) -> list[Any]:
+            return []
+
+    kept = retention.kept
+    return patch.object(retention, "kept", lambda history, spec: kept(Blind(history), spec))  # type: ignore[arg-type]
+
+
+def _retention_ignores_the_best() -> Any:
+    class Blind:
+        def __init__(self, history: History) -> None:
+            self._history = history
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._history, name)
+
+        def best(self, _objective: Any) -> None:
+            return None
+
+    kept = retention.kept
+    return patch.object(retention, "kept", lambda history, spec: kept(Blind(history), spec))  # type: ignore[arg-type]
+
+
+def _retention_deletes_what_another_operator_may_decide_about() -> Any:
+    def doomed(names: Any, *, history: History, spec: Any) -> list[str]:
+        stays = retention.kept(history, spec)
+        return [
+            key
+            for key in names
+            if (place := retention._place_in(key))
+            and place not in stays
+            and not retention._open(place, history)
+        ]
+
+    return patch("pbt_operator.control.sweep.doomed", doomed)
+
+
+def _zombies_count() -> Any:
+    return patch.object(History, "counts", lambda *_: True)
+
+
+def _chance_differs_from_run_to_run() -> Any:
+    drawn = Random(0)
+    return patch.object(exploit, "chance", lambda *_: drawn)
+
+
+def _explore_leaves_the_space() -> Any:
+    explored = explore.explore
+
+    def far(*args: Any, **kwargs: Any) -> Any:
+        hyperparameters, operations = explored(*args, **kwargs)
+        return {name: value * 3.0 for name, value in hyperparameters.items()}, operations
+
+    return patch.object(exploit, "explore", far)
+
+
+def _losers_are_born_again_and_again() -> Any:
+    follow = Decisions._follow
+
+    def twice(self: Decisions, decided: Any, spec: Any) -> None:
+        follow(self, decided, spec)
+        for decision in decided.decisions:
+            if decision.member < spec.members:
+                birth = decide.births.decided(
+                    decision, round_number=decided.number, at_step=decided.step, history=self._history
+                )
+                self._repository.write_birth(birth)
+
+    return patch.object(Decisions, "_follow", twice)
+
+
+def _slots_are_not_counted() -> Any:
+    def all_at_once(*, waiters: Any, **_: Any) -> Allotment:
+        return Allotment(start=tuple(waiter.member for waiter in waiters))
+
+    return patch.object(placement, "allot", all_at_once)
+
+
+def _a_pod_that_no_watch_shows_is_taken_for_gone() -> Any:
+    return patch.object(Placement, "_hidden", lambda *_: set())
+
+
+def _a_process_makes_room_without_saving_its_member() -> Any:
+    return patch.object(Trainer, "_save_before_it_yields", lambda _: None)
+
+
+def _pods_are_taken_for_what_their_labels_say() -> Any:
+    hidden = Placement._hidden
+
+    def by_label(self: Placement, claimed: Any) -> set[int]:
+        with patch.object(placement, "has_left", lambda *_: True):
+            return hidden(self, claimed)
+
+    @contextmanager
+    def both() -> Iterator[None]:
+        as_labelled = lambda _repository, pod, **_options: pod  # noqa: E731
+        with patch.object(placement, "lived", as_labelled), patch.object(Placement, "_hidden", by_label):
+            yield
+
+    return both()
+
+
+def _another_operators_yields_are_not_looked_for() -> Any:
+    return patch.object(placement, "has_left", lambda *_: True)
+
+
+def _a_yield_that_was_asked_for_is_forgotten() -> Any:
+    """By the next operator, and so is who waits for it."""
+    return patch.object(Handovers, "load", lambda _: None)
+
+
+def _relabelling_is_forgotten() -> Any:
+    return patch.object(ClusterPods, "relabel", lambda *_, **__: None)
+
+
+def _failed_members_keep_a_population_from_ending() -> Any:
+    def outcome_of(history: History, spec: Any, **options: Any) -> Any:
+        births = [history.newest_birth(member) for member in range(spec.members)]
+        if any(birth is not None and birth.cause is Cause.FAILED for birth in births):
+            return None
+        return outcome.outcome_of(history, spec, **options)
+
+    return patch.object(reconcile, "outcome_of", outcome_of)
+
+
+def _crashes_back_off_for_ever() -> Any:
+    return patch.object(restarts, "backoff_seconds", lambda _: 1e9)
+
+
+def _what_another_operator_wrote_stays_in_the_status() -> Any:
+    publish = StatusWriter.publish
+
+    def deaf(self: StatusWriter, status: Any, **options: Any) -> None:
+        publish(self, status if self._written is None else self._stored, **options)
+
+    return patch.object(StatusWriter, "publish", deaf)
+
+
+DEFECTS: dict[str, Callable[[], Any]] = {
+    made.__name__.strip("_").replace("_", " "): made
+    for made in (
+        _births_before_their_round,
+        _nothing_is_claimed,
+        _a_round_is_decided_twice,
+        _losers_resume_from_their_own_old_record,
+        _a_resume_misses_the_newest_records,
+        _retention_ignores_births,
+        _retention_ignores_the_best,
+        _retention_deletes_what_another_operator_may_decide_about,
+        _zombies_count,
+        _chance_differs_from_run_to_run,
+        _explore_leaves_the_space,
+        _losers_are_born_again_and_again,
+        _slots_are_not_counted,
+        _a_pod_that_no_watch_shows_is_taken_for_gone,
+        _a_process_makes_room_without_saving_its_member,
+        _pods_are_taken_for_what_their_labels_say,
+        _another_operators_yields_are_not_looked_for,
+        _a_yield_that_was_asked_for_is_forgotten,
+        _relabelling_is_forgotten,
+        _failed_members_keep_a_population_from_ending,
+        _crashes_back_off_for_ever,
+        _what_another_operator_wrote_stays_in_the_status,
+    )
+}
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """The product has this defect for the length of the block."""
+    with DEFECTS[name]():
+        yield

@@ -1,0 +1,227 @@
+"""One seed: a population, its operators, and what befalls them; and whether every law held."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+from pbt_contract.assignment import Assignment
+from pbt_contract.stores import probe, s3
+from pbt_contract.stores.s3 import S3Store
+from pbt_operator.runners.kubernetes import experiment as product
+from pbt_operator.runners.kubernetes import store_clients
+from pbt_operator.runners.kubernetes.config import OperatorConfig
+from simulate.apiserver import ApiServer, Body
+from simulate.bucket import BUCKET, Bucket
+from simulate.kubelet import Kubelet
+from simulate.laws import Laws
+from simulate.misfortune import Misfortune
+from simulate.operators import Operator
+from simulate.trainer import Trainer
+from simulate.weather import Weather
+from simulate.world import World
+
+PATIENCE_SECONDS = 6 * 3600.0
+"""How long after the last fault a population may take to end."""
+
+
+@dataclass
+class Outcome:
+    """What became of one seed.
+
+    Attributes:
+        wrong: the laws that were broken, a sentence for each.
+        digest: of everything that was stored: two runs of a seed have the same.
+    """
+
+    seed: int | str
+    wrong: list[str]
+    ended: str
+    virtual_seconds: float
+    births: int
+    rounds: int
+    faults: dict[str, int] = field(default_factory=dict)
+    digest: str = ""
+
+
+def draw_spec(random: Random) -> dict[str, Any]:
+    """A population of some kind."""
+    members = random.randint(2, 5)
+    interval = random.choice((2, 3, 5))
+    exploit = random.choice(
+        (
+            {"truncation": {"percent": 25}},
+            {"truncation": {"percent": 50}},
+            {"binaryTournament": {}},
+            {"truncation": {"percent": 30}, "copy": "Weights"},
+        )
+    )
+    return {
+        "members": members,
+        "parallelism": random.choice((members, members, max(1, members // 2))),
+        "objective": {"metric": "score", "goal": random.choice(("Maximize", "Minimize"))},
+        "schedule": {
+            "totalSteps": interval * random.randint(3, 7) + random.choice((0, 0, 1)),
+            "intervalSteps": interval,
+            "quorumPercent": random.choice((50, 75, 100, 100)),
+            "stragglerTimeoutSeconds": random.choice((30, 600)),
+            "progressDeadlineSeconds": random.choice((200, 3600)),
+        },
+        "hyperparameters": [{"name": "rate", "uniform": {"min": 0.0, "max": 1.0}}],
+        "exploit": exploit,
+        "retention": {"checkpointsPerMember": random.choice((1, 2)), "onDelete": "Retain"},
+        "restart": random.choice(("Recreate", "InPlace")),
+        "seed": random.randrange(1000),
+        "backoffLimit": random.choice((2, 6)),
+        "storage": {},
+        "template": {
+            "spec": {
+                "terminationGracePeriodSeconds": random.choice((1, 20)),
+                "containers": [
+                    {
+                        "name": "trainer",
+                        "image": "trainer",
+                        "env": [
+                            {"name": "PBT_STORE_PATIENCE_SECONDS", "value": random.choice(("60", "3600"))}
+                        ],
+                    }
+                ],
+            }
+        },
+    }
+
+
+class Experiment:
+    """One seed's world."""
+
+    def __init__(self, seed: int | str) -> None:
+        self.world = world = World(seed)
+        plan = world.chance("plan")
+        self.weather = Weather(world, clears_at=plan.uniform(60.0, 600.0), calm=plan.random() < 0.05)
+        self.bucket, self.server = Bucket(world, self.weather), ApiServer(world, self.weather)
+        self.config = OperatorConfig.model_validate(
+            {
+                "stores": [{"name": "default", "bucket": BUCKET, "prefix": "pbt"}],
+                "pollSeconds": plan.choice((2, 10)),
+            }
+        )
+        self._steps = [plan.choice((0.5, 1.0, 3.0, 10.0)) for _ in range(16)]
+        self.kubelet = Kubelet(
+            world,
+            self.weather,
+            self.server,
+            start_seconds=plan.choice((0.5, 5.0, 30.0, 120.0)),
+            trainer_of=self._trainer,
+        )
+        body = self.server.create_population("digits", draw_spec(world.chance("spec")))
+        base = f"pbt/team/digits-{body['metadata']['uid'][:8]}/"
+        self.laws = Laws(world, self.bucket, self.server, base=base)
+        self.operators: list[Operator] = []
+        self.misfortune = Misfortune(self)
+
+    def _trainer(self, assignment: Assignment, pod: str) -> Trainer:
+        store = S3Store(BUCKET, assignment.location.removeprefix(f"s3://{BUCKET}/"), client=self.bucket)  # type: ignore[arg-type]
+        trainer = Trainer(
+            self.world,
+            self.weather,
+            assignment,
+            pod=pod,
+            store=store,
+            step_seconds=self._steps[assignment.member],
+            on_begin=self.laws.on_begin,
+            on_step=self.laws.on_step,
+        )
+        self.laws.trainers[pod] = trainer
+        return trainer
+
+    def start_operator(self) -> Operator:
+        """One more operator begins."""
+        name = f"operator-{len(self.operators)}"
+        operator = Operator(self.world, self.weather, self.server, self.config, name=name)
+        self.operators.append(operator)
+        return operator
+
+    @property
+    def population(self) -> Body | None:
+        """The resource that owns the location in the end."""
+        return self.server.populations.get(self.misfortune.owner)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the population is Complete or Failed, shown as such, and no trainer runs."""
+        body = self.population
+        if body is None or body["status"].get("phase") not in {"Complete", "Failed"}:
+            return False
+        alive = [p for p in self.kubelet.placed.values() if p.trainer is None and p.process.alive]
+        return not alive and not any(p.trainer and p.trainer.alive for p in self.kubelet.placed.values())
+
+    def run(self) -> Outcome:
+        """Runs to the end."""
+        world = self.world
+        with _in(self):
+            self.start_operator()
+            self.misfortune.begin()
+            deadline = self.weather.clears_at + PATIENCE_SECONDS
+            while not (self.has_ended and self.misfortune.is_over) and not world.wrong:
+                if world.time.now > deadline or not world.time.advance():
+                    body = self.population or {}
+                    world.blame(f"7: it hasn't ended: {body.get('status', {}).get('conditions')}")
+            if not world.wrong:
+                self._settle()
+            outcome = self._outcome()
+            world.close()
+        return outcome
+
+    def _settle(self) -> None:
+        """What is under way is finished: pods that end by themselves, the last status."""
+        until = self.world.time.now + 400.0
+        while self.world.time.now < until and self.world.time.advance():
+            pass
+        self.kubelet.end_zombies()
+        body = self.population
+        assert body is not None
+        judge = self.world.spawn("judge", lambda: self.laws.judge_end(body))
+        while judge.alive and self.world.time.advance():
+            pass
+
+    def _outcome(self) -> Outcome:
+        stored = hashlib.sha256()
+        for key in sorted(self.bucket.objects):
+            stored.update(key.encode() + b"\0" + self.bucket.objects[key])
+        body = self.population or {"status": {}}
+        return Outcome(
+            seed=self.world.seed,
+            wrong=self.world.wrong,
+            ended=body["status"].get("phase", "none"),
+            virtual_seconds=self.world.time.now,
+            births=len(self.laws.births),
+            rounds=len(self.laws.rounds),
+            faults={**self.weather.counted, **self.misfortune.counted},
+            digest=stored.hexdigest(),
+        )
+
+
+@contextmanager
+def _in(experiment: Experiment) -> Iterator[None]:
+    """The product runs in this world: its one client of S3, and the pauses that it makes itself."""
+    ids = experiment.world.chance("probes")
+    clock = type("Clock", (), {"sleep": staticmethod(experiment.world.sleep)})
+    with (
+        patch.object(store_clients, "client_of", lambda _: experiment.bucket),
+        patch.object(product, "READERS", 1),  # threads would leave the one that everything runs in
+        patch.object(s3, "time", clock),
+        patch.object(probe, "uuid4", lambda: UUID(int=ids.getrandbits(128))),
+        patch.object(s3, "random", experiment.world.chance("pauses")),
+    ):
+        yield
+
+
+def run(seed: int | str, *, trace: Callable[[str], None] | None = None) -> Outcome:
+    """Runs one seed; `trace` takes a line for all that happens."""
+    experiment = Experiment(seed)
+    experiment.world.trace = trace
+    return experiment.run()

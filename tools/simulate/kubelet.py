@@ -1,0 +1,152 @@
+"""The nodes: each pod is placed, starts its trainer, is asked to end or is torn away, and says so in its status."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pbt_contract.assignment import Assignment
+from simulate.apiserver import ApiServer, Body
+from simulate.trainer import Trainer
+from simulate.weather import Weather
+from simulate.world import Process, World
+
+OOM = 137
+
+
+@dataclass
+class Placed:
+    """A pod on a node.
+
+    Attributes:
+        trainer: None until it has started.
+        lost: whether its node is: it trains on, and nobody hears of it.
+    """
+
+    uid: str
+    process: Process
+    trainer: Trainer | None = None
+    lost: bool = False
+
+
+class Kubelet:
+    """All nodes together."""
+
+    def __init__(
+        self,
+        world: World,
+        weather: Weather,
+        server: ApiServer,
+        *,
+        start_seconds: float,
+        trainer_of: Callable[[Assignment, str], Trainer],
+    ) -> None:
+        self.placed: dict[str, Placed] = {}
+        self._world, self._weather, self._server = world, weather, server
+        self._start_seconds, self._trainer_of = start_seconds, trainer_of
+        self._random = world.chance("kubelet")
+        server.on_pod = self._on_pod
+
+    def _on_pod(self, pod: Body, gone: bool) -> None:
+        uid = pod["metadata"]["uid"]
+        placed = self.placed.get(uid)
+        if placed is None and not gone:
+            process = self._world.spawn(f"kubelet of {uid}", lambda: self._run(uid))
+            self.placed[uid] = Placed(uid, process)
+        elif placed is not None and not placed.lost:
+            if gone and placed.trainer is not None:
+                placed.trainer.kill()
+            elif placed.trainer is not None and "deletionTimestamp" in pod["metadata"]:
+                placed.trainer.terminate()
+            placed.process.wake()
+
+    def _run(self, uid: str) -> None:
+        """The life of one pod."""
+        while self._weather.strikes("unschedulable"):
+            told = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no GPU"}
+            self._show(uid, {"phase": "Pending", "conditions": [told]})
+            self._world.idle(30.0)
+        pod = self._server.pod(uid)
+        if pod is None:
+            return
+        if self._weather.strikes("refused by the node"):
+            self._show(uid, {"phase": "Failed", "reason": "UnexpectedAdmissionError"})
+            return
+        self._server.write_pod({**pod, "spec": {**pod["spec"], "nodeName": "node"}})
+        self._world.sleep(self._random.uniform(0.1, self._start_seconds))
+        pod = self._server.pod(uid)
+        if pod is None:
+            return
+        if "deletionTimestamp" in pod["metadata"]:
+            self._end(uid, None)
+            return
+        self._train(uid, pod)
+
+    def _train(self, uid: str, pod: Body) -> None:
+        variables = {
+            v["name"]: v.get("value", "").replace("$$", "$") for v in pod["spec"]["containers"][0]["env"]
+        }
+        assignment = Assignment.from_environment({**variables, "PBT_POD": uid})
+        assert assignment is not None
+        placed, trainer = self.placed[uid], self._trainer_of(assignment, uid)
+        placed.trainer = trainer
+        self._show(uid, {"phase": "Running", "containerStatuses": [_container({"running": {}})]})
+        trainer.start(on_end=placed.process.wake)
+        stopped_by: float | None = None
+        while trainer.alive:
+            now = self._server.pod(uid)
+            if now is not None and "deletionTimestamp" in now["metadata"] and stopped_by is None:
+                stopped_by = self._world.time.now + now["spec"].get("terminationGracePeriodSeconds", 30)
+            if stopped_by is not None and self._world.time.now >= stopped_by and not placed.lost:
+                trainer.kill()
+            self._world.idle(3600.0 if stopped_by is None else max(0.01, stopped_by - self._world.time.now))
+        if not placed.lost:
+            self._end(uid, trainer)
+
+    def _end(self, uid: str, trainer: Trainer | None) -> None:
+        """The status of a pod that is over; one that was deleted goes."""
+        if trainer is not None:
+            reason = "OOMKilled" if trainer.out_of_memory else "Completed" if trainer.code == 0 else "Error"
+            ended = {"exitCode": trainer.code, "reason": reason, "message": trainer.message}
+            phase = "Failed" if trainer.code else "Succeeded"
+            self._show(uid, {"phase": phase, "containerStatuses": [_container({"terminated": ended})]})
+        pod = self._server.pod(uid)
+        if pod is not None and "deletionTimestamp" in pod["metadata"]:
+            self._server.remove_pod(pod)
+
+    def _show(self, uid: str, status: dict[str, Any]) -> None:
+        pod = self._server.pod(uid)
+        if pod is not None:
+            conditions = [*pod["status"].get("conditions", ()), *status.get("conditions", ())]
+            self._server.write_pod({**pod, "status": {**status, "conditions": conditions}})
+
+    # what befalls pods
+
+    @property
+    def running(self) -> list[Placed]:
+        """Those whose trainer is at work on a node that is there."""
+        return [p for p in self.placed.values() if p.trainer is not None and p.trainer.alive and not p.lost]
+
+    def lose(self, placed: Placed) -> None:
+        """Its node is cut off. The trainer goes on, and the control plane gives the pod up after a while."""
+        placed.lost = True
+        pod = self._server.pod(placed.uid)
+        if pod is not None:
+            self._server.delete_pod(pod["metadata"]["name"])
+
+    def evict(self, placed: Placed) -> None:
+        """A drain: the pod is deleted, and says why."""
+        pod = self._server.pod(placed.uid)
+        if pod is not None:
+            told = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+            self._show(placed.uid, {**pod["status"], "conditions": [told]})
+            self._server.delete_pod(pod["metadata"]["name"])
+
+    def end_zombies(self) -> None:
+        """Lost nodes are switched off."""
+        for placed in self.placed.values():
+            if placed.lost and placed.trainer is not None:
+                placed.trainer.kill()
+
+
+def _container(state: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "trainer", "state": state}

@@ -1,0 +1,255 @@
+"""A trainer: the SDK's protocol of birth, claim, checkpoint, report and successor, in virtual time."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pbt_contract import keys
+from pbt_contract.assignment import Assignment
+from pbt_contract.errors import ExitCode, NotFound, PbtError, StoreUnavailable
+from pbt_contract.records import Birth, File, Report, wire_metrics
+from pbt_contract.stores.s3 import S3Store
+from pbt_trainer.courier.incarnation import Incarnation
+from simulate.weather import Weather
+from simulate.world import Process, World
+
+FILES = ("model.json", "notes.json")  # two, so that an upload can end half-way
+PAUSE_SECONDS = 2.0
+SIGKILL = 137
+
+T = TypeVar("T")
+
+
+class Left(Exception):
+    """The process ends with this exit code."""
+
+    def __init__(self, code: int, message: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Trainer:
+    """One process of one pod.
+
+    Attributes:
+        life: the incarnation that it lives now.
+        lived: the member that it lived when it began its life.
+        step: how far it has trained.
+        code, message: how it ended.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        weather: Weather,
+        assignment: Assignment,
+        *,
+        pod: str,
+        store: S3Store,
+        step_seconds: float,
+        on_begin: Callable[["Trainer", Birth, dict[str, Any] | None], None],
+        on_step: Callable[["Trainer"], None],
+    ) -> None:
+        self.pod, self.assignment = pod, assignment
+        self.lived, self.step, self.recorded = assignment.member, 0, 0
+        self.code, self.message, self.out_of_memory = 0, "", False
+        self.life = Incarnation(
+            store, member=assignment.member, incarnation=assignment.incarnation, pod=pod, nonce=pod
+        )
+        self._world, self._weather, self._step_seconds = world, weather, step_seconds
+        self._on_begin, self._on_step = on_begin, on_step
+        self._process: Process | None = None
+        self._terminating = False
+        self._on_end: Callable[[], None] = lambda: None
+        self._looked = 0.0
+        self._may_yield = assignment.shared_slots
+
+    def start(self, on_end: Callable[[], None]) -> None:
+        """Begins; `on_end` is called when it is over."""
+        self._on_end = on_end
+        self._process = self._world.spawn(self.pod, self._run)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still write anything."""
+        return self._process is not None and self._process.alive
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self._process is not None and self._process.alive:
+            self.code = SIGKILL
+            self._process.kill()
+            self._on_end()
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self._terminating = True
+        if self._process is not None:
+            self._process.wake()
+
+    def _run(self) -> None:
+        assert self._process is not None
+        try:
+            self._begin()
+            while self.step < self.assignment.total_steps:
+                self._train_to_due()
+        except Left as left:
+            self.code, self.message = left.code, str(left)
+        except StoreUnavailable as error:
+            self.code, self.message = ExitCode.STORAGE, str(error)
+        except PbtError as error:
+            self.code, self.message = 1, f"{type(error).__name__}: {error}"
+        self._process.alive = False
+        self._on_end()
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        deadline = self._world.time.now + self.assignment.store_patience_seconds
+        while True:
+            try:
+                return action()
+            except StoreUnavailable:
+                if self._world.time.now > deadline:
+                    raise
+            self._world.sleep(PAUSE_SECONDS)
+
+    # a life
+
+    def _begin(self) -> None:
+        self._patiently(self.life.open)
+        if not self._patiently(self.life.claim):
+            raise Left(ExitCode.UNCLAIMED)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """In a life that is claimed."""
+        birth = self._patiently(self.life.open)
+        source = self._patiently(self.life.source)
+        state = self._restore(source) if source is not None else None
+        if source is not None and state is None and self._patiently(self.life.successor) is not None:
+            raise Left(ExitCode.UNCLAIMED)
+        self._on_begin(self, birth, state)
+        if source is not None and state is None:
+            raise Left(1, "NotFound: the checkpoint to start from is gone")
+        self._quality: float = state["quality"] if state else 0.0
+        self.step = self.recorded = birth.start_step
+        self._may_yield = self.assignment.shared_slots
+        self._birth, self._since = birth, self._world.time.now
+
+    def _restore(self, source: Report) -> dict[str, Any] | None:
+        """The state of a checkpoint; None if some of it is gone."""
+        found = {}
+        for file in source.files:
+            try:
+                data = self._patiently(lambda name=file.name: self.life.store.read(source.checkpoint + name))
+            except NotFound:
+                return None
+            assert hashlib.sha256(data).hexdigest() == file.sha256, "checkpoints are never changed"
+            found[file.name] = data
+        state: dict[str, Any] = json.loads(found[FILES[0]])
+        return state
+
+    def _train_to_due(self) -> None:
+        interval = self.assignment.interval_steps
+        due = min((self.step // interval + 1) * interval, self.assignment.total_steps)
+        while self.step < due:
+            slow = 5.0 if self._weather.strikes("slow step") else 1.0
+            self._world.idle(self._step_seconds * slow)
+            if self._terminating:
+                self._leave()
+            if self.assignment.in_place and self._take_over():
+                return
+            self._do_step()
+            self._on_step(self)
+        score = math.nan if self._weather.strikes("diverges") else self._quality
+        self._commit(round_number=-(-self.step // interval), metrics={self.assignment.objective: score})
+
+    def _do_step(self) -> None:
+        if self._weather.strikes("script crashes"):
+            raise Left(1, "RuntimeError: a bug in the script")
+        if self._weather.strikes("out of memory"):
+            self.out_of_memory = True
+            raise Left(SIGKILL)
+        while self._weather.strikes("hangs") or self._step_seconds == math.inf:
+            self._step_seconds = math.inf
+            self._world.sleep(3600.0)  # deaf to SIGTERM
+        self.step += 1
+        rate = float(self._birth.hyperparameters["rate"])
+        noise = int(hashlib.sha256(f"{self.life.member}/{self.step}/{rate}".encode()).hexdigest()[:6], 16)
+        self._quality += 1.0 - abs(rate - 0.3) + noise / 2**24
+
+    def _commit(self, *, round_number: int | None, metrics: dict[str, float | list[float]]) -> None:
+        state = json.dumps({"quality": self._quality, "step": self.step}).encode()
+        contents = dict(zip(FILES, (state, b"{}"), strict=True))
+        nonce = f"{self.pod}-{int(self._world.time.now)}"
+        place = keys.checkpoint(self.life.member, self.life.number, self.step, nonce)
+        for name, data in contents.items():
+            self._patiently(lambda n=name, d=data: self._put(place + n, d))
+        report = Report(
+            member=self.life.member,
+            incarnation=self.life.number,
+            step=self.step,
+            round=round_number,
+            metrics=wire_metrics(metrics),
+            hyperparameters=self._birth.hyperparameters,
+            checkpoint=place,
+            files=[
+                File(name=n, size=len(d), sha256=hashlib.sha256(d).hexdigest()) for n, d in contents.items()
+            ],
+            seconds=self._world.time.now - self._since,
+        )
+        self._patiently(lambda: self.life.commit(report))
+        self.recorded, self._since = self.step, self._world.time.now
+
+    def _put(self, key: str, data: bytes) -> None:
+        # `create` rather than `upload`, which moves real files in real threads; the key has a nonce in either case.
+        self.life.store.create(key, data)
+
+    # its end, or the next life
+
+    def _leave(self) -> None:
+        successor = self._patiently(self.life.successor)
+        if successor is None and self.step > self.recorded:
+            self._commit(round_number=None, metrics={})
+        raise Left(ExitCode.DONE)
+
+    def _take_over(self) -> bool:
+        """Whether it goes on in the next incarnation, in place."""
+        if self._world.time.now < self._looked + self.assignment.poll_seconds:
+            return False
+        self._looked = self._world.time.now
+        try:
+            successor = self.life.successor()
+        except StoreUnavailable:
+            return False
+        if successor is None:
+            return self._may_yield and self._make_room()
+        if successor.cause.resumes or successor.cause.closes:
+            raise Left(ExitCode.UNCLAIMED)
+        self.life = self.life.next()
+        self._begin()
+        return True
+
+    def _make_room(self) -> bool:
+        """Whether it goes on as another member, because it was asked to; its own is saved where it is."""
+        try:
+            other = self.life.yielded()
+            if other is None:
+                return False
+            other.open()
+        except StoreUnavailable:
+            return False
+        self._save_before_it_yields()
+        if self._terminating:
+            self._leave()
+        if not self._patiently(other.claim):
+            self._may_yield = False
+            return False
+        self.life = other
+        self._go_on()
+        return True
+
+    def _save_before_it_yields(self) -> None:
+        if self.step > self.recorded:
+            self._commit(round_number=None, metrics={})

@@ -1,0 +1,254 @@
+"""Simulated pods: each follows the trainer's real protocol over the store, in virtual time."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from pbt_contract import keys
+from pbt_contract.errors import ExitCode
+from pbt_contract.records import Birth, File, Report, wire_metrics
+from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.core.spec import Restart, Spec
+from pbt_trainer.courier.incarnation import Incarnation
+from simulation.clock import Happening, VirtualTime
+from simulation.memory_store import MemoryStore
+from simulation.trainable import State, Trainable, TrainerCrashed
+
+STATE = "state.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """How long things take, in virtual seconds; `step` may depend on the member."""
+
+    start: float = 0.0
+    stop: float = 0.0
+    poll: float = 1.0
+    step: Callable[[int], float] = lambda _member: 1.0
+
+
+class SimulatedPods:
+    """The pods of one simulated population."""
+
+    def __init__(
+        self, *, time: VirtualTime, store: MemoryStore, spec: Spec, trainable: Trainable, durations: Durations
+    ) -> None:
+        self.time, self.store, self.spec, self.trainable, self.durations = (
+            time,
+            store,
+            spec,
+            trainable,
+            durations,
+        )
+        self.num_started = 0
+        self._trainers: dict[str, SimulatedTrainer] = {}
+
+    def observe(self) -> Sequence[Pod]:
+        """See `Pods.observe`."""
+        return [trainer.pod for trainer in self._trainers.values()]
+
+    def look_again(self) -> Sequence[Pod]:
+        """See `Pods.look_again`."""
+        return self.observe()
+
+    def start(self, birth: Birth) -> None:
+        """See `Pods.start`."""
+        name = keys.life(birth.member, birth.incarnation)
+        known = self._trainers.get(name)
+        if known is not None and not known.pod.ended:
+            return
+        self.num_started += 1
+        pod = Pod.pending(birth, uid=f"pod-{self.num_started}")
+        self._trainers[name] = SimulatedTrainer(pod, self)
+
+    def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
+        """See `Pods.relabel`."""
+        trainer = self._trainers[pod.name]
+        trainer.pod = replace(trainer.pod, member=member, incarnation=incarnation)
+
+    def stop(self, pod: Pod) -> None:
+        """See `Pods.stop`."""
+        self._trainers[pod.name].terminate()
+
+    def forget(self, pod: Pod) -> None:
+        """See `Pods.forget`."""
+        del self._trainers[pod.name]
+
+    def kill(self) -> None:
+        """All trainers vanish at once, as when the machine loses power."""
+        for trainer in self._trainers.values():
+            trainer.kill()
+        self._trainers.clear()
+
+
+@dataclass
+class SimulatedTrainer:
+    """One trainer process. It trains in stretches that end at a due step, and catches up when it is interrupted."""
+
+    pod: Pod
+    world: SimulatedPods
+    step: int = 0
+    state: State = field(default_factory=dict)
+    next: Happening | None = None
+    stretch_began: float = 0.0
+    recorded: tuple[int, float] = (0, 0.0)  # step and time of the newest record
+    _declined: bool = False  # somebody else was faster where this one was asked to go on as
+
+    def __post_init__(self) -> None:
+        self.life = self._incarnation(self.pod.incarnation)
+        self.next = self.world.time.after(self.world.durations.start, self._begin)
+
+    def _incarnation(self, number: int) -> Incarnation:
+        return Incarnation(
+            self.world.store, member=self.pod.member, incarnation=number, pod=self.pod.uid, nonce=self.pod.uid
+        )
+
+    @property
+    def member(self) -> int:
+        """Whose life it lives; the pod's labels may say so only later."""
+        return self.life.member
+
+    # life
+
+    def _begin(self) -> None:
+        self.birth = self.life.open()
+        if not self.life.claim():
+            self._end(ExitCode.UNCLAIMED)
+            return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """In a life that is claimed."""
+        self._declined = False
+        self._restore()
+        self.pod = replace(self.pod, phase=Phase.RUNNING)
+        self._stretch()
+        if self.world.spec.restart is Restart.IN_PLACE:
+            self.world.time.after(self.world.durations.poll, self._look_for_successor)
+
+    def _restore(self) -> None:
+        source = self.life.source()
+        self.step = self.birth.start_step
+        self.recorded = (self.step, self.world.time.now)
+        if source is None:
+            self.state = self.world.trainable.build(self.birth.hyperparameters, self._rng("build"))
+        else:
+            self.state = json.loads(self.world.store.read(source.checkpoint + STATE))
+
+    def _rng(self, purpose: str) -> Random:
+        """Random state as the SDK keeps it: a resume goes on with it, an exploit reseeds."""
+        return Random(f"{self.world.spec.seed}/{self.member}/{self.step}/{purpose}")
+
+    def _due(self) -> int:
+        interval = self.world.spec.schedule.interval_steps
+        return min((self.step // interval + 1) * interval, self.world.spec.schedule.total_steps)
+
+    def _stretch(self) -> None:
+        self.stretch_began = self.world.time.now
+        seconds = (self._due() - self.step) * self.world.durations.step(self.member)
+        self.next = self.world.time.after(seconds, self._report)
+
+    def _train(self, until: int) -> None:
+        while self.step < until:
+            self.step += 1
+            self.world.trainable.train(self.state, self.birth.hyperparameters, self.step, self._rng("train"))
+
+    def _report(self) -> None:
+        try:
+            self._train(self._due())
+        except TrainerCrashed as crash:
+            self.pod = replace(self.pod, message=str(crash))
+            self._end(1)
+            return
+        metric = self.world.trainable.evaluate(self.state, self.birth.hyperparameters, self._rng("evaluate"))
+        interval = self.world.spec.schedule.interval_steps
+        self._commit(
+            round_number=-(-self.step // interval),
+            metrics={self.world.spec.objective.metric: metric},
+        )
+        if self.step >= self.world.spec.schedule.total_steps:
+            self._end(ExitCode.DONE)
+        else:
+            self._stretch()
+
+    def _commit(self, *, round_number: int | None, metrics: dict[str, float | list[float]]) -> None:
+        data = json.dumps(self.state).encode()
+        checkpoint = keys.checkpoint(self.member, self.life.number, self.step, self.pod.uid)
+        self.world.store.put(checkpoint + STATE, data)
+        self.life.commit(
+            Report(
+                member=self.member,
+                incarnation=self.life.number,
+                step=self.step,
+                round=round_number,
+                metrics=wire_metrics(metrics),
+                hyperparameters=self.birth.hyperparameters,
+                checkpoint=checkpoint,
+                files=[File(name=STATE, size=len(data), sha256=hashlib.sha256(data).hexdigest())],
+                seconds=self.world.time.now - self.recorded[1],
+            )
+        )
+        self.recorded = (self.step, self.world.time.now)
+
+    # successors
+
+    def _look_for_successor(self) -> None:
+        if self.pod.ended:
+            return
+        successor = self.life.successor()
+        other = self.life.yielded() if successor is None and self.world.spec.shares_slots else None
+        if other is not None and not self._declined:
+            self._make_room(other)
+        elif successor is None:
+            self.world.time.after(self.world.durations.poll, self._look_for_successor)
+        elif successor.cause.resumes or successor.cause.closes:
+            self._end(ExitCode.UNCLAIMED)
+        else:
+            assert self.next is not None
+            self.next.cancelled = True
+            self.life = self.life.next()
+            self._begin()
+
+    def _make_room(self, other: Incarnation) -> None:
+        """Saves the member and goes on as another one; if somebody else has that one already, as the same."""
+        assert self.next is not None
+        self.next.cancelled = True
+        self._save()
+        if other.claim():
+            self.life, self.birth = other, other.open()
+            self._go_on()
+        else:
+            self._declined = True
+            self._stretch()
+            self._look_for_successor()
+
+    def _save(self) -> None:
+        elapsed = self.world.time.now - self.stretch_began
+        steps = int(elapsed / self.world.durations.step(self.member))
+        self._train(min(self.step + steps, self._due() - 1))
+        if self.step > self.recorded[0]:
+            self._commit(round_number=None, metrics={})
+
+    def terminate(self) -> None:
+        """SIGTERM: leaves unsaved if there is a successor, saves at the step boundary otherwise."""
+        if self.pod.ended or self.pod.stopping:
+            return
+        self.pod = replace(self.pod, stopping=True)
+        assert self.next is not None
+        self.next.cancelled = True
+        if self.pod.phase is Phase.RUNNING and self.life.successor() is None:
+            self._save()
+        self.next = self.world.time.after(self.world.durations.stop, lambda: self._end(ExitCode.DONE))
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self.next is not None:
+            self.next.cancelled = True
+        self._end(137)
+
+    def _end(self, code: int) -> None:
+        if self.next is not None:
+            self.next.cancelled = True
+        self.pod = replace(self.pod, phase=Phase.ENDED, exit_code=code)

@@ -1,0 +1,84 @@
+"""Runs a population in virtual time: the in-memory runner of the tests of decisions and of fault simulation."""
+
+from pbt_operator.control.events import Event
+from pbt_operator.control.reconcile import Reconciler
+from pbt_operator.manifest.population import PopulationSpec, to_core, to_wire
+from pbt_operator.records import specs
+from pbt_operator.records.repository import Repository
+from simulation.clock import VirtualTime
+from simulation.memory_store import MemoryStore
+from simulation.pods import Durations, SimulatedPods
+from simulation.trainable import Trainable
+
+
+class Simulation:
+    """One population over a store in memory.
+
+    Attributes:
+        store: what it has recorded.
+        events: what a person would have seen.
+    """
+
+    def __init__(
+        self,
+        spec: PopulationSpec,
+        trainable: Trainable,
+        *,
+        durations: Durations = Durations(),  # noqa: B008 - frozen
+        store: MemoryStore | None = None,
+        tick_seconds: float = 5.0,
+    ) -> None:
+        """Prepares a run; a store that was used before is gone on with."""
+        self.spec, self.events = to_core(spec), list[Event]()
+        self.store = store or MemoryStore()
+        accepted = specs.accept(self.store, name="simulated", namespace="simulation", spec=to_wire(spec))
+        self._spec_number = accepted.number
+        self.time = VirtualTime()
+        self.pods = SimulatedPods(
+            time=self.time, store=self.store, spec=self.spec, trainable=trainable, durations=durations
+        )
+        self._tick_seconds = tick_seconds
+        self.operator_restarts()
+
+    def operator_restarts(self) -> None:
+        """The operator's process ends and another one begins, with nothing but the store and the pods."""
+        self.repository = Repository(
+            self.store,
+            interval_steps=self.spec.schedule.interval_steps,
+            on_refused=lambda key, why: self.events.append(
+                Event("RecordRefused", f"{key}: {why}", warning=True)
+            ),
+        )
+        self.repository.load()
+        self.reconciler = Reconciler(
+            repository=self.repository,
+            pods=self.pods,
+            clock=self.time,
+            spec=self.spec,
+            spec_number=self._spec_number,
+            emit=self.events.append,
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether the population has ended and no pod is left."""
+        return self.reconciler.outcome is not None and not self.pods.observe()
+
+    def step(self) -> None:
+        """One pass of the reconcile, and on to the next moment at which something happens."""
+        self.reconciler.run_once()
+        tick = self.time.after(self._tick_seconds, lambda: None)
+        self.time.advance()
+        tick.cancelled = True
+
+    def run(self, *, max_seconds: float = 1e9) -> "Simulation":
+        """Runs to the end.
+
+        Raises:
+            TimeoutError: it hasn't ended after so many virtual seconds.
+        """
+        while not self.ended:
+            if self.time.now > max_seconds:
+                raise TimeoutError(f"not ended after {self.time.now:g} virtual seconds")
+            self.step()
+        return self

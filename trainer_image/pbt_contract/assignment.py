@@ -1,0 +1,134 @@
+"""The environment contract: what whoever starts a trainer tells it, as one value and as PBT_* variables."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Self
+
+from pbt_contract.errors import UsageError
+from pbt_contract.records import Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One process's place in a population.
+
+    Attributes:
+        location: URL of the population's place in the object store, as `open_store` takes it.
+        pod: unique for each pod (or process slot); claims carry it.
+        hyperparameters: as the birth has them, for trainers in other languages; the SDK reads the birth.
+        objective: the metric that every report must have.
+        in_place: whether the process looks for its successor and takes it over.
+        shared_slots: whether fewer members train at once than there are, so that it may be asked to go on as another.
+        poll_seconds: how often it looks.
+        grace_seconds: what is left for a save after SIGTERM.
+        store_patience_seconds: how long a store that can't be reached is tried before the process gives up.
+        prefetched: the folder that an earlier image of this process left its downloads in.
+    """
+
+    location: str
+    member: int
+    incarnation: int
+    pod: str
+    objective: str
+    total_steps: int
+    interval_steps: int
+    hyperparameters: Mapping[str, Value] = field(default_factory=dict)
+    seed: int = 0
+    in_place: bool = False
+    shared_slots: bool = False
+    poll_seconds: float = 2.0
+    grace_seconds: float = 30.0
+    store_patience_seconds: float = 3600.0
+    prefetched: str | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self | None:
+        """Reads the variables; None where there is no PBT_LOCATION: the script runs alone.
+
+        Raises:
+            UsageError: a variable is missing or malformed.
+        """
+        if not environ.get(_VARIABLES["location"].name):
+            return None
+        given: dict[str, Any] = {}
+        for known in fields(cls):
+            variable = _VARIABLES[known.name]
+            text = environ.get(variable.name)
+            if text is not None:
+                given[known.name] = variable.parse(text)
+            elif known.default is MISSING and known.default_factory is MISSING:
+                raise UsageError(f"{variable.name} is not set, though {_VARIABLES['location'].name} is")
+        return cls(**given)
+
+    def to_environment(self) -> dict[str, str]:
+        """The variables that `from_environment` reads this from."""
+        values = {known.name: getattr(self, known.name) for known in fields(self)}
+        return {
+            _VARIABLES[name].name: _text(name, value) for name, value in values.items() if value is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Variable:
+    name: str
+    convert: Callable[[str], Any]
+    expected: str
+
+    def parse(self, text: str) -> Any:
+        try:
+            return self.convert(text)
+        except (KeyError, ValueError) as error:
+            raise UsageError(f"{self.name}={text!r} is not {self.expected}") from error
+
+
+_RESTARTS = {"Recreate": False, "InPlace": True}
+_SLOTS = {"Own": False, "Shared": True}
+_WORDS = {"in_place": _RESTARTS, "shared_slots": _SLOTS}
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not number >= 0:
+        raise ValueError(text)
+    return number
+
+
+def _object(text: str) -> dict[str, Value]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(text)
+    return value
+
+
+def _text(name: str, value: Any) -> str:
+    if name in _WORDS:
+        return next(word for word, meant in _WORDS[name].items() if meant is value)
+    return json.dumps(dict(value), sort_keys=True) if isinstance(value, Mapping) else str(value)
+
+
+_NUMBER, _SECONDS = "a whole number", "a number of seconds"
+_VARIABLES = {
+    "location": _Variable("PBT_LOCATION", str, "a URL"),
+    "member": _Variable("PBT_MEMBER", _whole, _NUMBER),
+    "incarnation": _Variable("PBT_INCARNATION", _whole, _NUMBER),
+    "pod": _Variable("PBT_POD", str, "a name"),
+    "objective": _Variable("PBT_OBJECTIVE", str, "the name of a metric"),
+    "total_steps": _Variable("PBT_TOTAL_STEPS", _whole, _NUMBER),
+    "interval_steps": _Variable("PBT_INTERVAL_STEPS", _whole, _NUMBER),
+    "hyperparameters": _Variable("PBT_HYPERPARAMETERS", _object, "a JSON object"),
+    "seed": _Variable("PBT_SEED", int, _NUMBER),
+    "in_place": _Variable("PBT_RESTART", _RESTARTS.__getitem__, "Recreate or InPlace"),
+    "shared_slots": _Variable("PBT_SLOTS", _SLOTS.__getitem__, "Own or Shared"),
+    "poll_seconds": _Variable("PBT_POLL_SECONDS", _seconds, _SECONDS),
+    "grace_seconds": _Variable("PBT_GRACE_SECONDS", _seconds, _SECONDS),
+    "store_patience_seconds": _Variable("PBT_STORE_PATIENCE_SECONDS", _seconds, _SECONDS),
+    "prefetched": _Variable("PBT_PREFETCHED", str, "a folder"),
+}

@@ -1,0 +1,209 @@
+"""The storage layout `v1`: which key holds what, relative to the population's own location.
+
+The layout is a public contract (docs/storage.md). Numbers are zero-padded, so that a listing sorts by them.
+Reports are round-major: one listing from the newest decided round on shows all that is new, however large the
+population is.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from pbt_contract.errors import KeyRefused
+
+MEMBER_DIGITS, INCARNATION_DIGITS, ROUND_DIGITS, STEP_DIGITS = 5, 6, 7, 12
+MAX_KEY_LENGTH = 512
+
+BIRTHS, CLAIMS, YIELDS, ROUNDS, REPORTS = "births/", "claims/", "yields/", "rounds/", "reports/"
+SAVES, CHECKPOINTS, SPECS, OWNERS, RESULTS = "saves/", "checkpoints/", "specs/", "owners/", "results/"
+PROBES = "probes/"
+
+_SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._=@+,-]{1,255}")
+_LIFE = re.compile(r"([0-9]{5})-([0-9]{6})")
+
+
+class Life(NamedTuple):
+    """One incarnation of one member."""
+
+    member: int
+    incarnation: int
+
+
+def life(member: int, incarnation: int) -> str:
+    """`00003-000001`: one incarnation of one member."""
+    return f"{member:0{MEMBER_DIGITS}}-{incarnation:0{INCARNATION_DIGITS}}"
+
+
+def parse_life(text: str) -> Life:
+    """The inverse of `life`.
+
+    Raises:
+        KeyRefused: `text` is not the name of an incarnation.
+    """
+    match = _LIFE.fullmatch(text)
+    if match is None:
+        raise KeyRefused(f"{text!r} is not MEMBER-INCARNATION")
+    return Life(int(match[1]), int(match[2]))
+
+
+def birth(member: int, incarnation: int) -> str:
+    """The record that orders an incarnation."""
+    return f"{BIRTHS}{life(member, incarnation)}.json"
+
+
+def claim(member: int, incarnation: int) -> str:
+    """The record by which one process takes a birth."""
+    return f"{CLAIMS}{life(member, incarnation)}.json"
+
+
+def yielded(member: int, incarnation: int) -> str:
+    """The record that asks the process of an incarnation to go on as another member."""
+    return f"{YIELDS}{life(member, incarnation)}.json"
+
+
+def round_(number: int) -> str:
+    """The record of one round's decisions."""
+    return f"{ROUNDS}{number:0{ROUND_DIGITS}}.json"
+
+
+def reports_of(number: int) -> str:
+    """The prefix of all reports of one round."""
+    return f"{REPORTS}{number:0{ROUND_DIGITS}}/"
+
+
+def report(number: int, member: int, incarnation: int) -> str:
+    """The commit record of a ready checkpoint."""
+    return f"{reports_of(number)}{life(member, incarnation)}.json"
+
+
+def saves_of(member: int, incarnation: int) -> str:
+    """The prefix of all saves of one incarnation."""
+    return f"{SAVES}{life(member, incarnation)}/"
+
+
+def save(member: int, incarnation: int, step: int) -> str:
+    """The commit record of a checkpoint between rounds."""
+    return f"{saves_of(member, incarnation)}{step:0{STEP_DIGITS}}.json"
+
+
+def checkpoints_of(member: int, incarnation: int) -> str:
+    """The prefix of all checkpoints of one incarnation."""
+    return f"{CHECKPOINTS}{life(member, incarnation)}/"
+
+
+def checkpoint(member: int, incarnation: int, step: int, nonce: str) -> str:
+    """The prefix of one checkpoint's files; the nonce keeps two attempts apart."""
+    return f"{checkpoints_of(member, incarnation)}{step:0{STEP_DIGITS}}-{nonce}/"
+
+
+def spec(number: int) -> str:
+    """The accepted spec, as it changed."""
+    return f"{SPECS}{number:0{ROUND_DIGITS}}.json"
+
+
+def owner(number: int) -> str:
+    """Who drives this location."""
+    return f"{OWNERS}{number:0{ROUND_DIGITS}}.json"
+
+
+def result(number: int) -> str:
+    """The outcome of a population that ended."""
+    return f"{RESULTS}{number:0{ROUND_DIGITS}}.json"
+
+
+def life_in(key: str) -> Life:
+    """The incarnation that the key of a birth, claim, yield, report or save speaks of.
+
+    Raises:
+        KeyRefused: it is none of these.
+    """
+    stem = key.removesuffix(".json")
+    match stem.split("/") if stem != key else []:
+        case ["births" | "claims" | "yields", text]:
+            return parse_life(text)
+        case ["reports", number, text] if _is_number(number, digits=ROUND_DIGITS):
+            return parse_life(text)
+        case ["saves", text, number] if _is_number(number, digits=STEP_DIGITS):
+            return parse_life(text)
+        case _:
+            raise KeyRefused(f"{key!r} is no birth, claim, yield, report or save")
+
+
+def step_in(key: str, interval_steps: int) -> int:
+    """The step of a report or save, as far as its key tells: the last round may end before its full interval.
+
+    Raises:
+        KeyRefused: it is neither.
+    """
+    match key.split("/"):
+        case ["reports", number, _]:
+            return number_in(number) * interval_steps
+        case ["saves", _, step]:
+            return number_in(step)
+        case _:
+            raise KeyRefused(f"{key!r} is no report or save")
+
+
+def newest_number(names: Iterable[str]) -> int:
+    """The highest number among the keys of rounds, specs, owners or results; 0 if there is none.
+
+    Names that no record is ever written under may lie there too, and are left out.
+    """
+    stems = (PurePosixPath(name) for name in names if name.endswith(".json"))
+    return max((int(s.stem) for s in stems if _is_number(s.stem, digits=ROUND_DIGITS)), default=0)
+
+
+def number_in(key: str) -> int:
+    """The number in the name of a round, spec, owner or result record.
+
+    Raises:
+        KeyRefused: the key doesn't end in `NUMBER.json`.
+    """
+    stem = key.rsplit("/", 1)[-1].removesuffix(".json")
+    if not _is_number(stem, digits=len(stem)):
+        raise KeyRefused(f"{key!r} doesn't end in NUMBER.json")
+    return int(stem)
+
+
+def _is_number(text: str, *, digits: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) == digits
+
+
+def check(key: str) -> str:
+    """Returns `key` if it can't leave the population's location.
+
+    Raises:
+        KeyRefused: it is empty, absolute, too long, hidden (a leading dot), or has a segment that isn't a
+            plain name of at most 255 characters (`..` among them).
+    """
+    if not 0 < len(key) <= MAX_KEY_LENGTH:
+        raise KeyRefused(f"a key has 1 to {MAX_KEY_LENGTH} characters, this one has {len(key)}")
+    for segment in key.split("/"):
+        if _SEGMENT.fullmatch(segment) is None:
+            raise KeyRefused(f"key {key!r}: {segment!r} is not a plain name")
+    if key.startswith("."):
+        raise KeyRefused(f"key {key!r} begins with a dot: such names at the top are no part of the layout")
+    return key
+
+
+def is_key(text: str) -> bool:
+    """Whether `check` accepts it; what else lies in a location is nobody's business here."""
+    try:
+        check(text)
+    except KeyRefused:
+        return False
+    return True
+
+
+def check_prefix(prefix: str) -> str:
+    """Returns `prefix` if it is empty or a key followed by a slash.
+
+    Raises:
+        KeyRefused: it isn't.
+    """
+    if prefix:
+        check(prefix.removesuffix("/"))
+        if not prefix.endswith("/"):
+            raise KeyRefused(f"prefix {prefix!r} doesn't end in a slash")
+    return prefix

@@ -1,0 +1,85 @@
+"""Checks of what goes into a store and comes out of it: sizes of records, sizes and checksums of files."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from pbt_contract import keys
+from pbt_contract.errors import CorruptCheckpoint, RecordRefused
+from pbt_contract.records import MAX_RECORD_BYTES, File, quoted
+
+
+def verify(path: Path, file: File, *, key: str) -> None:
+    """Compares size and checksum.
+
+    Raises:
+        CorruptCheckpoint: they differ.
+    """
+    with path.open("rb") as content:
+        verify_size(os.fstat(content.fileno()).st_size, file, key=key)
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    verify_digest(digest, file, key=key)
+
+
+def verify_size(size: int, file: File, *, key: str) -> None:
+    """Compares a size with the record's.
+
+    Raises:
+        CorruptCheckpoint: they differ.
+    """
+    if size != file.size:
+        raise CorruptCheckpoint(f"{key} has {size} bytes, its record says {file.size}")
+
+
+def verify_digest(digest: str, file: File, *, key: str) -> None:
+    """Compares a SHA-256 with the record's.
+
+    Raises:
+        CorruptCheckpoint: they differ.
+    """
+    if digest != file.sha256:
+        raise CorruptCheckpoint(f"{key} has SHA-256 {digest}, its record says {quoted(file.sha256)}")
+
+
+def verify_download(path: Path, file: File, *, key: str) -> None:
+    """The same for a copy, which is removed if it is damaged.
+
+    Raises:
+        CorruptCheckpoint: size or checksum differ.
+    """
+    try:
+        verify(path, file, key=key)
+    except CorruptCheckpoint:
+        path.unlink()
+        raise
+
+
+def destination(folder: Path, file: File) -> Path:
+    """Where a download of `file` goes.
+
+    Raises:
+        KeyRefused: its name would leave `folder`.
+    """
+    checkpoint = "checkpoint/"  # below it a name may begin with a dot
+    return folder / keys.check(checkpoint + file.name).removeprefix(checkpoint)
+
+
+def verify_source(path: Path, size: int, *, key: str) -> None:
+    """Checks that a file holds the `size` bytes that are to be uploaded.
+
+    Raises:
+        CorruptCheckpoint: it is shorter.
+    """
+    held = path.stat().st_size
+    if held < size:
+        raise CorruptCheckpoint(f"{key}: {path} has {held} bytes, {size} were to be uploaded")
+
+
+def verify_record_size(size: int, *, key: str) -> None:
+    """Checks that a record isn't larger than readers accept.
+
+    Raises:
+        RecordRefused: it is.
+    """
+    if size > MAX_RECORD_BYTES:
+        raise RecordRefused(f"{key}: {size} bytes, a record has at most {MAX_RECORD_BYTES}")

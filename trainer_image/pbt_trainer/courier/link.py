@@ -1,0 +1,286 @@
+"""The trainer's end of the socket to its courier: starts it, hands work over, and learns what came of it."""
+
+import math
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeVar, cast
+
+from pbt_contract import errors
+from pbt_contract.assignment import Assignment
+from pbt_contract.errors import ExitCode, StoreUnavailable
+from pbt_contract.records import Birth, Report
+from pbt_trainer.courier.messages import (
+    Began,
+    Begin,
+    Channel,
+    Failed,
+    Fetched,
+    Keep,
+    Look,
+    Looked,
+    Message,
+    Notice,
+    Offer,
+    Replaced,
+    Restored,
+    Take,
+    Taken,
+    Unclaimed,
+    Upload,
+    Uploaded,
+)
+from pbt_trainer.exit import leave
+from pbt_trainer.signals import Termination
+
+_SLICE_SECONDS = 0.1  # a signal must not wait for the courier
+_END_SECONDS = 10.0
+
+N = TypeVar("N", bound=Message)
+
+
+class Link:
+    """What the trainer knows of its courier's work.
+
+    Every call may end the process: with `ExitCode.STORAGE` after a failed upload or the courier's death, with
+    `ExitCode.UNCLAIMED` if somebody else has the birth.
+
+    Attributes:
+        offer: a takeover that is ready.
+        taken: the one that was claimed last.
+        replaced: why another process is this member now.
+        dropped: whether the last takeover left an upload behind, whose memory the courier may still read.
+    """
+
+    def __init__(self, assignment: Assignment, *, leads: bool, alone: bool, termination: Termination) -> None:
+        """Starts the courier, which begins at once.
+
+        Args:
+            assignment: what to take part in.
+            leads: whether to claim and write; other ranks only read.
+            alone: whether there is no other rank: several can't agree on whose life to go on with.
+            termination: ends waiting.
+        """
+        self.offer: Offer | None = None
+        self.taken: Offer | None = None
+        self.replaced: str | None = None
+        self.dropped = False
+        self._termination = termination
+        self._pending: str | None = None
+        self._heard: dict[type[Message], Message] = {}
+        self._keep = False
+        self._num_spools = 0
+        self._process: subprocess.Popen[bytes] | None
+        self._process, self._channel = _start_courier()
+        self._folder = Path(assignment.prefetched or tempfile.mkdtemp(prefix="pbt-"))
+        self._send(
+            Begin(
+                location=assignment.location,
+                member=assignment.member,
+                incarnation=assignment.incarnation,
+                pod=assignment.pod,
+                nonce=secrets.token_hex(8),
+                folder=str(self._folder),
+                leads=leads,
+                watch=assignment.in_place,
+                shares=assignment.shared_slots and alone,
+                poll_seconds=assignment.poll_seconds,
+                patience_seconds=assignment.store_patience_seconds,
+            )
+        )
+
+    # the beginning
+
+    def birth(self) -> Birth:
+        """Waits until the birth is claimed."""
+        return self._hear(Began, beginning=True).birth
+
+    def fetched(self) -> Fetched:
+        """Waits until the checkpoint to start from is here."""
+        return self._hear(Fetched, beginning=True)
+
+    def restored(self) -> None:
+        """The checkpoint that was fetched may be removed."""
+        self._send(Restored())
+
+    # checkpoints
+
+    @property
+    def uploading(self) -> bool:
+        """Whether something that was handed over isn't committed yet."""
+        return self._pending is not None
+
+    def spool(self) -> Path:
+        """A new name for a folder of files to hand over; the courier removes it."""
+        self._num_spools += 1
+        return self._folder / f"spool-{self._num_spools}"
+
+    def upload(self, report: Report, *, memory: Mapping[str, tuple[int, int]], spool: Path | None) -> None:
+        """Hands a checkpoint over; one at a time.
+
+        Args:
+            report: complete but for its checkpoint and files.
+            memory: by name, the descriptor and the size of memory files, to stay as they are until it is committed.
+            spool: a folder with further files.
+        """
+        assert not self.uploading
+        self._pending = report.key
+        sizes = {name: size for name, (_, size) in memory.items()}
+        order = Upload(report=report, sizes=sizes, spool=None if spool is None else str(spool))
+        self._send(order, [descriptor for descriptor, _ in memory.values()])
+
+    def flush(self) -> bool:
+        """Waits until everything is committed; False if the grace period after SIGTERM ended first."""
+        return self._await(lambda: not self.uploading)
+
+    # successors
+
+    def poll(self) -> None:
+        """Takes in what the courier has said; one system call where it hasn't."""
+        while self._take_in(0.0):
+            pass
+
+    def successor(self, *, timeout: float) -> Birth | None:
+        """The birth that replaces this one, if the store says so within `timeout` seconds."""
+        self._heard.pop(Looked, None)
+        self._send(Look())
+        if not self._await(lambda: Looked in self._heard, timeout=timeout):
+            return None
+        return self._hear(Looked).successor
+
+    def await_offer(self) -> Offer:
+        """The takeover that is ready, here or on another rank."""
+        while self.offer is None:
+            self._take_in(_SLICE_SECONDS)
+        return self.offer
+
+    def take(self, offer: Offer) -> bool:
+        """Claims a takeover and drops what isn't committed; False if somebody else was faster."""
+        self.dropped = self.uploading
+        self._pending = None
+        self._heard.pop(Taken, None)
+        self._send(Take(member=offer.birth.member, incarnation=offer.birth.incarnation))
+        won = self._hear(Taken).won
+        if won:
+            self.taken, self.offer, self.replaced = (
+                offer,
+                None,
+                None,
+            )  # what was told before is of the former life
+        elif self.offer is offer:
+            self.offer = None
+        return won
+
+    # the end
+
+    def keep(self) -> str:
+        """Leaves the downloads for the next image of this process, and says where they are."""
+        self._keep = True
+        self._send(Keep())
+        return str(self._folder)
+
+    def close(self) -> None:
+        """Ends the courier; what isn't committed is lost. Does nothing a second time."""
+        if self._process is None:
+            return
+        self._channel.close()
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = self._pending = None
+        if not self._keep:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def disown(self) -> None:
+        """For a forked child: the courier is its parent's."""
+        self._channel.close()
+        self._process = self._pending = None
+
+    # the socket
+
+    def _send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+        try:
+            self._channel.send(message, descriptors)
+        except OSError:
+            self._lost()
+
+    def _await(
+        self, ready: Callable[[], bool], *, timeout: float = math.inf, beginning: bool = False
+    ) -> bool:
+        end = time.monotonic() + timeout
+        while not ready():
+            if beginning and self._termination.requested:
+                leave(ExitCode.DONE, "SIGTERM before the first step")
+            if time.monotonic() >= min(end, self._termination.deadline):
+                return False
+            self._take_in(_SLICE_SECONDS)
+        return True
+
+    def _hear(self, kind: type[N], *, beginning: bool = False) -> N:
+        if not self._await(lambda: kind in self._heard, beginning=beginning):
+            leave(ExitCode.DONE, f"the grace period ended before the courier answered ({kind.__name__})")
+        return cast("N", self._heard[kind])
+
+    def _take_in(self, timeout: float) -> bool:
+        """Whether there was a message."""
+        try:
+            notice = self._channel.receive(timeout)
+        except EOFError:
+            self._lost()
+        if notice is not None:
+            self._note(notice)
+        return notice is not None
+
+    def _note(self, notice: Notice) -> None:
+        match notice:
+            case Began() | Fetched() | Looked() | Taken():
+                self._heard[type(notice)] = notice
+            case Uploaded(record=record):
+                if record == self._pending:  # else it belongs to a life that is over
+                    self._pending = None
+            case Offer():
+                self.offer = notice
+            case Replaced(reason=reason):
+                self.replaced = reason
+            case Unclaimed(reason=reason):
+                leave(ExitCode.UNCLAIMED, reason)
+            case Failed(error=error, message=message):
+                self._failed(error, message)
+
+    def _failed(self, error: str, message: str) -> NoReturn:
+        self._pending = None
+        kind = (
+            getattr(errors, error, None) if error else RuntimeError
+        )  # of the machine: a disk that is full, say
+        if kind is None or issubclass(kind, StoreUnavailable):
+            leave(ExitCode.STORAGE, f"giving up on the store: {message}")
+        raise kind(message)
+
+    def _lost(self) -> NoReturn:
+        status = "unknown" if self._process is None else self._process.wait(_END_SECONDS)
+        self.close()
+        leave(ExitCode.STORAGE, f"the helper process that stores checkpoints died (exit status {status})")
+
+
+def _start_courier() -> tuple["subprocess.Popen[bytes]", "Channel[Notice]"]:
+    """A fresh interpreter: no fork of a process that may hold a GPU, no second run of the script."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            # -P: a file of the script's folder must not stand in for a module of the standard library
+            [sys.executable, "-P", "-m", "pbt_trainer.courier.courier", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            # The terminal's Ctrl-C is the trainer's to answer. No session of its own: Linux shares the CPU out among
+            # sessions first (autogroup), and the low priority of uploads would mean nothing to the trainer.
+            process_group=0,
+        )
+    return process, Channel(ours, Notice)

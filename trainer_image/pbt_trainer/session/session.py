@@ -1,0 +1,257 @@
+"""A run's place in its population: its birth, what it restores, and the records it hands over."""
+
+import atexit
+import math
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pbt_contract.assignment import Assignment
+from pbt_contract.errors import ExitCode, UsageError
+from pbt_contract.records import Report, Value, wire_metrics
+from pbt_trainer.courier.link import Link
+from pbt_trainer.courier.messages import Offer
+from pbt_trainer.exit import leave, say
+from pbt_trainer.session.hyperparameters import Hyperparameters
+from pbt_trainer.session.ranks import Ranks
+from pbt_trainer.signals import Termination
+from pbt_trainer.state.checkpoint_files import STATE, TENSORS
+from pbt_trainer.state.files import FILES, has_files, snapshot
+from pbt_trainer.state.staging import Staging
+from pbt_trainer.state.tracked import Tracked
+
+
+class Session:
+    """One process of one member, from its claim to its end.
+
+    Attributes:
+        birth: whose life this is; a takeover in place replaces it.
+        hp: what the script reads.
+        tracked: what checkpoints hold; None for a script that keeps nothing, or only files.
+        files: the folder of the restored checkpoint's own files.
+        recorded_step: of the newest record, or of the start.
+        reports_files: whether the newest checkpoint has files of the script's own.
+        has_hooks: whether the script wants to be told of a restore.
+    """
+
+    def __init__(self, assignment: Assignment, *, ranks: Ranks, defaults: Mapping[str, Value]) -> None:
+        """Claims the birth; the checkpoint to start from is fetched meanwhile.
+
+        Raises:
+            UsageError: the birth has a hyperparameter that `defaults` doesn't name.
+        """
+        self.assignment = assignment
+        self.ranks = ranks
+        self.termination = Termination(assignment.grace_seconds)
+        self.termination.install()
+        self.link = Link(assignment, leads=ranks.leads, alone=ranks.alone, termination=self.termination)
+        atexit.register(self._at_exit)
+        os.register_at_fork(after_in_child=self._disown)
+        self.birth = self.link.birth()
+        self.hp = Hyperparameters({**defaults, **_known(self.birth.hyperparameters, defaults)})
+        self.tracked: Tracked | None = None
+        self.files: Path | None = None
+        self.recorded_step = self.birth.start_step
+        self.reports_files = False
+        self.has_hooks = False
+        self._staging: Staging | None = None
+        self._notes: list[str] = []
+        self._unread_noted = False
+        self._since = time.monotonic()
+        self._tell()
+
+    @property
+    def seed_key(self) -> tuple[int, ...]:
+        """What random state is seeded with, so that a population can be repeated and clones are not twins."""
+        return (self.assignment.seed, self.birth.seed_round or 0, self.birth.member, self.ranks.rank)
+
+    # the beginning of a life
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the member goes on from elsewhere, as far as was heard: what this life still does is lost."""
+        offer = self.link.offer
+        return self.link.replaced is not None or (
+            offer is not None and offer.birth.member == self.birth.member
+        )
+
+    def restore(self) -> bool:
+        """Waits for the checkpoint that the birth names and loads it; False if it names none."""
+        fetched = self.link.fetched()
+        if fetched.report is None or fetched.folder is None:
+            return False
+        self._load(fetched.report, Path(fetched.folder), in_place=False)
+        return True
+
+    def become(self, offer: Offer) -> None:
+        """Goes on as the next incarnation, or another member's, which was claimed already; with its source's state."""
+        assert offer.report is not None
+        assert offer.folder is not None
+        self.birth = offer.birth
+        self.hp.replace(offer.birth.hyperparameters)
+        self.recorded_step = offer.birth.start_step
+        if self._staging is not None and self.link.dropped:  # the former life's upload may still read it
+            self._staging.close()
+            self._staging = None
+        self._load(offer.report, Path(offer.folder), in_place=True)
+        self._tell()
+
+    def start_clock(self) -> None:
+        """Training goes on from here; the time until the next record is counted."""
+        self._since = time.monotonic()
+
+    def _tell(self) -> None:
+        if self.ranks.leads:
+            birth = self.birth
+            say(
+                f"member {birth.member}, incarnation {birth.incarnation}, from step {birth.start_step}: "
+                f"{birth.reason}"
+            )
+
+    def _load(self, report: Report, folder: Path, *, in_place: bool) -> None:
+        names = {file.name for file in report.files}
+        if self.tracked is None:
+            if STATE in names:
+                self._notes.append("the checkpoint's state was not restored: nothing is tracked")
+        elif STATE not in names:
+            self._notes.append("the checkpoint holds no state of tracked objects")
+        else:
+            self._notes += self.tracked.restore(
+                folder,
+                assigned_then=report.hyperparameters,
+                assigned_now=self.birth.hyperparameters,
+                random_state=self._random_state(),
+                in_place=in_place,
+            )
+        self.reports_files = has_files(report)
+        self.files = folder / FILES if self.reports_files else None
+        if self.files is None:
+            self.link.restored()
+
+    def _random_state(self) -> Literal["restore"] | tuple[int, ...]:
+        if self.birth.seed_round is not None:
+            return self.seed_key
+        # A checkpoint holds the random state of rank 0; the others must not become its twins.
+        return "restore" if self.ranks.leads else (*self.seed_key, self.birth.start_step)
+
+    def prepare(self) -> None:
+        """Makes memory ready for the next checkpoint, once the state has its full size: after a step."""
+        if self.tracked is not None and self.ranks.leads and not self.link.uploading:
+            self._staging = self._staging or Staging()
+            self.tracked.prepare(self._staging)
+
+    # records
+
+    def report(self, step: int, *, metrics: Mapping[str, float | list[float]], files: Path | None) -> None:
+        """Hands a ready report over; training stops for the copy of the state, and for an upload under way.
+
+        Raises:
+            StateError: an object or a file can't be kept.
+        """
+        number = -(-step // self.assignment.interval_steps)
+        if self.ranks.leads and not self._record(step, number=number, metrics=metrics, files=files):
+            leave(ExitCode.DONE, f"the grace period ended before step {step} could be stored")
+
+    def save(self, step: int) -> None:
+        """Hands a checkpoint between two rounds over, if the grace period leaves time to."""
+        self._record(step, number=None, metrics={}, files=None)
+
+    def close(self) -> None:
+        """Ends the courier and listens to no signal any more."""
+        self.link.close()
+        self.termination.uninstall()
+        atexit.unregister(self._at_exit)
+
+    def _record(
+        self,
+        step: int,
+        *,
+        number: int | None,
+        metrics: Mapping[str, float | list[float]],
+        files: Path | None,
+    ) -> bool:
+        """False if the grace period ended while an earlier upload was waited for."""
+        seconds = time.monotonic() - self._since
+        if not self.link.flush():
+            return False
+        report = Report(
+            member=self.birth.member,
+            incarnation=self.birth.incarnation,
+            step=step,
+            round=number,
+            metrics=wire_metrics(metrics),
+            hyperparameters=self.birth.hyperparameters,
+            effective=_finite(self.tracked.effective(self.birth.hyperparameters)) if self.tracked else {},
+            checkpoint="",  # the courier's to choose
+            files=[],
+            seconds=seconds,
+            notes=self._take_notes(),
+        )
+        self._hand_over(report, files)
+        self.recorded_step = step
+        self.reports_files = files is not None
+        return True
+
+    def _hand_over(self, report: Report, files: Path | None) -> None:
+        spool = None
+        if files is not None:
+            spool = self.link.spool()
+            snapshot(files, spool)
+        if self.tracked is None:
+            self.link.upload(report, memory={}, spool=spool)
+            return
+        self._staging = self._staging or Staging()
+        captured = self.tracked.capture(self._staging)
+        with open(os.memfd_create(STATE), "wb") as tree:  # noqa: PTH123 - a descriptor
+            tree.write(captured.tree)
+            tree.flush()
+            memory = {STATE: (tree.fileno(), len(captured.tree))}
+            if captured.num_bytes:
+                memory[TENSORS] = (self._staging.fd, captured.num_bytes)
+            self.link.upload(report, memory=memory, spool=spool)
+
+    def _take_notes(self) -> list[str]:
+        notes, self._notes = self._notes, []
+        if not self._unread_noted:
+            self._unread_noted = True
+            unread = sorted(self.birth.hyperparameters.keys() - self.hp.read)
+            notes += [f"{name} was never read from run.hp" for name in unread]
+        return notes
+
+    def _disown(self) -> None:
+        """In a forked worker: the courier is its parent's, and SIGTERM ends it as usual."""
+        self.termination.uninstall()
+        self.link.disown()
+
+    def _at_exit(self) -> None:
+        try:
+            self.link.flush()
+        except SystemExit:  # the reason was told; the exit code is settled by now
+            pass
+        finally:
+            self.close()
+
+
+def _known(given: Mapping[str, Value], defaults: Mapping[str, Value]) -> Mapping[str, Value]:
+    unknown = sorted(given.keys() - defaults.keys())
+    if unknown:
+        raise UsageError(
+            f"the manifest has hyperparameters that the script doesn't name: {', '.join(unknown)}; "
+            "give each a default in pbt_trainer.join({...})"
+        )
+    return given
+
+
+def _finite(effective: Mapping[str, Value | list[Value]]) -> dict[str, Value | list[Value]]:
+    """Without what JSON can't hold: an option may have become NaN."""
+
+    def holds(value: Value) -> bool:
+        return not isinstance(value, float) or math.isfinite(value)
+
+    return {
+        name: value
+        for name, value in effective.items()
+        if all(map(holds, value if isinstance(value, list) else [value]))
+    }

@@ -1,0 +1,130 @@
+"""What is to be done between two steps: go on, take the next birth over, make way, or save and leave."""
+
+import time
+from dataclasses import replace
+from typing import NoReturn
+
+from pbt_trainer.courier.messages import Offer
+from pbt_trainer.exit import say, start_anew
+from pbt_trainer.session.ranks import Verdict
+from pbt_trainer.session.session import Session
+from pbt_trainer.state.files import has_files
+
+_LOOK_SECONDS = 5.0
+
+
+def consult(member: Session, *, step: int, due: bool) -> Verdict:
+    """Learns what became of the member, and acts on it; may also replace this process's image.
+
+    Args:
+        member: between two steps.
+        step: the one that is done.
+        due: whether it was one to report; several ranks can agree only then.
+    """
+    member.link.poll()
+    if not (member.ranks.alone or due):
+        return Verdict.GO
+    decides = member.ranks.leads or not member.ranks.connected
+    verdict = member.ranks.agree(_decide(member, step) if decides else Verdict.GO)
+    if verdict is Verdict.SWAP:
+        _swap(member)
+    elif verdict is Verdict.TERMINATE:
+        _terminate(member, step)
+    elif verdict is Verdict.REPLACED:
+        say(member.link.replaced or "another process is this member now")
+    return verdict
+
+
+def _decide(member: Session, step: int) -> Verdict:
+    link = member.link
+    if member.termination.requested:
+        return Verdict.TERMINATE
+    if link.replaced is not None:
+        return Verdict.REPLACED
+    if link.offer is None:
+        return Verdict.GO
+    if link.offer.birth.member != member.birth.member:
+        return _make_room(member, link.offer, step)
+    if _can_swap(member, link.offer):
+        return Verdict.SWAP if link.take(link.offer) else Verdict.REPLACED
+    if member.ranks.alone:
+        _start_anew(member, link.offer)
+    link.offer = None  # several ranks can't start anew together: a new pod takes the birth
+    return Verdict.GO
+
+
+def _make_room(member: Session, offer: Offer, step: int) -> Verdict:
+    """Saves the member, so that it can go on elsewhere at once, and goes on as another one that waits for a place."""
+    link, own = member.link, member.birth
+    if step > member.recorded_step:
+        if member.reports_files:  # only the script can save its files: right after its next report
+            return Verdict.GO
+        member.save(step)
+        member.start_clock()
+    if not link.flush():
+        return Verdict.TERMINATE
+    link.poll()
+    if member.termination.requested or link.replaced is not None or link.offer is not offer:
+        return _decide(member, step)
+    say(f"member {own.member} makes room for member {offer.birth.member} at step {step}")
+    if not _can_swap(member, offer):
+        _start_anew(member, offer)
+    if link.take(offer):
+        return Verdict.SWAP
+    say(f"another process has member {offer.birth.member}: going on as member {own.member}")
+    return Verdict.GO
+
+
+def _can_swap(member: Session, offer: Offer) -> bool:
+    """Whether the running loop can go on: each hyperparameter that changes reaches it, and so does the state."""
+    if offer.report is None or not member.ranks.connected:
+        return False
+    if has_files(offer.report) and not member.has_hooks:
+        return False
+    current = member.hp.peek()
+    changed = [name for name, value in offer.birth.hyperparameters.items() if current.get(name) != value]
+    return all(
+        name in member.hp.read_in_loop
+        or (member.tracked is not None and member.tracked.applied(name, current))
+        for name in changed
+    )
+
+
+def _swap(member: Session) -> None:
+    link = member.link
+    if not member.ranks.leads:
+        link.take(link.await_offer())
+    assert link.taken is not None, "rank 0 has claimed it, and the others need no claim"
+    member.become(link.taken)
+
+
+def _start_anew(member: Session, offer: Offer) -> NoReturn:
+    say(f"incarnation {offer.birth.incarnation} can't be taken over by the running loop: starting anew")
+    downloads = member.link.keep()
+    member.close()
+    start_anew(
+        replace(
+            member.assignment,
+            member=offer.birth.member,
+            incarnation=offer.birth.incarnation,
+            hyperparameters=offer.birth.hyperparameters,
+            prefetched=downloads,
+        ).to_environment()
+    )
+
+
+def _terminate(member: Session, step: int) -> None:
+    """Saves, unless somebody else goes on from elsewhere: then nobody would ever read it."""
+    if not member.ranks.leads:
+        return
+    link = member.link
+    remaining = member.termination.deadline - time.monotonic()
+    if member.succeeded or link.successor(timeout=min(_LOOK_SECONDS, remaining / 4)) is not None:
+        say("SIGTERM: leaving unsaved, a successor was born")
+        return
+    if member.reports_files:
+        say("SIGTERM: only the script can save its files; its newest report stands")
+    elif step > member.recorded_step:
+        member.save(step)
+    if not link.flush():
+        say(f"SIGTERM: the grace period ended before step {step} was stored; the newest record stands")

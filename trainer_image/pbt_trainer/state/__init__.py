@@ -1,0 +1,1 @@
+"""The state of a checkpoint: from tracked objects to files and back."""

@@ -1,0 +1,131 @@
+"""A checkpoint's two files as they are read: `state.json`, a tree by object, and `state.safetensors`."""
+
+import mmap
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from pbt_contract.errors import RecordRefused
+from pbt_contract.records import check_format, quoted
+from pbt_trainer.state.codec import decode, loads
+from pbt_trainer.state.mapped import MappedFile
+from pbt_trainer.state.pinned import LockedFile
+
+FORMAT = 1
+STATE, TENSORS = "state.json", "state.safetensors"
+MAX_STATE_BYTES = 256 * 1024 * 1024  # tensors are elsewhere: more is an accident, or meant to exhaust memory
+
+
+class Checkpoint:
+    """The files in one folder, open for reading; nothing in them can run code."""
+
+    def __init__(self, folder: Path, *, gpu: Any = None) -> None:
+        """Opens it.
+
+        Args:
+            folder: with the files.
+            gpu: the device that most of the state goes to; None for the CPU.
+
+        Raises:
+            RecordRefused: the files are missing, malformed, or of a newer format.
+        """
+        self._folder = folder
+        self._gpu = gpu
+        self._locked: LockedFile | None = None
+        self._mapped: MappedFile | None = None
+        self._files = ExitStack()
+        self._opened: dict[str, Any] = {}
+        self._content = self._load()
+
+    @property
+    def names(self) -> list[str]:
+        """The tracked objects in it."""
+        return list(self._content["objects"])
+
+    def kind(self, name: str) -> str:
+        """What the object was: `module`, `optimizer`, `scheduler` or `object`."""
+        return str(self._content["objects"][name]["kind"])
+
+    def class_name(self, name: str) -> str:
+        """The object's class, as `module.name`."""
+        return str(self._content["objects"][name]["class"])
+
+    def built(self, name: str) -> Any:
+        """The options that the script had built it with."""
+        return self._decode(self._content["objects"][name]["built"], copy=True)
+
+    def state(self, name: str, *, copy: bool = True) -> Any:
+        """The object's state.
+
+        Args:
+            name: of the object.
+            copy: whether tensors may outlive the checkpoint; without, they lie in the file itself and are
+                only good to be copied from. Arrays may always be kept and changed: see `MappedFile.array`.
+        """
+        return self._decode(self._content["objects"][name]["state"], copy=copy)
+
+    def random(self, names: set[str]) -> Iterator[tuple[str, Any]]:
+        """The states of those random generators among `names` that it holds."""
+        for name, tree in self._content["random"].items():
+            if name in names:
+                yield name, self._decode(tree, copy=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._files.close()
+
+    def _load(self) -> dict[str, Any]:
+        path = self._folder / STATE
+        try:
+            if path.stat().st_size > MAX_STATE_BYTES:
+                raise RecordRefused(f"{STATE} is larger than {MAX_STATE_BYTES} bytes")
+            content = loads(path.read_bytes())
+        except FileNotFoundError:
+            raise RecordRefused(f"the checkpoint has no {STATE}") from None
+        if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+            raise RecordRefused(f"{STATE} names no format; this version reads format {FORMAT}")
+        check_format(content["format"], known=FORMAT, key=STATE)
+        objects, parts = content.get("objects"), {"class", "kind", "state", "built"}
+        if not isinstance(objects, dict) or not isinstance(content.get("random"), dict):
+            raise RecordRefused(f"{STATE} lacks the objects or the random state")
+        if not all(isinstance(item, dict) and parts <= item.keys() for item in objects.values()):
+            raise RecordRefused(f"{STATE}: an object lacks one of {', '.join(sorted(parts))}")
+        return content
+
+    def _decode(self, tree: object, *, copy: bool) -> Any:
+        def read(leaf: str, kind: str) -> Any:
+            stored = self._stored(leaf, kind)
+            if kind == "array":
+                return stored
+            return stored.clone() if copy else self._for_gpu(leaf, stored)
+
+        return decode(tree, read)
+
+    def _stored(self, leaf: str, kind: str) -> Any:
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            if kind not in self._opened:
+                file = safe_open(self._folder / TENSORS, framework="pt" if kind == "tensor" else "np")
+                self._opened[kind] = self._files.enter_context(file)
+            found = self._array(leaf) if kind == "array" else None
+            return self._opened[kind].get_tensor(leaf) if found is None else found
+        except (OSError, SafetensorError) as error:
+            raise RecordRefused(f"{TENSORS}: {quoted(str(error))}") from error
+
+    def _array(self, leaf: str) -> Any:
+        # Not the library's, which is a copy: its pages are most of the time where memory is new to the process.
+        if self._mapped is None:
+            self._mapped = MappedFile(self._folder / TENSORS, access=mmap.ACCESS_COPY)
+        return self._mapped.array(leaf)
+
+    def _for_gpu(self, leaf: str, stored: Any) -> Any:
+        if self._gpu is None:
+            return stored
+        if self._locked is None:
+            self._locked = LockedFile(self._folder / TENSORS, device=self._gpu)
+            self._files.callback(self._locked.close)
+        return self._locked.tensor(leaf, stored)

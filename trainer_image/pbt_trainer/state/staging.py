@@ -1,0 +1,156 @@
+"""The copy of the state in host memory that the helper process uploads from.
+
+Training waits for one copy of each tensor and for nothing else, so the layout of a safetensors file is
+written here: the library's own writer wants every tensor contiguous on the CPU and joins them into one more
+buffer or a file, all of it inside the training process. Reading, where the format is checked, stays the
+library's business. The memory is an anonymous file (not in /dev/shm, which has 64 MiB in a pod), whose
+descriptor the helper gets; it is kept from one checkpoint to the next, and a thread touches it before the
+first one, so that none pays for page faults. Where tensors are on a GPU, that thread also locks the pages.
+"""
+
+import json
+import mmap
+import os
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pbt_trainer.state import pinned
+from pbt_trainer.state.tensors import Leaf, is_array
+
+_HEADER_ALIGNMENT = 64  # the format asks for 8; the widest element has 16 bytes
+_TOUCHED_AT_ONCE = 64 << 20
+
+
+class Staging:
+    """Memory shared with the helper process, laid out as one safetensors file.
+
+    One checkpoint at a time: what is staged stays as it is until the next `stage`.
+    """
+
+    def __init__(self) -> None:
+        if hasattr(os, "memfd_create"):
+            self._fd = os.memfd_create("pbt-checkpoint")
+        else:  # no Linux
+            with tempfile.TemporaryFile() as file:
+                self._fd = os.dup(file.fileno())
+        self._memory: mmap.mmap | None = None
+        self._length = self._prepared = 0
+        self._pinned = False
+        self._closed = False
+        self._preparation: threading.Thread | None = None
+
+    @property
+    def fd(self) -> int:
+        """The file's descriptor; the file is as long as what was staged last."""
+        return self._fd
+
+    def stage(self, leaves: Sequence[Leaf], *, aliases: Mapping[str, str] | None = None) -> int:
+        """Copies the leaves, whatever device they are on; afterwards they may change.
+
+        Args:
+            leaves: with unique names.
+            aliases: goes to the file's metadata (removed name: kept name), where the library's own
+                `save_model` puts the names of tied weights.
+
+        Returns:
+            The file's length in bytes; 0 where there are no leaves.
+        """
+        if not leaves:
+            return 0
+        ordered, header, size = _layout(leaves, aliases or {})
+        self._await_preparation()
+        memory = self._resized(size)
+        memory[: len(header)] = header
+        offset = len(header)
+        for leaf in ordered:
+            if leaf.num_bytes:
+                _copy(leaf, memory, offset, non_blocking=self._pinned)
+            offset += leaf.num_bytes
+        if self._pinned:
+            pinned.wait(pinned.devices(ordered))
+        return size
+
+    def prepare(self, leaves: Sequence[Leaf], *, aliases: Mapping[str, str] | None = None) -> None:
+        """Makes memory ready for such leaves while training goes on; what was staged before is lost."""
+        _, _, size = _layout(leaves, aliases or {})
+        if not leaves or self._preparation is not None or size == self._prepared:
+            return
+        memory = self._resized(size)
+        self._prepared = size
+        gpus = pinned.devices(leaves)
+        self._preparation = threading.Thread(target=self._prepare, args=(memory, gpus), daemon=True)
+        self._preparation.start()
+
+    def close(self) -> None:
+        """Frees the memory, as far as no other process holds it."""
+        self._closed = True
+        self._await_preparation()
+        self._unpin()
+        self._memory = None
+        os.close(self._fd)
+
+    def _prepare(self, memory: mmap.mmap, gpus: Sequence[Any]) -> None:
+        for start in range(0, len(memory), _TOUCHED_AT_ONCE):
+            if self._closed:
+                return
+            pinned.touch(memory, start, min(_TOUCHED_AT_ONCE, len(memory) - start))
+        if gpus and not self._closed:
+            self._pinned = pinned.pin(memory, device=gpus[0])
+
+    def _await_preparation(self) -> None:
+        if self._preparation is not None:
+            self._preparation.join()
+            self._preparation = None
+
+    def _resized(self, size: int) -> mmap.mmap:
+        if self._memory is not None and size == self._length:
+            return self._memory
+        self._unpin()  # locked pages that a shorter file gave up are no longer the file's
+        os.ftruncate(self._fd, size)
+        self._length, self._prepared = size, 0
+        if self._memory is None or len(self._memory) < size:
+            self._memory = mmap.mmap(self._fd, size)
+        return self._memory
+
+    def _unpin(self) -> None:
+        if self._pinned:
+            self._pinned = False
+            pinned.unpin(self._memory)
+
+
+def _layout(leaves: Sequence[Leaf], aliases: Mapping[str, str]) -> tuple[list[Leaf], bytes, int]:
+    """The leaves in the file's order, its header, and its length."""
+    # The format allows no gaps, and vector instructions fault on a misaligned address: with the widest
+    # elements first every offset is a multiple of the element's size.
+    ordered = sorted(leaves, key=lambda leaf: -leaf.alignment)
+    header = _header(ordered, aliases)
+    return ordered, header, len(header) + sum(leaf.num_bytes for leaf in ordered)
+
+
+def _header(leaves: Sequence[Leaf], aliases: Mapping[str, str]) -> bytes:
+    entries: dict[str, Any] = {"__metadata__": {"format": "pt", **aliases}}
+    offset = 0
+    for leaf in leaves:
+        end = offset + leaf.num_bytes
+        entries[leaf.name] = {"dtype": leaf.code, "shape": leaf.shape, "data_offsets": (offset, end)}
+        offset = end
+    text = json.dumps(entries, separators=(",", ":")).encode("ascii")
+    text += b" " * (-(8 + len(text)) % _HEADER_ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _copy(leaf: Leaf, memory: mmap.mmap, offset: int, *, non_blocking: bool) -> None:
+    source = leaf.source
+    if is_array(source):
+        import numpy as np
+
+        array = np.frombuffer(memory, dtype=source.dtype, count=source.size, offset=offset)
+        np.copyto(array.reshape(source.shape), source)
+        return
+    import torch
+
+    target = torch.frombuffer(memory, dtype=torch.uint8, count=leaf.num_bytes, offset=offset)
+    # Without locked pages the copy is done when this returns, whatever it is asked for.
+    target.view(source.dtype).view(source.shape).copy_(source.detach(), non_blocking=non_blocking)
