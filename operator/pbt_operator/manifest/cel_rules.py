@@ -7,7 +7,7 @@ The models check the same rules. Left to the operator alone are the names and va
 import re
 from dataclasses import dataclass
 
-from pbt_operator.manifest.errors import any_of
+from pbt_operator.core.wording import any_of
 from pbt_operator.manifest.exploit_explore import EXPLOITS
 from pbt_operator.manifest.hyperparameters import ARMS
 from pbt_operator.manifest.population_spec import LABEL_PATTERN, MAX_NAME, MAX_ROUNDS

@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 
+from pbt_operator.core.wire import MAX_REAL, OPEN
 from pbt_operator.manifest.cel_rules import RULES, Rule, pattern_rule
 from pbt_operator.manifest.exploit_explore import EXPLOITS
 from pbt_operator.manifest.schema import Schema, manifest_schema, wanted
 from pbt_operator.manifest.status_schema import status_schema
-from pbt_operator.manifest.wire import MAX_REAL, OPEN
 
 FILE = "charts/pbt-operator/files/population-crd.yaml"
 COMMAND = f"python -m pbt_operator.manifest.crd > {FILE}"

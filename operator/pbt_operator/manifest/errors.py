@@ -1,48 +1,19 @@
 """What is wrong with a manifest: every wrong field with its path, its line and what would be right."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from pbt_contract.errors import PbtError
+from pbt_operator.core.wire import Path
+from pbt_operator.core.wording import shorten
 
-MAX_SHOWN = 60
 MAX_PROBLEMS = 50
-
-Path = tuple[str | int, ...]
-"""Where something stands: field names and list positions, from the root."""
-
-
-def shorten(text: str) -> str:
-    """The text with control characters escaped and its middle left out where it is long."""
-    head = text[: 4 * MAX_SHOWN]  # so that a huge one isn't escaped in full
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in head)
-    return plain if len(plain) <= MAX_SHOWN and head == text else f"{plain[: MAX_SHOWN - 3]}..."
-
-
-def shown(value: Any) -> str:
-    """A value as a message names it."""
-    if isinstance(value, str):
-        return f"'{shorten(value)}'"
-    if isinstance(value, Mapping):
-        return "a mapping" if value else "an empty mapping"
-    if isinstance(value, list | tuple):
-        return f"a list of {len(value)}" if value else "an empty list"
-    if isinstance(value, int) and abs(value) >= 10**20:
-        return "a huge number"
-    return "empty" if value is None else shorten(str(value).lower().removesuffix(".0"))
 
 
 def dotted(path: Path) -> str:
     """`spec.hyperparameters[1].logUniform.min`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{shorten(part)}" for part in path)
     return text.removeprefix(".")
-
-
-def any_of(names: Iterable[str]) -> str:
-    """`a, b or c`."""
-    *others, last = names
-    return f"{', '.join(others)} or {last}" if others else last
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pbt_operator.manifest.errors import Path, Problem, dotted, shown
+from pbt_operator.core.wire import Path
+from pbt_operator.core.wording import shown
+from pbt_operator.manifest.errors import Problem, dotted
 from pbt_operator.manifest.reader import scalar
 from pbt_operator.manifest.schema import Schema, manifest_schema, schema_at, wanted
 

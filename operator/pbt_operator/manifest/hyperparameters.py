@@ -5,8 +5,8 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from pbt_contract.records import Value
-from pbt_operator.manifest.errors import any_of, shown
-from pbt_operator.manifest.wire import MAX_REAL, MAX_WHOLE, Real, Scalar, Whole, Wire, broken
+from pbt_operator.core.wire import MAX_REAL, MAX_WHOLE, Real, Scalar, Whole, Wire, broken
+from pbt_operator.core.wording import any_of, shown
 
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
 

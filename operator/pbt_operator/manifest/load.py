@@ -7,7 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pbt_operator.manifest.errors import ManifestError, Path, Problem, shown
+from pbt_operator.core.wire import Path
+from pbt_operator.core.wording import shown
+from pbt_operator.manifest.errors import ManifestError, Problem
 from pbt_operator.manifest.explain import problems_in
 from pbt_operator.manifest.population import Population
 from pbt_operator.manifest.reader import MAX_DEPTH, TOO_DEEP, Document, Refused, read

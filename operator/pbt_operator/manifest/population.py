@@ -10,10 +10,10 @@ from pbt_contract.errors import RecordRefused
 from pbt_contract.records import quoted
 from pbt_operator.core import space, spec
 from pbt_operator.core.location_records import SpecRecord
+from pbt_operator.core.wire import Wire
 from pbt_operator.manifest import hyperparameters as wire
 from pbt_operator.manifest.exploit_explore import Exploit, Truncation
 from pbt_operator.manifest.population_spec import LABEL_PATTERN, MAX_NAME, PopulationSpec
-from pbt_operator.manifest.wire import Wire
 
 __all__ = [
     "Metadata",

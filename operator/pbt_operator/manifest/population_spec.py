@@ -6,15 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from pbt_operator.core.spec import Goal, Restart
-from pbt_operator.manifest.errors import Path, any_of, shorten, shown
-from pbt_operator.manifest.exploit_explore import Exploit, Explore
-from pbt_operator.manifest.hyperparameters import Hyperparameter
-from pbt_operator.manifest.template_schema import Template
-from pbt_operator.manifest.wire import (
+from pbt_operator.core.wire import (
     MAX_REAL,
     MAX_STEPS,
     MAX_WHOLE,
     Flag,
+    Path,
     Real,
     Scalar,
     Seconds,
@@ -23,6 +20,10 @@ from pbt_operator.manifest.wire import (
     Wire,
     broken,
 )
+from pbt_operator.core.wording import any_of, shorten, shown
+from pbt_operator.manifest.exploit_explore import Exploit, Explore
+from pbt_operator.manifest.hyperparameters import Hyperparameter
+from pbt_operator.manifest.template_schema import Template
 
 MAX_MEMBERS = 10_000
 MAX_ROUNDS = 10**7 - 1  # as many digits as a key has room for

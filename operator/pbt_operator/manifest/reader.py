@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
-from pbt_operator.manifest.errors import Path, Problem, shorten
-from pbt_operator.manifest.wire import as_json_number
+from pbt_operator.core.wire import Path, as_json_number
+from pbt_operator.core.wording import shorten
+from pbt_operator.manifest.errors import Problem
 
 MAX_DEPTH = 64
 MAX_VALUES = 200_000

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from pbt_operator.manifest.errors import Path, any_of
+from pbt_operator.core.wire import MAX_REAL, Path
+from pbt_operator.core.wording import any_of
 from pbt_operator.manifest.hyperparameters import NAME_PATTERN
 from pbt_operator.manifest.population import Population
 from pbt_operator.manifest.population_spec import (
@@ -14,7 +15,6 @@ from pbt_operator.manifest.population_spec import (
     PREFIX_PATTERN,
     SUBDOMAIN_PATTERN,
 )
-from pbt_operator.manifest.wire import MAX_REAL
 
 Schema = dict[str, Any]
 

@@ -7,8 +7,8 @@ from msgspec import inspect
 
 from pbt_contract.records import Source
 from pbt_operator.core.status import Best, MemberState, MemberStatus, PopulationPhase, Status, Steps
+from pbt_operator.core.wire import OPEN
 from pbt_operator.manifest.schema import Schema
-from pbt_operator.manifest.wire import OPEN
 
 MAX_MEMBERS = 32
 

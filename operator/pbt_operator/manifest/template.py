@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pbt_operator.manifest.errors import ManifestError, Path, Problem, shown
-from pbt_operator.manifest.wire import as_json_number
+from pbt_operator.core.wire import Path, as_json_number
+from pbt_operator.core.wording import shown
+from pbt_operator.manifest.errors import ManifestError, Problem
 
 TRAINER = "trainer"
 GPU = "nvidia.com/gpu"

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import WithJsonSchema
 
-from pbt_operator.manifest.wire import OPEN
+from pbt_operator.core.wire import OPEN
 
 _METADATA = (
     "Labels and annotations of the pods, such as a queue's name. The operator adds labels of its own; the pods' names "

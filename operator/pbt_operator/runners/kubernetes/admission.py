@@ -6,7 +6,8 @@ from typing import Any
 
 from pbt_contract.records import Birth
 from pbt_operator.core import births
-from pbt_operator.manifest.errors import ManifestError, Path, Problem
+from pbt_operator.core.wire import Path
+from pbt_operator.manifest.errors import ManifestError, Problem
 from pbt_operator.manifest.load import parse
 from pbt_operator.manifest.population import PopulationSpec, changed_identity, to_core
 from pbt_operator.manifest.population_spec import LOCATION_PATTERN

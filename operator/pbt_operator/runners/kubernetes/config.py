@@ -9,11 +9,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from pbt_contract.errors import PbtError
-from pbt_operator.manifest import errors
-from pbt_operator.manifest.errors import ManifestError, Problem, any_of, shown
+from pbt_operator.core.wire import Flag, Real, Whole, Wire, broken
+from pbt_operator.core.wire import Path as FieldPath
+from pbt_operator.core.wording import any_of, shown
+from pbt_operator.manifest.errors import ManifestError, Problem
 from pbt_operator.manifest.population_spec import LABEL_PATTERN, PREFIX_PATTERN
 from pbt_operator.manifest.reader import Document, Refused, read
-from pbt_operator.manifest.wire import Flag, Real, Whole, Wire, broken
 
 MAX_WORKERS = 64
 
@@ -161,13 +162,13 @@ def _problems_in(error: ValidationError) -> Iterator[Problem]:
             yield Problem(path, f"is {shown(item['input'])}; should be {_wanted(path)}")
 
 
-def _unknown(path: errors.Path) -> str:
+def _unknown(path: FieldPath) -> str:
     known = _aliases(StoreConfig if len(path) > 1 else OperatorConfig)
     near = get_close_matches(str(path[-1])[:64], known, n=1)
     return f"unknown field; did you mean {near[0]}?" if near else f"unknown field; should be {any_of(known)}"
 
 
-def _wanted(path: errors.Path) -> str:
+def _wanted(path: FieldPath) -> str:
     *_, field = (part for part in path if isinstance(part, str))
     if field != path[-1]:  # an item of a list
         items = {

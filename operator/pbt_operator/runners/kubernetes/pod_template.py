@@ -7,7 +7,9 @@ from typing import Any
 
 from pbt_contract.assignment import Assignment
 from pbt_contract.records import Birth
-from pbt_operator.manifest.errors import Path, Problem, shown
+from pbt_operator.core.wire import Path
+from pbt_operator.core.wording import shown
+from pbt_operator.manifest.errors import Problem
 from pbt_operator.manifest.template import POD, Reading
 from pbt_operator.runners.kubernetes.config import StoreConfig
 from pbt_trainer.exit import TERMINATION_LOG

@@ -17,7 +17,9 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from pbt_contract.records import Value
-from pbt_operator.manifest.errors import Path
+
+Path = tuple[str | int, ...]
+"""Where something stands: field names and list positions, from the root."""
 
 MAX_WHOLE = 2**53 - 1  # exact in every JSON reader
 MAX_REAL = 1e300  # so that the difference of two bounds is still finite

@@ -1,0 +1,32 @@
+"""How a message about a manifest words a value and a choice."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+MAX_SHOWN = 60
+
+
+def shorten(text: str) -> str:
+    """The text with control characters escaped and its middle left out where it is long."""
+    head = text[: 4 * MAX_SHOWN]  # so that a huge one isn't escaped in full
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in head)
+    return plain if len(plain) <= MAX_SHOWN and head == text else f"{plain[: MAX_SHOWN - 3]}..."
+
+
+def shown(value: Any) -> str:
+    """A value as a message names it."""
+    if isinstance(value, str):
+        return f"'{shorten(value)}'"
+    if isinstance(value, Mapping):
+        return "a mapping" if value else "an empty mapping"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}" if value else "an empty list"
+    if isinstance(value, int) and abs(value) >= 10**20:
+        return "a huge number"
+    return "empty" if value is None else shorten(str(value).lower().removesuffix(".0"))
+
+
+def any_of(names: Iterable[str]) -> str:
+    """`a, b or c`."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
