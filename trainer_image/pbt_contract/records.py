@@ -15,10 +15,10 @@ import msgspec
 from pbt_contract import keys
 from pbt_contract.errors import NewerFormat, RecordRefused
 from pbt_contract.keys import Life
+from pbt_contract.text import quoted
 
 FORMAT = 1
 MAX_RECORD_BYTES = 4 * 1024 * 1024  # checkpoints are elsewhere: a larger record is an accident or an attack
-MAX_QUOTED = 200
 _NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12 - 1)]
@@ -295,14 +295,6 @@ def decode(kind: type[R], data: bytes, *, key: str) -> R:
     if isinstance(record, Record) and record.key not in {None, key}:
         raise RecordRefused(f"{key}: the record says that it is {record.key}")
     return record
-
-
-def quoted(text: str, *, size: int = MAX_QUOTED) -> str:
-    """What a message may quote of a record: short, and without the characters that terminals and logs obey."""
-    head = text if len(text) <= size else f"{text[:size]}..."
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in head
-    )
 
 
 def check_format(found: int, *, known: int, key: str) -> None:

@@ -10,11 +10,10 @@ import msgspec
 
 from pbt_contract import keys
 from pbt_contract.errors import NotFound, PbtError, StoreRefused
-from pbt_contract.records import quoted
 from pbt_contract.stores import Store, open_store
+from pbt_contract.text import escaped, quoted
 from pbt_operator.cli import program
 from pbt_operator.core.status import Status
-from pbt_operator.page.words import printable
 from pbt_operator.records.archive import Archive, read_archive
 
 READERS = 16
@@ -89,7 +88,7 @@ def complain(text: str) -> None:
 
 def say(text: str = "") -> None:
     """One line; what terminals would obey in it is escaped."""
-    print(printable(text))
+    print(escaped(text))
 
 
 def standing(status: Status) -> str:
@@ -105,8 +104,8 @@ def say_json(record: msgspec.Struct | dict[str, Any]) -> None:
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> None:
     """A table in columns as wide as their content; on a terminal with a rule and a bold head."""
-    right = set(map(printable, right))
-    columns, *cells = [[printable(cell) for cell in row] for row in [columns, *rows]]
+    right = set(map(escaped, right))
+    columns, *cells = [[escaped(cell) for cell in row] for row in [columns, *rows]]
     if sys.stdout.isatty():
         _rich_table(columns, cells, right)
         return

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from pbt_contract.records import Birth, Report, Value, quoted
+from pbt_contract.records import Birth, Report, Value
+from pbt_contract.text import quoted
 from pbt_operator.control.events import Event
 
 MAX_NOTES, MAX_NOTE = 8, 500  # the whole stays in the record

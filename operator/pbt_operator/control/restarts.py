@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass, field
 
 from pbt_contract.errors import ExitCode
-from pbt_contract.records import Birth, Cause, quoted
+from pbt_contract.records import Birth, Cause
+from pbt_contract.text import quoted
 from pbt_operator.control.events import Event
 from pbt_operator.control.pods import Pod
 from pbt_operator.core import births

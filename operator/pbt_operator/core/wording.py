@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pbt_contract.text import quoted
+
 MAX_SHOWN = 60
 
 
 def shorten(text: str) -> str:
-    """The text with control characters escaped and its middle left out where it is long."""
-    head = text[: 4 * MAX_SHOWN]  # so that a huge one isn't escaped in full
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in head)
-    return plain if len(plain) <= MAX_SHOWN and head == text else f"{plain[: MAX_SHOWN - 3]}..."
+    """The text as a message about a manifest quotes it."""
+    return quoted(text, size=MAX_SHOWN)
 
 
 def shown(value: Any) -> str:

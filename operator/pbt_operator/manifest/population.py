@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from pbt_contract import keys
 from pbt_contract.errors import RecordRefused
-from pbt_contract.records import quoted
+from pbt_contract.text import quoted
 from pbt_operator.core import space, spec
 from pbt_operator.core.location_records import SpecRecord
 from pbt_operator.core.wire import Wire

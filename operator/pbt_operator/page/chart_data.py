@@ -6,10 +6,10 @@ from typing import Any
 
 from pbt_contract.keys import Life
 from pbt_contract.records import Report, Value
+from pbt_contract.text import escaped
 from pbt_operator.core.space import Choice, Integer, LogUniform, Uniform
 from pbt_operator.core.spec import Goal, Hyperparameter
 from pbt_operator.page.incarnations import Incarnation, Incarnations
-from pbt_operator.page.words import printable
 from pbt_operator.records.archive import Archive
 
 MAX_LIVES = 2500
@@ -34,7 +34,7 @@ def chart_data(archive: Archive, lives: Incarnations) -> Json:
         goal=archive.spec.objective.goal,
     )
     return {
-        "metric": printable(archive.spec.objective.metric),
+        "metric": escaped(archive.spec.objective.metric),
         "lowerIsBetter": archive.spec.objective.goal is Goal.MINIMIZE,
         "target": archive.spec.objective.target,
         "totalSteps": archive.spec.schedule.total_steps,
@@ -115,7 +115,7 @@ def _life(
         "points": _points(life.reports, lives, stride),
         "discarded": _points(life.discarded, lives, stride),
         "hp": [_plain(birth.hyperparameters.get(h.name)) for h in space],
-        "why": printable(birth.reason[:MAX_REASON]),
+        "why": escaped(birth.reason[:MAX_REASON]),
     }
 
 

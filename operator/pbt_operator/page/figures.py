@@ -1,10 +1,11 @@
 """The parts of the page that hold charts. The charts are drawn in the browser, at the width that there is."""
 
+from pbt_contract.text import escaped
 from pbt_operator.core.spec import Goal
 from pbt_operator.page.chart_data import NUM_COLOURS, Json
 from pbt_operator.page.html import section, text
 from pbt_operator.page.incarnations import Incarnations
-from pbt_operator.page.words import counted, life_text, printable, score_text
+from pbt_operator.page.words import counted, life_text, score_text
 from pbt_operator.records.archive import Archive
 
 _WINNER = '<path d="M1 7H25" stroke="var(--ink)" stroke-width="3"/>'
@@ -41,7 +42,7 @@ _SCALES = {
 
 def scores_section(archive: Archive, data: Json) -> str:
     """The score curves."""
-    metric = printable(archive.spec.objective.metric)
+    metric = escaped(archive.spec.objective.metric)
     better = "lower" if archive.spec.objective.goal is Goal.MINIMIZE else "higher"
     intro = (
         f"{metric} over steps, {better} is better. "

@@ -1,10 +1,11 @@
 """The head of the page: what came out, what it took, and one sentence of how the winner came to be."""
 
 from pbt_contract.records import Value
+from pbt_contract.text import escaped
 from pbt_operator.core.spec import Goal
 from pbt_operator.core.status import Status
 from pbt_operator.page.html import text
-from pbt_operator.page.words import counted, duration_text, printable, score_text, value_text
+from pbt_operator.page.words import counted, duration_text, score_text, value_text
 from pbt_operator.records.archive import Archive
 
 
@@ -25,7 +26,7 @@ def header(archive: Archive, status: Status) -> str:
 
 def sentence(archive: Archive) -> str:
     """How the winner came to be."""
-    best, metric = archive.best, printable(archive.spec.objective.metric)
+    best, metric = archive.best, escaped(archive.spec.objective.metric)
     if best is None:
         return f"No member has reported a finite {metric} yet."
     word = "lowest" if archive.spec.objective.goal is Goal.MINIMIZE else "best"
@@ -46,7 +47,7 @@ def sentence(archive: Archive) -> str:
     )
     first, newest = births[0].hyperparameters, births[-1].hyperparameters
     changed = [
-        f"{printable(h.name)} from {before} to {after}"
+        f"{escaped(h.name)} from {before} to {after}"
         for h in archive.spec.hyperparameters
         if (before := _rounded(first.get(h.name, ""))) != (after := _rounded(newest.get(h.name, "")))
     ]
@@ -58,7 +59,7 @@ def sentence(archive: Archive) -> str:
 
 def _tiles(archive: Archive, status: Status) -> list[tuple[str, str, str]]:
     spec, best, final = archive.spec, status.best, status.final
-    metric = printable(spec.objective.metric)
+    metric = escaped(spec.objective.metric)
     none = (score_text(None), "no finite score yet")
     steps = status.steps
     seconds = sum(record.seconds for record in [*archive.reports.values(), *archive.saves.values()])

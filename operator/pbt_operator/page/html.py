@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from pbt_operator.page.words import printable
+from pbt_contract.text import escaped
 
 
 def text(value: object) -> str:
     """A value as text of a page, or as an attribute's value in double quotes."""
-    return escape(printable(str(value)), quote=True)
+    return escape(escaped(str(value)), quote=True)
 
 
 def plain(document: str) -> str:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import msgspec
 
 from pbt_contract.records import Value
+from pbt_contract.text import escaped
 from pbt_operator.core.lineage import schedule
 from pbt_operator.core.status import Status
 from pbt_operator.page.found_schedule import as_yaml, found_schedule
 from pbt_operator.page.html import Cell, Row, plain, section, table, text
 from pbt_operator.page.incarnations import Incarnations
-from pbt_operator.page.words import life_text, origin_text, printable, score_text, value_text
+from pbt_operator.page.words import life_text, origin_text, score_text, value_text
 from pbt_operator.records.archive import Archive
 
 
@@ -95,7 +96,7 @@ def members_section(archive: Archive, status: Status, lives: Incarnations) -> st
                 ]
             )
         )
-    columns = ["Member", "State", "Step", printable(archive.spec.objective.metric), *names, "First ancestor"]
+    columns = ["Member", "State", "Step", escaped(archive.spec.objective.metric), *names, "First ancestor"]
     return section(
         "Members",
         '<div class="scroll">',

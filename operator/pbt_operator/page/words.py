@@ -3,20 +3,14 @@
 from collections.abc import Iterable, Mapping
 
 from pbt_contract.records import Birth, Cause, Value
-
-
-def printable(text: str) -> str:
-    """The text with control characters escaped: records are written by others, and terminals obey escape sequences."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )
+from pbt_contract.text import escaped
 
 
 def value_text(value: Value) -> str:
     """A hyperparameter's value, floats with six digits."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else printable(str(value))
+    return f"{value:.6g}" if isinstance(value, float) else escaped(str(value))
 
 
 def score_text(score: float | None) -> str:
@@ -26,7 +20,7 @@ def score_text(score: float | None) -> str:
 
 def values_text(hyperparameters: Mapping[str, Value]) -> str:
     """`lr 0.01, momentum 0.9`."""
-    return ", ".join(f"{printable(name)} {value_text(value)}" for name, value in hyperparameters.items())
+    return ", ".join(f"{escaped(name)} {value_text(value)}" for name, value in hyperparameters.items())
 
 
 def counted(number: int, thing: str) -> str:
@@ -52,13 +46,11 @@ def changes_text(birth: Birth, before: Mapping[str, Value], *, names: Iterable[s
         if name not in birth.hyperparameters:
             continue
         value = birth.hyperparameters[name]
-        operation = printable(birth.operations.get(name, ""))
+        operation = escaped(birth.operations.get(name, ""))
         if before.get(name) == value and operation in {"", "kept"}:
             continue
         old = f"{value_text(before[name])} -> " if name in before and before[name] != value else ""
-        changes.append(
-            f"{printable(name)} {old}{value_text(value)}" + (f" ({operation})" if operation else "")
-        )
+        changes.append(f"{escaped(name)} {old}{value_text(value)}" + (f" ({operation})" if operation else ""))
     return ", ".join(changes)
 
 

@@ -10,19 +10,9 @@ from pbt_operator.page.words import (
     changes_text,
     counted,
     duration_text,
-    printable,
     size_text,
     value_text,
 )
-
-
-@given(st.text())
-def test_what_is_printable_stays_and_everything_else_is_escaped(anything):
-    shown = printable(anything)
-    assert shown.isprintable() or not shown
-    assert printable(shown) == shown
-    if anything.isprintable():
-        assert shown == anything
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8")) | st.just("<&>\"'"))

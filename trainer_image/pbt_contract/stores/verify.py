@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pbt_contract import keys
 from pbt_contract.errors import CorruptCheckpoint, RecordRefused
-from pbt_contract.records import MAX_RECORD_BYTES, File, quoted
+from pbt_contract.records import MAX_RECORD_BYTES, File
+from pbt_contract.text import quoted
 
 
 def verify(path: Path, file: File, *, key: str) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pbt_contract.errors import RecordRefused, StateError
-from pbt_contract.records import quoted
+from pbt_contract.text import quoted
 from pbt_trainer.state.tensors import (
     RAW_ARRAYS,
     RAW_TENSORS,

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from pbt_contract.errors import StateError
-from pbt_contract.records import Value, quoted
+from pbt_contract.records import Value
+from pbt_contract.text import quoted
 from pbt_trainer.state.checkpoint_files import Checkpoint
 from pbt_trainer.state.optimizer_options import (
     LEARNING_RATES,

@@ -1,6 +1,5 @@
 """What a person sees while a population trains: a live table on a terminal, plain lines elsewhere."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TextIO
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pbt_contract.records import Cause, Value
+from pbt_contract.text import one_line, shortened
 from pbt_operator.control.events import Event
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.history import History
@@ -19,7 +19,6 @@ from pbt_operator.core.status import Best
 
 SHOWN_MEMBERS = 32
 SHOWN_EVENTS = 6
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ class Lines:
 
     def tell(self, event: Event) -> None:
         """See `Display.tell`."""
-        print(f"{'warning: ' if event.warning else ''}{plain(event.message)}", flush=True)
+        print(f"{'warning: ' if event.warning else ''}{one_line(event.message)}", flush=True)
 
     def show(self, now: View) -> None:
         """See `Display.show`: the events say it all."""
@@ -159,7 +158,7 @@ class LiveTable:
         table.add_column("last decision"[:left], no_wrap=True)
         for row, values in zip(rows, cells, strict=True):
             style = "bold green" if now.best and row.member == now.best.member else ""
-            table.add_row(*map(Text, values), Text(cut(plain(row.last), left)), style=style)
+            table.add_row(*map(Text, values), Text(shortened(one_line(row.last), left)), style=style)
         hidden = len(now.rows) - SHOWN_MEMBERS
         best = (
             f"best {short(now.best.score)} (member {now.best.member}, step {now.best.step})"
@@ -168,7 +167,7 @@ class LiveTable:
         )
         head = Text(f"{now.name}  round {now.round}/{now.last_round}  {best}", style="bold")
         more = [Text(f"... and {hidden} more members", style="dim")] if hidden > 0 else []
-        events = [Text(plain(e.message), style="yellow" if e.warning else "dim") for e in self._events]
+        events = [Text(one_line(e.message), style="yellow" if e.warning else "dim") for e in self._events]
         for line in events:
             line.no_wrap, line.overflow = True, "ellipsis"
         return Group(head, table, *more, Text(""), *events)
@@ -178,14 +177,4 @@ def short(value: Value | None) -> str:
     """A value in few characters."""
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else plain(str(value))
-
-
-def cut(text: str, width: int) -> str:
-    """The text, with an ellipsis where it is longer than `width`."""
-    return text if len(text) <= width else text[: max(0, width - 1)] + "…"[:width]
-
-
-def plain(text: str) -> str:
-    """One line without control characters: messages quote what trainers wrote."""
-    return CONTROL.sub(" ", text)
+    return f"{value:.4g}" if isinstance(value, float) else one_line(str(value))

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from pbt_operator.control.events import Event
-from pbt_operator.runners.local.display import Lines, LiveTable, Row, View, cut
+from pbt_operator.runners.local.display import Lines, LiveTable, Row, View
 
 LAST = (
     "exploit at 100: 0.1 is among the worst 2 of 8; copies member 3 (0.9)\x1b[31m and more and more and more"
@@ -52,8 +52,3 @@ def test_control_characters_do_not_reach_the_terminal(capsys):
     assert "\x1b" not in drawn(130)
     Lines().tell(Event("Crashed", "member 1\x1b[2J crashed\nPBT: all is well", warning=True))
     assert capsys.readouterr().out == "warning: member 1 [2J crashed PBT: all is well\n"
-
-
-@pytest.mark.parametrize(("width", "text"), [(10, "0123456789"), (5, "0123…"), (1, "…"), (0, "")])
-def test_what_is_cut_ends_in_an_ellipsis(width, text):
-    assert cut("0123456789", width) == text
