@@ -1,4 +1,4 @@
-"""Builds the programs that tests need: `python tests/tools/build.py minio helm` prints their paths.
+"""Builds the programs that tests need: `python tools/programs/build.py minio helm` prints their paths.
 
 Each folder beside this file pins one group of programs by a go.mod and a go.sum. Binaries lie outside the
 checkout, in `$PBT_CACHE` or ~/.cache/pbt-operator, by a hash of all they are made of: each is built once.

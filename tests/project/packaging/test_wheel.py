@@ -1,4 +1,4 @@
-"""What is installed: both packages with their data, and extras that keep the trainer and the operator apart."""
+"""What is installed: the three packages with their data, and extras that keep the trainer and the operator apart."""
 
 import subprocess
 import sys
@@ -22,15 +22,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         return archive.namelist()
 
 
-def test_both_packages_lie_at_the_top(wheel):
-    assert {"pbt_operator/core/exploit.py", "pbt_trainer/run.py", "pbt_trainer/py.typed"} <= set(wheel)
-    assert not any(name.startswith(("operator/", "trainer_image/", "tests/")) for name in wheel)
+def test_the_packages_lie_at_the_top_and_nothing_else_does(wheel):
+    modules = ("pbt_operator/control/reconcile.py", "pbt_trainer/run.py", "pbt_contract/records.py")
+    assert {*modules, "pbt_trainer/py.typed"} <= set(wheel)
+    tops = {name.split("/")[0] for name in wheel if ".dist-info/" not in name}
+    assert tops == {"pbt_operator", "pbt_trainer", "pbt_contract"}
 
 
 def test_the_page_brings_its_assets(wheel):
-    assets = {path.name for path in (ROOT / "operator" / "pbt_operator" / "report" / "assets").iterdir()}
+    assets = {path.name for path in (ROOT / "operator" / "pbt_operator" / "page" / "assets").iterdir()}
     assert assets == {
-        name.rsplit("/", 1)[1] for name in wheel if name.startswith("pbt_operator/report/assets/")
+        name.rsplit("/", 1)[1] for name in wheel if name.startswith("pbt_operator/page/assets/")
     }
     assert assets
 

@@ -37,7 +37,7 @@ def test_another_file_is_told_with_the_command_that_repairs_it(tmp_path: Path, c
     file = tmp_path / "crd.yaml"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(SystemExit, match=r"run: python -m pbt_operator\.api\.crd > charts/") as ended:
+    with pytest.raises(SystemExit, match=r"run: python -m pbt_operator\.manifest\.crd > charts/") as ended:
         crd.main(["--check", str(file)])
     assert str(file) in str(ended.value)
 

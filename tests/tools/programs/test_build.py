@@ -9,7 +9,7 @@ import pytest
 
 from programs.build import binary
 
-BUILD = Path(__file__).with_name("build.py")
+BUILD = Path(__file__).parents[3] / "tools" / "programs" / "build.py"
 
 GO = """#!/bin/sh
 if [ "$1" = env ]; then echo ${GO_SAYS:-go1.26.8}; exit; fi

@@ -12,8 +12,9 @@ import yaml
 from support.minio import Server, minio
 from support.s3server import write_credentials
 from support.servers import free_port
+from unit.runners.kubernetes.conftest import team, world
 
-__all__ = ["minio"]
+__all__ = ["minio", "team", "world"]
 
 
 @pytest.fixture

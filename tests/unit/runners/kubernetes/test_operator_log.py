@@ -7,12 +7,12 @@ from typing import Any
 
 SCRIPT = """
 import logging, warnings
-from pbt_operator.runners.kubernetes import logs
+from pbt_operator.runners.kubernetes import operator_log
 
-logs.configure({format!r})
+operator_log.configure({format!r})
 log = logging.getLogger("pbt_operator.runners.kubernetes.controller")
 log.info("started\\nand how")
-with logs.about("research", "digits"):
+with operator_log.about("research", "digits"):
     log.warning("in a pass")
     logging.getLogger("botocore.endpoint").warning("retried")
     try:
