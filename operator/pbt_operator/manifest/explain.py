@@ -1,6 +1,6 @@
 """Says in plain words what the models refuse: the value found, what would be right, the nearest spelling."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -10,29 +10,37 @@ from pbt_operator.core.wire import Path
 from pbt_operator.core.wording import shown
 from pbt_operator.manifest.errors import Problem, dotted
 from pbt_operator.manifest.reader import scalar
-from pbt_operator.manifest.schema import Schema, manifest_schema, schema_at, wanted
+from pbt_operator.manifest.schema import Schema, schema_at, wanted
 
 MAX_EXPLAINED = 200  # a search for what was meant takes a while
 
 
-def problems_in(error: ValidationError) -> Iterator[Problem]:
-    """The wrong fields that a validation of a whole manifest found."""
+def problems_in(
+    error: ValidationError, schema: Schema, *, words: Callable[[Schema], str] = wanted
+) -> Iterator[Problem]:
+    """The wrong fields that a validation of a whole document found.
+
+    Args:
+        error: what pydantic found.
+        schema: of the document, as `schema_of` makes it.
+        words: completes `should be ...` for the schema of a field.
+    """
     items = error.errors(include_url=False)
     unknown = [item["loc"] for item in items if item["type"] == "extra_forbidden"][:MAX_EXPLAINED]
-    explained = {path: _unknown(path) for path in unknown}
-    misspelt = set(map(_meant, unknown))
+    explained = {path: _unknown(path, schema) for path in unknown}
+    misspelt = {_meant(path, schema) for path in unknown}
     for item in items:
         path, kind, found = item["loc"], item["type"], item["input"]
-        asked = schema_at(path)
+        asked = schema_at(path, schema)
         if kind == "rule":
             yield from (Problem((*path, *below), text) for below, text in item["ctx"]["rules"])
         elif kind == "extra_forbidden":
             yield Problem(path, explained.get(path, "unknown field"))
         elif kind == "missing":
             if path not in misspelt:
-                yield Problem(path, f"is missing; should be {wanted(asked)}")
+                yield Problem(path, f"is missing; should be {words(asked)}")
         elif kind != "too_short" or len(found) < item["ctx"]["min_length"]:  # else only its items are wrong
-            yield Problem(path, f"is {shown(found)}; should be {wanted(asked)}{_hint(found, asked)}")
+            yield Problem(path, f"is {shown(found)}; should be {words(asked)}{_hint(found, asked)}")
 
 
 def _hint(found: Any, asked: Schema) -> str:
@@ -44,30 +52,30 @@ def _hint(found: Any, asked: Schema) -> str:
     return ", not in quotes" if quoted and kind in {"integer", "number", "boolean"} else ""
 
 
-def _unknown(path: Path) -> str:
-    meant = _meant(path)
+def _unknown(path: Path, schema: Schema) -> str:
+    meant = _meant(path, schema)
     if meant:
         return f"unknown field; did you mean {meant[-1]}?"
-    homes = [place for place in _fields(manifest_schema(), ()) if place[-1] == path[-1]]
+    homes = [place for place in _fields(schema, ()) if place[-1] == path[-1]]
     if len(homes) == 1:
-        return f"unknown field here; it belongs in {dotted(homes[0][:-1])}"
-    siblings = _siblings(path)
+        return f"unknown field here; it belongs {f'in {dotted(home)}' if (home := homes[0][:-1]) else 'at the top'}"
+    siblings = _siblings(path, schema)
     if not siblings:
         return "unknown field; nothing belongs here"
     return f"unknown field; should be one of {', '.join(siblings[:8])}{', ...' if len(siblings) > 8 else ''}"
 
 
-def _meant(path: Path) -> Path | None:
+def _meant(path: Path, schema: Schema) -> Path | None:
     """The field that an unknown one was probably meant to be, whatever its case, underscores and end."""
-    plain = {_plain(field): field for field in _siblings(path)}
+    plain = {_plain(field): field for field in _siblings(path, schema)}
     name = _plain(str(path[-1])[:64])
     found = get_close_matches(name, plain, n=1, cutoff=0.7)
     found = found or [field for field in plain if len(name) > 2 and field.startswith(name)]
     return (*path[:-1], plain[found[0]]) if found else None
 
 
-def _siblings(path: Path) -> list[str]:
-    return list(schema_at(path[:-1]).get("properties", {}))
+def _siblings(path: Path, schema: Schema) -> list[str]:
+    return list(schema_at(path[:-1], schema).get("properties", {}))
 
 
 def _plain(name: str) -> str:

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 
-from pbt_operator.manifest.schema import Schema, schema_at, wanted
+from pbt_operator.manifest.schema import Schema, manifest_schema, schema_at, wanted
 from pbt_operator.manifest.status_schema import status_schema
 
 EXAMPLE = """\
@@ -101,7 +101,7 @@ TITLES = {
 
 def reference() -> str:
     """The whole page, as Markdown."""
-    tables = [*_tables("spec", schema_at(("spec",))), *_tables("status", status_schema())]
+    tables = [*_tables("spec", schema_at(("spec",), manifest_schema())), *_tables("status", status_schema())]
     return HEAD.format(example=EXAMPLE) + "".join(tables)
 
 

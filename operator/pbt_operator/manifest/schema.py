@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from pydantic import BaseModel
+
 from pbt_operator.core.wire import MAX_REAL, Path
 from pbt_operator.core.wording import any_of
 from pbt_operator.manifest.hyperparameters import NAME_PATTERN
@@ -32,8 +34,13 @@ MAX_FIELDS_NAMED = 6
 @cache
 def manifest_schema() -> Schema:
     """The schema of the whole manifest; by field, by its name on the wire."""
-    whole = Population.model_json_schema()
-    return _inlined(whole, whole["$defs"])
+    return schema_of(Population)
+
+
+def schema_of(model: type[BaseModel]) -> Schema:
+    """The schema of all that a model takes, by the fields' names on the wire."""
+    whole = model.model_json_schema()
+    return _inlined(whole, whole.get("$defs", {}))
 
 
 def _inlined(node: Schema, definitions: Schema) -> Schema:
@@ -62,9 +69,9 @@ def _inlined(node: Schema, definitions: Schema) -> Schema:
     return node
 
 
-def schema_at(path: Path) -> Schema:
-    """The schema of the field at `path`; empty where nothing is known of it."""
-    node = manifest_schema()
+def schema_at(path: Path, schema: Schema) -> Schema:
+    """The schema of the field at `path` below `schema`; empty where nothing is known of it."""
+    node = schema
     for part in path:
         if isinstance(part, int):
             node = node.get("items", {})

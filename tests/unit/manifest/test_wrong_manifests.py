@@ -19,6 +19,7 @@ LOCAL = [
     Wrong("metadata.namespace", "team_a", "is 'team_a'", None),
     Wrong("spec.members", 10**400, "is a huge number; should be a whole number", None),
     Wrong("spec.\x1b[31m", 1, "unknown field", None),
+    Wrong("spec.apiVersion", "v1", "unknown field here; it belongs at the top", None),
     Wrong("spec.objective.target", float("nan"), "is nan; should be a number", None),
     Wrong("spec.hyperparameters.0.logUniform.max", 10**400, "is a huge number; should be", None),
     Wrong("spec.hyperparameters.0.logUniform.max", 1e301, "should be a number", None),

@@ -1,8 +1,6 @@
 """The operator's config file: which namespaces it serves, which stores the administrator has set up, how it runs."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -10,15 +8,18 @@ from pydantic import Field, ValidationError, model_validator
 
 from pbt_contract.errors import PbtError
 from pbt_operator.core.wire import Flag, Real, Whole, Wire, broken
-from pbt_operator.core.wire import Path as FieldPath
 from pbt_operator.core.wording import any_of, shown
-from pbt_operator.manifest.errors import ManifestError, Problem
+from pbt_operator.manifest.errors import ManifestError
+from pbt_operator.manifest.explain import problems_in
 from pbt_operator.manifest.population_spec import LABEL_PATTERN, PREFIX_PATTERN
 from pbt_operator.manifest.reader import Document, Refused, read
+from pbt_operator.manifest.schema import Schema, schema_of, wanted
 
 MAX_WORKERS = 64
 
-Label = Annotated[str, Field(min_length=1, max_length=63, pattern=LABEL_PATTERN)]
+Label = Annotated[
+    str, Field(min_length=1, max_length=63, pattern=LABEL_PATTERN, description="a namespace's name")
+]
 
 
 class UnknownStore(PbtError):
@@ -123,7 +124,7 @@ def read_config(path: str | Path) -> OperatorConfig:
     try:
         config = OperatorConfig.model_validate(document.tree)
     except ValidationError as error:
-        refused_fields = list(_problems_in(error))
+        refused_fields = list(problems_in(error, schema_of(OperatorConfig), words=_words))
     problems = [*document.problems, *refused_fields]
     if config is None or problems:
         located = [replace(p, line=p.line or document.line_of(p.path)) for p in problems]
@@ -142,44 +143,10 @@ def _only_document(path: Path) -> Document:
         raise Refused(f"holds {len(documents)} documents; should hold one")
     document = documents[0] if documents else Document({})
     if not isinstance(document.tree, dict):
-        raise Refused(
-            f"is {shown(document.tree)}; should be a mapping with {', '.join(_aliases(OperatorConfig))}"
-        )
+        raise Refused(f"is {shown(document.tree)}; should be {_words(schema_of(OperatorConfig))}")
     return document
 
 
-def _problems_in(error: ValidationError) -> Iterator[Problem]:
-    """What the models refuse, in the words of the manifest's own messages."""
-    for item in error.errors(include_url=False):
-        path, kind = item["loc"], item["type"]
-        if kind == "rule":
-            yield from (Problem((*path, *below), text) for below, text in item["ctx"]["rules"])
-        elif kind == "extra_forbidden":
-            yield Problem(path, _unknown(path))
-        elif kind == "missing":
-            yield Problem(path, f"is missing; should be {_wanted(path)}")
-        else:
-            yield Problem(path, f"is {shown(item['input'])}; should be {_wanted(path)}")
-
-
-def _unknown(path: FieldPath) -> str:
-    known = _aliases(StoreConfig if len(path) > 1 else OperatorConfig)
-    near = get_close_matches(str(path[-1])[:64], known, n=1)
-    return f"unknown field; did you mean {near[0]}?" if near else f"unknown field; should be {any_of(known)}"
-
-
-def _wanted(path: FieldPath) -> str:
-    *_, field = (part for part in path if isinstance(part, str))
-    if field != path[-1]:  # an item of a list
-        items = {
-            "stores": f"a mapping with {', '.join(_aliases(StoreConfig))}",
-            "namespaces": "a namespace's name",
-        }
-        return items[field]
-    model: type[Wire] = StoreConfig if len(path) > 1 else OperatorConfig
-    return _aliases(model)[field]
-
-
-def _aliases(model: type[Wire]) -> dict[str, str]:
-    """What each field should be, by its name in the file."""
-    return {str(field.alias): str(field.description) for field in model.model_fields.values()}
+def _words(node: Schema) -> str:
+    """What a field should be, by its description; a mapping is named by its fields."""
+    return wanted(node) if "properties" in node or "description" not in node else str(node["description"])

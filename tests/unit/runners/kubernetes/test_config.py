@@ -97,7 +97,8 @@ STORE = "stores: [{name: default, bucket: experiments, %s}]"
     ("text", "problem"),
     [
         ("pollSecond: 5", "pollSecond (line 1): unknown field; did you mean pollSeconds?"),
-        ("debug: true", "debug (line 1): unknown field; should be namespaces, stores, pollSeconds,"),
+        ("debug: true", "debug (line 1): unknown field; should be one of namespaces, stores, pollSeconds,"),
+        (STORE % "workers: 2", "stores[0].workers (line 1): unknown field here; it belongs at the top"),
         ("pollSeconds: 0", "pollSeconds (line 1): is 0; should be a number of seconds from 0.1 to 300"),
         ("workers: 0", "workers (line 1): is 0; should be a whole number from 1 to 64"),
         ("workers: '8'", "workers (line 1): is '8'; should be a whole number from 1 to 64"),
