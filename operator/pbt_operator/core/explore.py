@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from pbt_contract.records import Value
 from pbt_operator.core.chance import chance
-from pbt_operator.core.space import LogUniform, Space, Uniform
 from pbt_operator.core.spec import Spec
 
 
@@ -20,7 +19,7 @@ def initial(spec: Spec, *, member: int) -> dict[str, Value]:
     """What a member begins with: the first ones with what `spec.initial` names, the rest is sampled."""
     given = spec.initial[member] if member < len(spec.initial) else {}
     sampled = sample(spec, member=member, round_number=0)
-    return sampled | {h.name: _typed(given[h.name], h.space) for h in spec.hyperparameters if h.name in given}
+    return sampled | {h.name: h.space.typed(given[h.name]) for h in spec.hyperparameters if h.name in given}
 
 
 def explore(
@@ -44,10 +43,5 @@ def explore(
         elif h.explored:
             values[h.name], operations[h.name] = h.space.perturb(value, rng, spec.explore.factors)
         else:
-            values[h.name], operations[h.name] = _typed(value, h.space), "kept"
+            values[h.name], operations[h.name] = h.space.typed(value), "kept"
     return values, operations
-
-
-def _typed(value: Value, space: Space) -> Value:
-    """The value in the type of its space: manifests and JSON write 1 where 1.0 is meant."""
-    return float(value) if isinstance(space, LogUniform | Uniform) else value

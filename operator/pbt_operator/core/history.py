@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from pbt_contract.records import Birth, Report
 from pbt_operator.core.feed import Feed
 from pbt_operator.core.round_record import Round, Standing
-from pbt_operator.core.spec import Objective, Schedule
+from pbt_operator.core.search import Objective, Schedule
 
 T = TypeVar("T")
 

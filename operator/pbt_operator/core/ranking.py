@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from pbt_operator.core.chance import chance
 from pbt_operator.core.round_record import Entry
-from pbt_operator.core.spec import Objective
+from pbt_operator.core.search import Objective
 
 
 def rank(entries: Iterable[Entry], *, objective: Objective, seed: int, round_number: int) -> list[Entry]:

@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
+from pbt_operator.core.cel_rule import CelRule
 from pbt_operator.core.wire import MAX_REAL, OPEN
-from pbt_operator.manifest.cel_rules import RULES, Rule, pattern_rule
+from pbt_operator.manifest.cel_rules import RULES, pattern_rule
 from pbt_operator.manifest.exploit_explore import EXPLOITS
 from pbt_operator.manifest.schema import Schema, manifest_schema, wanted
 from pbt_operator.manifest.status_schema import status_schema
@@ -164,7 +165,7 @@ def _bounds(node: Schema) -> Schema:
     return bounds
 
 
-def _with_rules(node: Schema, rules: tuple[Rule, ...]) -> Schema:
+def _with_rules(node: Schema, rules: tuple[CelRule, ...]) -> Schema:
     return {**node, "x-kubernetes-validations": [rule.to_wire() for rule in rules]} if rules else node
 
 

@@ -8,10 +8,9 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pbt_contract import keys
 from pbt_contract.errors import RecordRefused
 from pbt_contract.text import quoted
-from pbt_operator.core import space, spec
+from pbt_operator.core import search, spec
 from pbt_operator.core.location_records import SpecRecord
 from pbt_operator.core.wire import Wire
-from pbt_operator.manifest import hyperparameters as wire
 from pbt_operator.manifest.exploit_explore import Exploit, Truncation
 from pbt_operator.manifest.population_spec import LABEL_PATTERN, MAX_NAME, PopulationSpec
 
@@ -96,10 +95,10 @@ def to_core(manifest: PopulationSpec) -> spec.Spec:
     return spec.Spec(
         members=manifest.members,
         parallelism=manifest.parallelism,
-        objective=spec.Objective(**dict(manifest.objective)),
-        schedule=spec.Schedule(**dict(manifest.schedule)),
+        objective=search.Objective(**dict(manifest.objective)),
+        schedule=search.Schedule(**dict(manifest.schedule)),
         hyperparameters=tuple(
-            spec.Hyperparameter(h.name, _space(h.distribution), explored=h.explore == "Always")
+            search.Hyperparameter(h.name, h.distribution, explored=h.explore == "Always")
             for h in manifest.hyperparameters
         ),
         initial=manifest.initial,
@@ -116,20 +115,6 @@ def to_core(manifest: PopulationSpec) -> spec.Spec:
         max_failed_members=manifest.max_failed_members,
         active_deadline_seconds=manifest.active_deadline_seconds,
     )
-
-
-def _space(distribution: wire.Distribution) -> space.Space:
-    match distribution:
-        case wire.LogUniform():
-            return space.LogUniform(
-                distribution.min, distribution.max, one_minus=distribution.of == "OneMinus"
-            )
-        case wire.Uniform():
-            return space.Uniform(distribution.min, distribution.max)
-        case wire.Integer():
-            return space.Integer(distribution.min, distribution.max)
-        case wire.Choice():
-            return space.Choice(distribution.values, ordered=distribution.ordered)
 
 
 def _strategy(exploit: Exploit) -> spec.Strategy:

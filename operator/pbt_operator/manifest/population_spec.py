@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from pbt_operator.core.spec import Goal, Restart
+from pbt_operator.core.search import Goal
+from pbt_operator.core.spec import Restart
 from pbt_operator.core.wire import (
     MAX_REAL,
     MAX_STEPS,

@@ -7,8 +7,7 @@ from typing import Any
 from pbt_contract.keys import Life
 from pbt_contract.records import Report, Value
 from pbt_contract.text import escaped
-from pbt_operator.core.space import Choice, Integer, LogUniform, Uniform
-from pbt_operator.core.spec import Goal, Hyperparameter
+from pbt_operator.core.search import Goal, Hyperparameter
 from pbt_operator.page.incarnations import Incarnation, Incarnations
 from pbt_operator.records.archive import Archive
 
@@ -133,13 +132,4 @@ def _plain(value: Value | None) -> Value | None:
 
 
 def _axis(hyperparameter: Hyperparameter) -> Json:
-    axis: Json = {"name": hyperparameter.name, "explored": hyperparameter.explored}
-    match hyperparameter.space:
-        case LogUniform(low, high, one_minus):
-            return axis | {"kind": "oneMinus" if one_minus else "log", "min": low, "max": high}
-        case Uniform(low, high):
-            return axis | {"kind": "linear", "min": low, "max": high}
-        case Integer(low, high):
-            return axis | {"kind": "integer", "min": low, "max": high}
-        case Choice(values):
-            return axis | {"kind": "choice", "values": list(values)}
+    return {"name": hyperparameter.name, "explored": hyperparameter.explored, **hyperparameter.space.axis()}

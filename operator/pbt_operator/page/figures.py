@@ -1,7 +1,7 @@
 """The parts of the page that hold charts. The charts are drawn in the browser, at the width that there is."""
 
 from pbt_contract.text import escaped
-from pbt_operator.core.spec import Goal
+from pbt_operator.core.search import Goal
 from pbt_operator.page.chart_data import NUM_COLOURS, Json
 from pbt_operator.page.html import section, text
 from pbt_operator.page.incarnations import Incarnations

@@ -2,7 +2,7 @@
 
 from pbt_contract.records import Value
 from pbt_contract.text import escaped
-from pbt_operator.core.spec import Goal
+from pbt_operator.core.search import Goal
 from pbt_operator.core.status import Status
 from pbt_operator.page.html import text
 from pbt_operator.page.words import counted, duration_text, score_text, value_text

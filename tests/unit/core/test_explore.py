@@ -1,10 +1,18 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.hypothesis_strategies import factors, make_spec, spaces, values_of
+from fixtures.hypothesis_strategies import (
+    factors,
+    integer,
+    log_uniform,
+    make_spec,
+    spaces,
+    uniform,
+    values_of,
+)
 from pbt_operator.core.explore import explore, initial, sample
-from pbt_operator.core.space import Integer, LogUniform, Uniform
-from pbt_operator.core.spec import Explore, Hyperparameter
+from pbt_operator.core.search import Hyperparameter
+from pbt_operator.core.spec import Explore
 
 NEVER, ALWAYS = Explore(resample_percent=0), Explore(resample_percent=100)
 
@@ -34,7 +42,7 @@ def test_the_same_round_and_member_explore_the_same_and_others_differ():
 
 
 def test_each_hyperparameter_has_its_own_draw():
-    alike = make_spec(hyperparameters=tuple(Hyperparameter(name, LogUniform(1e-4, 1)) for name in "ab"))
+    alike = make_spec(hyperparameters=tuple(Hyperparameter(name, log_uniform(1e-4, 1)) for name in "ab"))
     drawn = sample(alike, member=1, round_number=0)
     assert drawn["a"] != drawn["b"]
     same = {"a": 0.1, "b": 0.1}
@@ -100,9 +108,9 @@ def test_the_first_members_start_from_what_is_given_and_the_rest_is_sampled():
 def test_a_whole_number_for_a_float_becomes_one():
     spec = make_spec(
         hyperparameters=(
-            Hyperparameter("lr", LogUniform(0.1, 1)),
-            Hyperparameter("dropout", Uniform(0, 1), explored=False),
-            Hyperparameter("layers", Integer(1, 2), explored=False),
+            Hyperparameter("lr", log_uniform(0.1, 1)),
+            Hyperparameter("dropout", uniform(0, 1), explored=False),
+            Hyperparameter("layers", integer(1, 2), explored=False),
         ),
         initial=({"lr": 1, "dropout": 0, "layers": 1},),
     )

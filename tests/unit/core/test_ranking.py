@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from fixtures.hypothesis_strategies import entries, entry, round_of
 from pbt_operator.core.ranking import rank
-from pbt_operator.core.spec import Goal, Objective
+from pbt_operator.core.search import Goal, Objective
 
 MAXIMIZE, MINIMIZE = Objective("score"), Objective("score", Goal.MINIMIZE)
 

@@ -6,13 +6,25 @@ from random import Random
 import msgspec
 import pytest
 
-from fixtures.hypothesis_strategies import INTERVAL, ROUND, entry, make_spec, round_of, source_of, values_of
+from fixtures.hypothesis_strategies import (
+    INTERVAL,
+    ROUND,
+    choice,
+    entry,
+    integer,
+    log_uniform,
+    make_spec,
+    round_of,
+    source_of,
+    uniform,
+    values_of,
+)
 from pbt_contract.records import Report, Value, decode, encode, wire_metrics
 from pbt_operator.core.exploit import choose, judge
 from pbt_operator.core.explore import explore
 from pbt_operator.core.ranking import rank
-from pbt_operator.core.space import Choice, Integer, LogUniform, Uniform
-from pbt_operator.core.spec import BinaryTournament, Explore, Schedule, Truncation, TTest
+from pbt_operator.core.search import Schedule
+from pbt_operator.core.spec import BinaryTournament, Explore, Truncation, TTest
 
 FACTORS = (0.8, 1.25)
 
@@ -187,7 +199,7 @@ def test_trap_20_what_shapes_the_weights_goes_with_them(copy, weights_of):
 
 @pytest.mark.parametrize(
     "space",
-    [LogUniform(1e-3, 1.0), LogUniform(0.5, 0.999, one_minus=True), Uniform(0.1, 1.0), Uniform(0.0, 1.0)],
+    [log_uniform(1e-3, 1.0), log_uniform(0.5, 0.999, of="OneMinus"), uniform(0.1, 1.0), uniform(0.0, 1.0)],
 )
 def test_trap_24_values_stay_within_their_bounds_and_leave_them_again(space):
     """Trap 24: values beyond the bounds, or stuck at one by clamping."""
@@ -208,10 +220,10 @@ def test_trap_24_values_stay_within_their_bounds_and_leave_them_again(space):
 
 def test_trap_25_zero_does_not_absorb_and_negative_values_do_not_invert():
     """Trap 25: multiplication can't leave 0, nor pass it; near one it is 1 - x that counts."""
-    assert {Uniform(-1.0, 1.0).perturb(0.0, Random(n), FACTORS)[0] for n in range(9)} == {-0.4, 0.4}
-    assert {Integer(0, 9).perturb(0, Random(n), FACTORS)[0] for n in range(9)} == {1}
-    assert Uniform(-8.0, -1.0).perturb(-2.0, Random(0), (1.25,)) == (-2.5, "x1.25")
-    gamma, _ = LogUniform(0.9, 0.9999, one_minus=True).perturb(0.99, Random(0), (0.8,))
+    assert {uniform(-1.0, 1.0).perturb(0.0, Random(n), FACTORS)[0] for n in range(9)} == {-0.4, 0.4}
+    assert {integer(0, 9).perturb(0, Random(n), FACTORS)[0] for n in range(9)} == {1}
+    assert uniform(-8.0, -1.0).perturb(-2.0, Random(0), (1.25,)) == (-2.5, "x1.25")
+    gamma, _ = log_uniform(0.9, 0.9999, of="OneMinus").perturb(0.99, Random(0), (0.8,))
     assert gamma == pytest.approx(0.992)
 
 
@@ -219,7 +231,7 @@ def test_trap_26_perturbing_does_not_drift():
     """Trap 26: factors 0.8 and 1.2 lose 2 % with each perturbation."""
     factors = make_spec().explore.factors
     assert sum(map(math.log, factors)) == pytest.approx(0, abs=1e-12)
-    space, rng = LogUniform(1e-300, 1e300), Random(0)
+    space, rng = log_uniform(1e-300, 1e300), Random(0)
     changes = [math.log(space.perturb(1.0, rng, factors)[0]) for _ in range(10_000)]
     assert abs(math.fsum(changes) / len(changes)) < 0.008  # a drift of 2 % is nine standard errors
 
@@ -227,7 +239,7 @@ def test_trap_26_perturbing_does_not_drift():
 @pytest.mark.parametrize("value", range(1, 9))
 def test_trap_27_integers_always_move_and_stay_integers(value):
     """Trap 27: rounding that never leaves 1 or 2, and integers that come back as 10.0."""
-    moves = {Integer(1, 8).perturb(value, Random(n), FACTORS)[0] for n in range(20)}
+    moves = {integer(1, 8).perturb(value, Random(n), FACTORS)[0] for n in range(20)}
     assert value not in moves
     for moved in moves:
         read = msgspec.json.decode(msgspec.json.encode(moved), type=Value)
@@ -238,7 +250,7 @@ def test_trap_27_integers_always_move_and_stay_integers(value):
 
 def test_trap_28_choices_go_to_a_neighbour_without_wrapping():
     """Trap 28: wrapping from the largest to the smallest; a donor's value that is not in the list."""
-    ordered, unordered = Choice((16, 32, 64), ordered=True), Choice(("sgd", "adamw"), ordered=False)
+    ordered, unordered = choice((16, 32, 64), ordered=True), choice(("sgd", "adamw"), ordered=False)
     assert {ordered.perturb(64, Random(n), FACTORS)[0] for n in range(9)} == {32}
     assert {ordered.perturb(16, Random(n), FACTORS)[0] for n in range(9)} == {32}
     assert {ordered.perturb(32, Random(n), FACTORS)[0] for n in range(9)} == {16, 64}

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from pbt_operator.core import space
+from pbt_operator.core import search
 from pbt_operator.core import spec as core
+from pbt_operator.core.distributions import Choice, Integer, LogUniform, Uniform
 from pbt_operator.manifest.load import parse
 from pbt_operator.manifest.population import PopulationSpec, changed_identity, identity, to_core, to_wire
 
@@ -27,14 +28,14 @@ def test_the_full_manifest_reaches_the_core(full: dict[str, Any]) -> None:
     assert to_core(spec_of(full)) == core.Spec(
         members=8,
         parallelism=4,
-        objective=core.Objective("val_accuracy", core.Goal.MAXIMIZE, 0.995),
-        schedule=core.Schedule(4000, 200, 200, 75, 600, 3600),
+        objective=search.Objective("val_accuracy", search.Goal.MAXIMIZE, 0.995),
+        schedule=search.Schedule(4000, 200, 200, 75, 600, 3600),
         hyperparameters=(
-            core.Hyperparameter("lr", space.LogUniform(1e-4, 1.0)),
-            core.Hyperparameter("momentum", space.LogUniform(0.5, 0.999, one_minus=True)),
-            core.Hyperparameter("dropout", space.Uniform(0.0, 0.6)),
-            core.Hyperparameter("layers", space.Integer(1, 4), explored=False),
-            core.Hyperparameter("optimizer", space.Choice(("sgd", "adamw"), ordered=False)),
+            search.Hyperparameter("lr", LogUniform(min=1e-4, max=1.0)),
+            search.Hyperparameter("momentum", LogUniform(min=0.5, max=0.999, of="OneMinus")),
+            search.Hyperparameter("dropout", Uniform(min=0.0, max=0.6)),
+            search.Hyperparameter("layers", Integer(min=1, max=4), explored=False),
+            search.Hyperparameter("optimizer", Choice(values=("sgd", "adamw"))),
         ),
         initial=({"lr": 0.1, "momentum": 0.9},),
         exploit=core.Exploit(core.Truncation(25), min_gap=0.0, copy=core.Copy.BOTH),
@@ -53,8 +54,8 @@ def test_defaults_are_those_of_the_core(small: dict[str, Any]) -> None:
     found = to_core(spec_of(small))
     assert found == core.Spec(
         members=8,
-        objective=core.Objective("val_accuracy"),
-        schedule=core.Schedule(4000, 200),
+        objective=search.Objective("val_accuracy"),
+        schedule=search.Schedule(4000, 200),
         hyperparameters=found.hyperparameters,
     )
 
@@ -101,7 +102,7 @@ def test_a_number_is_of_the_type_that_its_space_asks_for(small: dict[str, Any]) 
     small["spec"]["members"] = 8.0
     found = to_core(spec_of(small))
     lr = found.hyperparameters[0].space
-    assert isinstance(lr, space.LogUniform)
+    assert isinstance(lr, LogUniform)
     assert [type(lr.min), type(lr.max)] == [float, float]
     assert [type(found.initial[0]["lr"]), type(found.initial[0]["layers"])] == [float, int]
     assert type(found.members) is int
@@ -120,7 +121,7 @@ def test_a_number_is_of_the_type_that_its_space_asks_for(small: dict[str, Any]) 
 )
 def test_choices_keep_their_types(small: dict[str, Any], values: Any, read: Any, *, ordered: bool) -> None:
     found = to_core(spec_of(with_choice(small, values=values))).hyperparameters[2].space
-    assert isinstance(found, space.Choice)
+    assert isinstance(found, Choice)
     assert [(type(v), v) for v in found.values] == [(type(v), v) for v in read]
     assert found.ordered is ordered
 
@@ -134,7 +135,7 @@ def test_an_initial_choice_is_one_of_the_values_with_its_type(small: dict[str, A
 
 def test_the_order_of_choices_can_be_set(small: dict[str, Any]) -> None:
     found = to_core(spec_of(with_choice(small, values=["s", "m", "l"], order="Ordered"))).hyperparameters[2]
-    assert found.space == space.Choice(("s", "m", "l"), ordered=True)
+    assert found.space == Choice(values=("s", "m", "l"), order="Ordered")
 
 
 def test_a_null_is_an_absent_field(small: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from pbt_contract.records import Birth, Cause
-from pbt_operator.core.spec import Goal
+from pbt_operator.core.search import Goal
 from pbt_operator.page import chart_data as chart
 from pbt_operator.page.chart_data import chart_data, domain, keep, lineage_keys
 from pbt_operator.page.incarnations import Incarnations

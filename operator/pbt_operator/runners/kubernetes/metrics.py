@@ -20,7 +20,8 @@ from prometheus_client import (
 from pbt_contract.records import Birth, Cause
 from pbt_operator.control.pods import Pod
 from pbt_operator.core.history import History
-from pbt_operator.core.spec import Objective, Spec
+from pbt_operator.core.search import Objective
+from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import MemberState, PopulationPhase
 from pbt_operator.runners.kubernetes.gpu_time import Usage, Use
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures.hypothesis_strategies import factors, integers, spaces
+from fixtures.hypothesis_strategies import choice, factors, integer, integers, log_uniform, spaces, uniform
 from pbt_contract.records import Value
-from pbt_operator.core.space import Choice, Integer, LogUniform, Uniform
+from pbt_operator.core.distributions import DISTRIBUTIONS, LogUniform, Uniform
 
 UP, DOWN = (1.25,), (0.8,)
 
@@ -60,7 +60,13 @@ def test_the_same_seed_draws_the_same(space, seed):
 
 @pytest.mark.parametrize(
     "space",
-    [LogUniform(3, 3), LogUniform(0.3, 0.3, one_minus=True), Uniform(0, 0), Uniform(0.9, 0.9), Integer(3, 3)],
+    [
+        log_uniform(3, 3),
+        log_uniform(0.3, 0.3, of="OneMinus"),
+        uniform(0, 0),
+        uniform(0.9, 0.9),
+        integer(3, 3),
+    ],
 )
 def test_a_range_of_one_value_keeps_it(space):
     for seed in range(20):
@@ -72,39 +78,39 @@ def test_a_range_of_one_value_keeps_it(space):
 @pytest.mark.parametrize(
     ("space", "value", "factors", "expected"),
     [
-        (LogUniform(0.01, 1), 0.1, UP, (0.125, "x1.25")),
-        (LogUniform(0.01, 1), 0.1, DOWN, (0.08000000000000002, "x0.8")),
-        (LogUniform(0.01, 1), 1, UP, (0.8, "x1.25, reflected")),
-        (LogUniform(0.01, 1), 0.9, UP, (pytest.approx(1 / (0.9 * 1.25)), "x1.25, reflected")),
-        (LogUniform(0.01, 1), 0.01, DOWN, (pytest.approx(0.0125), "x0.8, reflected")),
-        (LogUniform(0.01, 1), 1.0, (12500,), (pytest.approx(0.8), "x12500, reflected")),
-        (LogUniform(0.5, 0.999, one_minus=True), 0.9, UP, (pytest.approx(0.875), "x1.25 of 1-x")),
-        (LogUniform(0.5, 0.999, one_minus=True), 0.9, DOWN, (pytest.approx(0.92), "x0.8 of 1-x")),
+        (log_uniform(0.01, 1), 0.1, UP, (0.125, "x1.25")),
+        (log_uniform(0.01, 1), 0.1, DOWN, (0.08000000000000002, "x0.8")),
+        (log_uniform(0.01, 1), 1, UP, (0.8, "x1.25, reflected")),
+        (log_uniform(0.01, 1), 0.9, UP, (pytest.approx(1 / (0.9 * 1.25)), "x1.25, reflected")),
+        (log_uniform(0.01, 1), 0.01, DOWN, (pytest.approx(0.0125), "x0.8, reflected")),
+        (log_uniform(0.01, 1), 1.0, (12500,), (pytest.approx(0.8), "x12500, reflected")),
+        (log_uniform(0.5, 0.999, of="OneMinus"), 0.9, UP, (pytest.approx(0.875), "x1.25 of 1-x")),
+        (log_uniform(0.5, 0.999, of="OneMinus"), 0.9, DOWN, (pytest.approx(0.92), "x0.8 of 1-x")),
         (
-            LogUniform(0.5, 0.75, one_minus=True),
+            log_uniform(0.5, 0.75, of="OneMinus"),
             0.75,
             DOWN,
             (pytest.approx(0.6875), "x0.8 of 1-x, reflected"),
         ),
-        (Uniform(1, 3), 2.0, UP, (2.5, "x1.25")),
-        (Uniform(1, 3), 3.0, UP, (2.25, "x1.25, reflected")),
-        (Uniform(-3, -1), -2.0, UP, (-2.5, "x1.25")),
-        (Uniform(-3, -1), -1.0, (0.5,), (-1.5, "x0.5, reflected")),
-        (Integer(1, 64), 8, UP, (10, "x1.25")),
-        (Integer(1, 64), 1, UP, (2, "+1")),
-        (Integer(1, 64), 2, DOWN, (1, "-1")),
-        (Integer(1, 64), 1, DOWN, (2, "+1")),
-        (Integer(1, 64), 64, UP, (48, "x1.25, reflected")),
-        (Integer(1, 2), 2, UP, (1, "-1")),
-        (Integer(0, 4), 0, UP, (1, "+1")),
-        (Integer(-4, 4), 0, DOWN, (-1, "-1")),
-        (Integer(-4, 4), 0, UP, (1, "+1")),
-        (Integer(-9, 0), -2, UP, (-3, "-1")),
-        (Integer(1, 4), 1, (1.0,), (2, "+1")),
-        (Choice(("a", "b", "c"), ordered=True), "a", UP, ("b", "next")),
-        (Choice(("a", "b", "c"), ordered=True), "c", UP, ("b", "previous")),
-        (Choice(("a",), ordered=True), "a", UP, ("a", "kept")),
-        (Choice(("a", "b"), ordered=False), "a", UP, ("a", "kept")),
+        (uniform(1, 3), 2.0, UP, (2.5, "x1.25")),
+        (uniform(1, 3), 3.0, UP, (2.25, "x1.25, reflected")),
+        (uniform(-3, -1), -2.0, UP, (-2.5, "x1.25")),
+        (uniform(-3, -1), -1.0, (0.5,), (-1.5, "x0.5, reflected")),
+        (integer(1, 64), 8, UP, (10, "x1.25")),
+        (integer(1, 64), 1, UP, (2, "+1")),
+        (integer(1, 64), 2, DOWN, (1, "-1")),
+        (integer(1, 64), 1, DOWN, (2, "+1")),
+        (integer(1, 64), 64, UP, (48, "x1.25, reflected")),
+        (integer(1, 2), 2, UP, (1, "-1")),
+        (integer(0, 4), 0, UP, (1, "+1")),
+        (integer(-4, 4), 0, DOWN, (-1, "-1")),
+        (integer(-4, 4), 0, UP, (1, "+1")),
+        (integer(-9, 0), -2, UP, (-3, "-1")),
+        (integer(1, 4), 1, (1.0,), (2, "+1")),
+        (choice(("a", "b", "c"), ordered=True), "a", UP, ("b", "next")),
+        (choice(("a", "b", "c"), ordered=True), "c", UP, ("b", "previous")),
+        (choice(("a",), ordered=True), "a", UP, ("a", "kept")),
+        (choice(("a", "b"), ordered=False), "a", UP, ("a", "kept")),
     ],
 )
 def test_one_move(space, value, factors, expected):
@@ -113,7 +119,7 @@ def test_one_move(space, value, factors, expected):
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 0.6])
 def test_a_uniform_that_contains_zero_moves_by_a_fifth_of_its_range(value):
-    space = Uniform(0.0, 0.6)
+    space = uniform(0.0, 0.6)
     moves = {space.perturb(value, Random(seed), UP) for seed in range(20)}
     words = {word for _, word in moves}
     assert all(abs(moved - value) == pytest.approx(0.12) for moved, _ in moves)
@@ -128,17 +134,17 @@ def test_a_uniform_that_contains_zero_moves_by_a_fifth_of_its_range(value):
 
 
 def test_an_ordered_choice_goes_to_either_neighbour():
-    space = Choice((1, 2, 4, 8), ordered=True)
+    space = choice((1, 2, 4, 8), ordered=True)
     assert {space.perturb(2, Random(seed), UP) for seed in range(20)} == {(1, "previous"), (4, "next")}
 
 
 @pytest.mark.parametrize(
     ("space", "inside", "outside"),
     [
-        (LogUniform(0.1, 1), [0.1, 1.0, 1], [0.09, 1.01, True, "0.5", math.nan, math.inf]),
-        (Uniform(0, 1), [0.0, 0, 1.0], [-0.1, 2, False, "0", math.nan, 10**400]),
-        (Integer(0, 2), [0, 1, 2], [3, -1, 1.0, True, "1"]),
-        (Choice((1, "a", False), ordered=False), [1, "a", False], [True, 1.0, 0, "b"]),
+        (log_uniform(0.1, 1), [0.1, 1.0, 1], [0.09, 1.01, True, "0.5", math.nan, math.inf]),
+        (uniform(0, 1), [0.0, 0, 1.0], [-0.1, 2, False, "0", math.nan, 10**400]),
+        (integer(0, 2), [0, 1, 2], [3, -1, 1.0, True, "1"]),
+        (choice((1, "a", False), ordered=False), [1, "a", False], [True, 1.0, 0, "b"]),
     ],
 )
 def test_contains_is_about_range_and_type(space, inside, outside):
@@ -152,13 +158,13 @@ def quartiles(space):
 
 
 def test_samples_follow_their_distribution():
-    assert quartiles(LogUniform(1e-4, 1)) == pytest.approx([1e-3, 1e-2, 1e-1], rel=0.3)
-    assert [1 - x for x in quartiles(LogUniform(0, 0.9999, one_minus=True))] == pytest.approx(
+    assert quartiles(log_uniform(1e-4, 1)) == pytest.approx([1e-3, 1e-2, 1e-1], rel=0.3)
+    assert [1 - x for x in quartiles(log_uniform(0, 0.9999, of="OneMinus"))] == pytest.approx(
         [1e-1, 1e-2, 1e-3], rel=0.3
     )
-    assert quartiles(Uniform(-1, 3)) == pytest.approx([0, 1, 2], abs=0.15)
-    assert {Integer(1, 4).sample(Random(seed)) for seed in range(30)} == {1, 2, 3, 4}
-    assert {Choice(("a", "b", "c"), ordered=True).sample(Random(seed)) for seed in range(30)} == {
+    assert quartiles(uniform(-1, 3)) == pytest.approx([0, 1, 2], abs=0.15)
+    assert {integer(1, 4).sample(Random(seed)) for seed in range(30)} == {1, 2, 3, 4}
+    assert {choice(("a", "b", "c"), ordered=True).sample(Random(seed)) for seed in range(30)} == {
         "a",
         "b",
         "c",
@@ -166,7 +172,29 @@ def test_samples_follow_their_distribution():
 
 
 def test_draws_are_these_very_bits_on_every_machine():
-    space = LogUniform(1e-4, 1.0)
+    space = log_uniform(1e-4, 1.0)
     assert space.sample(Random("7/0/0/sample/lr")) == 0.014114086984236085
     assert space.sample(Random(1144)) == 0.011011540721501194  # with glibc's exp it would end in 6
     assert space.perturb(0.97, Random(0), UP) == (0.8247422680412371, "x1.25, reflected")
+
+
+@given(spaces, st.integers(0, 99))
+def test_what_is_drawn_is_admitted_and_typed_as_it_is(space, seed):
+    value = space.sample(Random(seed))
+    assert space.admit(value) == value
+    assert (type(space.typed(value)), space.typed(value)) == (type(value), value)
+
+
+@given(spaces)
+def test_an_axis_is_one_that_the_page_can_draw(space):
+    axis = space.axis()
+    kind = axis.pop("kind")
+    assert kind in {"linear", "log", "oneMinus", "integer", "choice"}
+    assert axis.keys() == ({"values"} if kind == "choice" else {"min", "max"})
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_every_distribution_describes_itself_and_its_fields(name):
+    schema = DISTRIBUTIONS[name].model_json_schema()
+    assert schema["description"]
+    assert all(field["description"] for field in schema["properties"].values())

@@ -1,0 +1,67 @@
+"""What a distribution is: what a value may be, how one is drawn, and how explore moves one.
+
+Its fields, with their descriptions and limits, are its arm in the manifest; its docstring describes it there. What a
+schema can't hold, a validator checks (for `pbt run`) and `cel` says again (for the API server).
+
+Only what a space contains is perturbed, and then it never leaves. Decisions must be the same bits on every machine:
+draw from the given generator alone, and compute with `pbt_operator.core.distributions.exact`.
+"""
+
+from abc import ABC, abstractmethod
+from random import Random
+from typing import Any, ClassVar
+
+from pbt_contract.records import Value
+from pbt_operator.core.cel_rule import CelRule
+from pbt_operator.core.wire import Wire
+
+
+class Distribution(Wire, ABC):
+    """The space of one hyperparameter.
+
+    Attributes:
+        cel: what the API server checks of the arm beyond its fields' types and limits.
+    """
+
+    cel: ClassVar[tuple[CelRule, ...]] = ()
+
+    @abstractmethod
+    def sample(self, rng: Random) -> Value:
+        """Draws a value."""
+
+    @abstractmethod
+    def contains(self, value: Value) -> bool:
+        """Whether `value` is one that could be drawn, of the right type: True is no number."""
+
+    @abstractmethod
+    def perturb(self, value: Value, rng: Random, factors: tuple[float, ...]) -> tuple[Value, str]:
+        """Moves a value.
+
+        Args:
+            value: in this space.
+            rng: what is drawn from.
+            factors: one of them is drawn and multiplied with the value, where that means something.
+
+        Returns:
+            A value in this space, and the operation in words: `x1.25`, or `kept` if it didn't move.
+        """
+
+    @abstractmethod
+    def admit(self, value: Value) -> Value:
+        """A value that a manifest gives, as this distribution yields it.
+
+        Raises:
+            ValueError: it is outside; the message says what would be right.
+        """
+
+    def typed(self, value: Value) -> Value:
+        """A value of this space in the type that `sample` has: manifests and JSON write 1 where 1.0 is meant."""
+        return value
+
+    @abstractmethod
+    def axis(self) -> dict[str, Any]:
+        """How the page draws it, as JSON.
+
+        Returns:
+            `kind` is `linear`, `log`, `oneMinus` or `integer`, with `min` and `max`; or `choice`, with `values`.
+        """
