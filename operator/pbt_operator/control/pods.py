@@ -8,6 +8,7 @@ from typing import Protocol
 from pbt_contract import keys
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth
+from pbt_operator.core.status import MemberState
 
 
 class Phase(StrEnum):
@@ -61,6 +62,15 @@ class Pod:
     def ended(self) -> bool:
         """Whether its trainer is over and its slot free."""
         return self.phase is Phase.ENDED
+
+
+def activity(pod: Pod | None) -> MemberState:
+    """What a member does that goes on, by its pod that hasn't ended."""
+    if pod is None:
+        return MemberState.WAITING
+    if pod.stopping:
+        return MemberState.STOPPING
+    return MemberState.TRAINING if pod.phase is Phase.RUNNING else MemberState.STARTING
 
 
 class Pods(Protocol):

@@ -3,6 +3,7 @@
 from pbt_contract.records import Cause
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.history import History
+from pbt_operator.core.outcome import finished
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import MemberState, MemberStatus, Steps
 
@@ -10,12 +11,19 @@ _CLOSED = {Cause.FAILED: MemberState.FAILED, Cause.REMOVED: MemberState.REMOVED}
 
 
 def state_of(history: History, member: int, spec: Spec, *, active: MemberState) -> MemberState:
-    """What a member is doing: `active`, unless its line is closed or it has made all its steps."""
+    """What a member is doing: `active`, unless its line is closed or it has made its last report.
+
+    Args:
+        history: what is known.
+        member: which one.
+        spec: what is asked.
+        active: what its process does, by its pod or by its claim.
+    """
     birth = history.newest_birth(member)
     assert birth is not None, "a member has a birth"
     if birth.cause.closes:
         return _CLOSED[birth.cause]
-    return MemberState.FINISHED if history.position(member) >= spec.schedule.total_steps else active
+    return MemberState.FINISHED if finished(history, member, spec) else active
 
 
 def member_status(

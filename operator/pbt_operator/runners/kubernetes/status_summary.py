@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from pbt_contract.records import Cause
-from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.control.pods import Phase, Pod, activity
 from pbt_operator.core.cost import to_status
 from pbt_operator.core.member_status import member_status, state_of, steps
 from pbt_operator.core.round_record import Standing
@@ -56,7 +56,7 @@ def look(experiment: Experiment) -> Overview:
         experiment,
         pods,
         live,
-        states={m: state_of(history, m, spec, active=_active(live.get(m))) for m in members},
+        states={m: state_of(history, m, spec, active=activity(live.get(m))) for m in members},
         best=history.best(spec.objective),
     )
 
@@ -106,14 +106,6 @@ def observe(overview: Overview, *, gpus: float) -> Observation:
     )
 
 
-def _active(pod: Pod | None) -> MemberState:
-    if pod is None:
-        return MemberState.WAITING
-    if pod.stopping:
-        return MemberState.STOPPING
-    return MemberState.TRAINING if pod.phase is Phase.RUNNING else MemberState.STARTING
-
-
 def bounded(overview: Overview) -> list[MemberStatus]:
     """At most 32: those in trouble first, then the best."""
     spec, history = overview.experiment.reconciler.spec, overview.experiment.repository.history
@@ -128,7 +120,7 @@ def bounded(overview: Overview) -> list[MemberStatus]:
 
     return [
         member_status(
-            history, member, spec, active=_active(overview.live.get(member)), longest_reason=MAX_REASON
+            history, member, spec, active=activity(overview.live.get(member)), longest_reason=MAX_REASON
         )
         for member in nsmallest(MAX_MEMBERS, overview.states, key=order)
     ]

@@ -9,11 +9,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pbt_contract.records import Cause, Value
+from pbt_contract.records import Value
 from pbt_contract.text import one_line, shortened
 from pbt_operator.control.events import Event
-from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.control.pods import Pod, activity
 from pbt_operator.core.history import History
+from pbt_operator.core.member_status import state_of
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Best
 
@@ -65,19 +66,9 @@ def _row(member: int, history: History, spec: Spec, pod: Pod | None) -> Row:
     assert birth is not None, "a member has a birth"
     reports = history.line_reports(member)
     line = history.line(member)[-1]
-    if birth.cause is Cause.FAILED:
-        state = "failed"
-    elif history.position(member) >= spec.schedule.total_steps:
-        state = "finished"
-    elif pod is None:
-        state = "waiting"
-    elif pod.stopping:
-        state = "stopping"
-    else:
-        state = "training" if pod.phase is Phase.RUNNING else "starting"
     return Row(
         member=member,
-        state=state,
+        state=state_of(history, member, spec, active=activity(pod)).lower(),
         step=history.position(member),
         score=reports[-1].score(spec.objective.metric) if reports else None,
         hyperparameters={h.name: birth.hyperparameters[h.name] for h in spec.hyperparameters},
