@@ -1,24 +1,21 @@
 """The cluster that the user's kubeconfig names: the few requests of the commands, and its refusals as one line each."""
 
 import difflib
-import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pbt_contract.errors import PbtError
 from pbt_operator.cli.output import Mistake, NoPopulation
+from pbt_operator.runners.kubernetes.api_errors import ApiError, Interrupted, Missing, Unreachable
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient, Configuration, CoreV1Api
+    from pbt_operator.runners.kubernetes.api import Api
 
 INSTALL = "pip install 'pbt-operator[cluster]'"
 MAX_NAMED = 5
-NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+POPULATIONS = "populations.pbt.dev"
 
 Resource = Mapping[str, Any]
 
@@ -29,10 +26,6 @@ class ClusterRefused(PbtError):
 
 class NoCluster(Mistake):
     """The user's settings name no cluster."""
-
-
-class _Missing(Exception):
-    """There is no such object, or no such kind of objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,64 +52,20 @@ def connect(options: ClusterOptions) -> "Cluster":
         from kubernetes import client
     except ModuleNotFoundError as error:
         raise NoCluster(f"Populations on a cluster need the Kubernetes client: {INSTALL}") from error
-    settings = client.Configuration()
-    settings.retries = 0  # a cluster that is away should be told of soon
-    where, namespace = _configure(settings, options)
+    from pbt_operator.cli.kubeconfig import BadKubeconfig, find_access
+    from pbt_operator.runners.kubernetes.api import Api
+
+    try:
+        access = find_access(kubeconfig=options.kubeconfig, context=options.context)
+    except BadKubeconfig as error:
+        raise NoCluster(str(error)) from error
+    access.settings.retries = 0  # a cluster that is away should be told of soon
     return Cluster(
-        client.ApiClient(settings),
-        where=where,
-        host=settings.host,
-        namespace=options.namespace or namespace or "default",
+        Api(client.ApiClient(access.settings), manager="pbt"),
+        where=access.where,
+        host=access.settings.host,
+        namespace=options.namespace or access.namespace,
     )
-
-
-def _configure(settings: "Configuration", options: ClusterOptions) -> tuple[str, str | None]:
-    """Fills in the settings; returns what to call the cluster, and the namespace that they name."""
-    from yaml import YAMLError
-
-    kube_config = import_module("kubernetes.config.kube_config")  # it has no types
-    files = options.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
-    try:
-        merger = kube_config.KubeConfigMerger(files)
-        if merger.config is None:
-            return _configure_from_pod(settings, options, files)
-        _check_context(merger.config.value, options.context, files)
-        loader = kube_config.KubeConfigLoader(
-            config_dict=merger.config,
-            active_context=options.context,
-            config_base_path=None,
-            config_persister=merger.save_changes,
-        )
-        loader.load_and_set(settings)
-    except (kube_config.ConfigException, YAMLError, OSError) as error:
-        raise NoCluster(f"the kubeconfig {files} can't be used: {error}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # the loader trusts its form
-        raise NoCluster(f"{files} is not a kubeconfig") from error
-    current = loader.current_context
-    return f"context {current['name']}", current["context"].get("namespace")
-
-
-def _check_context(config: Mapping[str, Any], wanted: str | None, files: str) -> None:
-    names = sorted(context["name"] for context in config.get("contexts") or ())
-    there = f"it has {', '.join(names)}" if names else "it has none at all"
-    if wanted is not None and wanted not in names:
-        raise NoCluster(f"the kubeconfig {files} has no context {wanted}: {there}")
-    if wanted is None and not config.get("current-context"):
-        raise NoCluster(f"the kubeconfig {files} has no current context; choose one by --context: {there}")
-
-
-def _configure_from_pod(
-    settings: "Configuration", options: ClusterOptions, files: str
-) -> tuple[str, str | None]:
-    config = import_module("kubernetes.config")
-    absent = NoCluster(f"there is no kubeconfig {files}; name one by --kubeconfig or KUBECONFIG")
-    if options.kubeconfig or options.context:
-        raise absent
-    try:
-        config.load_incluster_config(settings)
-    except config.ConfigException:
-        raise absent from None
-    return "the cluster of this pod", NAMESPACE_FILE.read_text().strip()
 
 
 class Cluster:
@@ -127,74 +76,78 @@ class Cluster:
         where: what messages call the cluster.
     """
 
-    def __init__(self, connection: "ApiClient", *, where: str, host: str, namespace: str) -> None:
-        """Takes a configured client."""
-        from kubernetes import client
+    def __init__(self, api: "Api", *, where: str, host: str, namespace: str) -> None:
+        """Asks nothing yet.
 
-        self.where, self.namespace, self._host = where, namespace, host
-        self._connection, self._custom = connection, client.CustomObjectsApi(connection)
+        Args:
+            api: the connection.
+            where: what messages call the cluster.
+            host: the URL of its API server, for messages.
+            namespace: its name.
+        """
+        self.where, self.namespace = where, namespace
+        self._api, self._host = api, host
 
     def population(self, name: str) -> Resource:
         """A Population's custom resource.
 
         Raises:
             NoPopulation: there is none of that name; the message names similar ones.
+            ClusterRefused: see there.
         """
-        request = self._custom.get_namespaced_custom_object
         try:
-            return self._of_populations("get", request, name)
-        except _Missing:
+            with self._asking("get", POPULATIONS):
+                return self._api.population(self.namespace, name)
+        except Missing:
             raise NoPopulation(
                 f"there is no Population {name} in namespace {self.namespace} ({self.where}){self._similar(name)}"
             ) from None
 
     def patch_population(self, name: str, spec: Mapping[str, Any]) -> None:
-        """Merges `spec` into the spec of a Population."""
-        request = self._custom.patch_namespaced_custom_object
-        try:
-            self._of_populations("patch", request, name, {"spec": dict(spec)}, field_manager="pbt")
-        except _Missing:
-            raise NoPopulation(f"the Population {name} was deleted just now") from None
+        """Merges `spec` into the spec of a Population.
+
+        Raises:
+            NoPopulation: it is gone.
+            ClusterRefused: see there.
+        """
+        with self._asking("patch", POPULATIONS):
+            patched = self._api.patch_population(self.namespace, name, {"spec": dict(spec)})
+        if patched is None:
+            raise NoPopulation(f"the Population {name} was deleted just now")
 
     def pods(self, selector: str) -> list[Resource]:
-        """The pods with labels."""
-        request = self._core.list_namespaced_pod
-        found = self._asked("list", "pods", request, self.namespace, label_selector=selector)
-        return list(json.loads(found.data)["items"])
+        """The pods with labels.
+
+        Raises:
+            ClusterRefused: see there.
+        """
+        with self._asking("list", "pods"):
+            return list(self._api.pods_of(self.namespace, selector=selector))
 
     def log(self, pod: str, *, container: str | None, follow: bool) -> Iterator[bytes]:
-        """What a container has printed, and with `follow` what it prints until it ends."""
-        from urllib3.exceptions import HTTPError
+        """What a container has printed, and with `follow` what it prints until it ends.
 
-        request = self._core.read_namespaced_pod_log
-        # An answer that is followed may pause for any time.
-        limit = {"_request_timeout": None} if follow else {}
+        Raises:
+            ClusterRefused: it is gone, breaks off, or see there.
+        """
         try:
-            answer = self._asked(
-                "get", "pods/log", request, pod, self.namespace, container=container, follow=follow, **limit
-            )
-        except _Missing as missing:
+            with self._asking("get", "pods/log"):
+                yield from self._api.log_of(self.namespace, pod, container=container, follow=follow)
+        except Missing as missing:
             raise ClusterRefused(f"the log of {pod} is gone: {missing}") from None
-        try:
-            yield from answer.stream()
-        except HTTPError as error:
+        except Interrupted as error:
             raise ClusterRefused(f"the log of {pod} broke off: {error}") from error
-
-    @cached_property
-    def _core(self) -> "CoreV1Api":
-        from kubernetes.client import CoreV1Api  # its models take half a second
-
-        return CoreV1Api(self._connection)
 
     def _similar(self, name: str) -> str:
         """The end of a message: Populations that may have been meant."""
         try:
-            listed = self._of_populations("list", self._custom.list_namespaced_custom_object)
-        except _Missing:
+            with self._asking("list", POPULATIONS):
+                listed = list(self._api.populations(self.namespace))
+        except Missing:
             return "; the cluster knows no Populations at all: install the chart pbt-operator"
         except ClusterRefused:
             return ""
-        names = sorted(item["metadata"]["name"] for item in listed["items"])
+        names = sorted(item["metadata"]["name"] for item in listed)
         if similar := difflib.get_close_matches(name, names, n=MAX_NAMED):
             return f"; did you mean {' or '.join(similar)}?"
         if not names:
@@ -202,41 +155,23 @@ class Cluster:
         more = f" and {len(names) - MAX_NAMED} more" if names[MAX_NAMED:] else ""
         return f"; there {'is' if len(names) == 1 else 'are'} {', '.join(names[:MAX_NAMED])}{more}"
 
-    def _of_populations(
-        self, verb: str, request: Callable[..., Any], *arguments: Any, **options: Any
-    ) -> Resource:
-        from pbt_operator.runners.kubernetes.api import GROUP, PLURAL, VERSION
-
-        place = (GROUP, VERSION, self.namespace, PLURAL)
-        answer = self._asked(verb, f"{PLURAL}.{GROUP}", request, *place, *arguments, **options)
-        found: Resource = json.loads(answer.data)
-        return found
-
-    def _asked(
-        self, verb: str, resource: str, request: Callable[..., Any], *arguments: Any, **options: Any
-    ) -> Any:
-        from kubernetes.client.exceptions import ApiException
-        from urllib3.exceptions import HTTPError
-
-        from pbt_operator.runners.kubernetes.connection import TIMEOUT_SECONDS
-
+    @contextmanager
+    def _asking(self, verb: str, resource: str) -> Iterator[None]:
+        """Says what a request that fails means to a user, unless the answer is that there is no such thing."""
         try:
-            return request(
-                *arguments, **{"_preload_content": False, "_request_timeout": TIMEOUT_SECONDS, **options}
-            )
-        except ApiException as error:
-            if error.status == 404:
-                raise _Missing(_message(error)) from None
-            if error.status:
-                raise self._refused(error.status, _message(error), verb, resource) from error
-            raise self._unreachable(error.reason) from error
-        except (HTTPError, OSError) as error:
-            raise self._unreachable(getattr(error, "reason", None) or error) from error
+            yield
+        except (Missing, Interrupted):
+            raise
+        except Unreachable as error:
+            raise self._unreachable(error.cause) from error
+        except ApiError as error:
+            raise self._refused(error, verb, resource) from error
 
-    def _refused(self, status: int, message: str, verb: str, resource: str) -> ClusterRefused:
-        if status == 401 or "system:anonymous" in message:  # the latter where a login plugin has failed
+    def _refused(self, error: ApiError, verb: str, resource: str) -> ClusterRefused:
+        message = error.message
+        if error.status == 401 or "system:anonymous" in message:  # the latter where a login plugin has failed
             return ClusterRefused(f"{self.where} doesn't accept your credentials; log in to it again")
-        if status == 403:
+        if error.status == 403:
             role = "edit" if verb == "patch" else "view"
             return ClusterRefused(
                 f"you may not {verb} {resource} in namespace {self.namespace} ({self.where}): {message}; "
@@ -249,11 +184,3 @@ class Cluster:
             f"the API server of {self.where}, {self._host}, can't be reached: {cause}; "
             "is the cluster running, and is this the right context?"
         )
-
-
-def _message(error: Any) -> str:
-    """The API server's own words."""
-    try:
-        return str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
-        return f"{error.status} {error.reason}"

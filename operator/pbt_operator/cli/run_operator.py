@@ -1,5 +1,6 @@
 """`pbt operator`: the process that the chart runs, and the two checks that its hooks run."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
@@ -49,10 +50,13 @@ def check_stores(context: typer.Context, config: Config = CONFIG) -> None:
 def check_uninstall(context: typer.Context, config: Config = CONFIG) -> None:
     """Fails while there are Populations in the namespaces that the operator serves."""
     from pbt_operator.runners.kubernetes.api import Api
+    from pbt_operator.runners.kubernetes.api_errors import Missing
 
     api = Api.of_this_pod(connections=1)
-    namespaces = _read(_given(context, config)).namespaces or [None]
-    found = [body["metadata"] for namespace in namespaces for body in api.populations(namespace)]
+    found = []
+    for namespace in _read(_given(context, config)).namespaces or [None]:
+        with suppress(Missing):  # the custom resource itself isn't there
+            found += [body["metadata"] for body in api.populations(namespace)]
     if found:
         names = ", ".join(f"{one['namespace']}/{one['name']}" for one in found[:20])
         more = f" and {len(found) - 20} more" if len(found) > 20 else ""

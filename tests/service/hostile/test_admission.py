@@ -16,9 +16,9 @@ from pbt_operator.core import births
 from pbt_operator.manifest.population import to_core
 from pbt_operator.runners.kubernetes.admission import Rejected, examine, try_template
 from pbt_operator.runners.kubernetes.api import Api
+from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.conditions import Condition, merged
 from pbt_operator.runners.kubernetes.config import OperatorConfig, StoreConfig
-from pbt_operator.runners.kubernetes.connection import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.event_recorder import EventRecorder
 from pbt_operator.runners.kubernetes.location import Home
 from pbt_operator.runners.kubernetes.pod_template import Owner

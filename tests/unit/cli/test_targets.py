@@ -210,7 +210,7 @@ def test_a_missing_right_to_list_hides_only_the_suggestions(pbt, namespace, tmp_
 def test_a_pod_reaches_its_own_cluster_without_a_kubeconfig(pbt, namespace, tmp_path, monkeypatch):
     from kubernetes.config import incluster_config
 
-    from pbt_operator.cli import cluster
+    from pbt_operator.cli import kubeconfig
 
     namespace.create()
     monkeypatch.delenv("KUBECONFIG")
@@ -222,7 +222,7 @@ def test_a_pod_reaches_its_own_cluster_without_a_kubeconfig(pbt, namespace, tmp_
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
     monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(namespace.server.ca))
-    monkeypatch.setattr(cluster, "NAMESPACE_FILE", tmp_path / "namespace")
+    monkeypatch.setattr(kubeconfig, "NAMESPACE_FILE", tmp_path / "namespace")
     assert pbt("status", "digits").out.startswith("digits: Pending")
     assert "(the cluster of this pod)" in pbt("status", "other").err
 

@@ -12,7 +12,7 @@ from pbt_operator.manifest.load import parse
 from pbt_operator.manifest.population import PopulationSpec, changed_identity, to_core
 from pbt_operator.manifest.population_spec import LOCATION_PATTERN
 from pbt_operator.runners.kubernetes.api import Api
-from pbt_operator.runners.kubernetes.connection import ApiRefused
+from pbt_operator.runners.kubernetes.api_errors import ApiRefused
 from pbt_operator.runners.kubernetes.pod_template import problems_of
 
 MAX_PROBLEMS = 5

@@ -1,4 +1,4 @@
-"""The few requests that the operator makes of the API server, blocking."""
+"""The few requests that the operator and the commands make of the API server, blocking."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -8,21 +8,13 @@ from urllib.parse import quote
 from kubernetes import client, config
 from msgspec import Struct, field, json
 
-from pbt_operator.runners.kubernetes.connection import (
-    JSON,
-    ApiRefused,
-    Conflict,
-    Connection,
-    Exists,
-    Missing,
-    told_apart,
-)
+from pbt_operator.runners.kubernetes.api_errors import ApiRefused, Conflict, Exists, Missing, error_of
+from pbt_operator.runners.kubernetes.connection import JSON, Connection
 
 GROUP, VERSION, PLURAL, KIND = "pbt.dev", "v1alpha1", "populations", "Population"
 WATCH_SECONDS = 300  # then a watch ends and begins anew
 PAGE = 500
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-OUR_NAME = {"fieldManager": "pbt-operator"}
 
 
 class _ListMeta(Struct, rename="camel"):
@@ -59,9 +51,15 @@ P = TypeVar("P", _Page, _Versions)
 class Api:
     """A connection to the API server; safe to use from several threads."""
 
-    def __init__(self, connection: client.ApiClient) -> None:
-        """Takes a configured client."""
+    def __init__(self, connection: client.ApiClient, *, manager: str = "pbt-operator") -> None:
+        """Asks nothing yet.
+
+        Args:
+            connection: a configured client.
+            manager: who the API server notes as having written a field.
+        """
         self._connection = Connection(connection)
+        self._manager = {"fieldManager": manager}
 
     @classmethod
     def of_this_pod(cls, *, connections: int) -> "Api":
@@ -83,7 +81,7 @@ class Api:
             ApiRefused: admission, quota or validation say no.
             ApiUnavailable: see there.
         """
-        options = {**OUR_NAME, "fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
+        options = {**self._manager, "fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
         with suppress(Exists):
             return self._connection.request("POST", _core(namespace, "pods"), options, body=body)
         return None
@@ -101,7 +99,7 @@ class Api:
         patch = {"metadata": {"uid": uid, "labels": dict(labels)}}
         try:
             with suppress(Missing):
-                self._connection.request("PATCH", _core(namespace, "pods", name), OUR_NAME, body=patch)
+                self._connection.request("PATCH", _core(namespace, "pods", name), self._manager, body=patch)
         except ApiRefused as refused:
             if "metadata.uid" not in refused.message:  # it can't be changed: another pod has its name by now
                 raise
@@ -109,9 +107,28 @@ class Api:
     def create_event(self, namespace: str, body: Mapping[str, Any]) -> None:
         """Posts an Event, unless it was posted before."""
         with suppress(Exists):
-            self._connection.request("POST", _core(namespace, "events"), OUR_NAME, body=body)
+            self._connection.request("POST", _core(namespace, "events"), self._manager, body=body)
+
+    def log_of(self, namespace: str, pod: str, *, container: str | None, follow: bool) -> Iterator[bytes]:
+        """What a container has printed, and with `follow` what it prints until it ends.
+
+        Raises:
+            ApiError: there is no such log, it can't be read, or it breaks off.
+        """
+        options = {"follow": str(follow).lower(), **({"container": container} if container else {})}
+        return self._connection.stream(_core(namespace, "pods", pod, "log"), options)
 
     # populations
+
+    def population(self, namespace: str, name: str) -> dict[str, Any]:
+        """A Population.
+
+        Raises:
+            Missing: there is none of that name.
+            ApiError: it can't be read.
+        """
+        found: dict[str, Any] = self._connection.request("GET", _populations(namespace, name))
+        return found
 
     def patch_population(self, namespace: str, name: str, patch: Mapping[str, Any]) -> Any:
         """Merges `patch` into a Population; None if it is gone.
@@ -120,7 +137,7 @@ class Api:
             ApiUnavailable: also if `patch` names a resourceVersion that isn't the newest.
         """
         with suppress(Missing):
-            return self._connection.request("PATCH", _populations(namespace, name), OUR_NAME, body=patch)
+            return self._connection.request("PATCH", _populations(namespace, name), self._manager, body=patch)
         return None
 
     def patch_status(self, namespace: str, name: str, status: Mapping[str, Any]) -> Any:
@@ -128,7 +145,7 @@ class Api:
         patch = {"status": dict(status)}
         with suppress(Missing):
             return self._connection.request(
-                "PATCH", _populations(namespace, name, "status"), OUR_NAME, body=patch
+                "PATCH", _populations(namespace, name, "status"), self._manager, body=patch
             )
         return None
 
@@ -141,9 +158,12 @@ class Api:
     # what is there, past the watches
 
     def populations(self, namespace: str | None) -> Iterator[dict[str, Any]]:
-        """All Populations of a namespace, or of the cluster."""
-        with suppress(Missing):  # the custom resource itself isn't there
-            yield from self._items(_populations(namespace))
+        """All Populations of a namespace, or of the cluster.
+
+        Raises:
+            Missing: the custom resource itself isn't there.
+        """
+        return self._items(_populations(namespace))
 
     def population_versions(self, namespace: str | None) -> dict[str, int]:
         """The versions of all Populations of a namespace, or of the cluster, by uid."""
@@ -188,7 +208,7 @@ class Api:
         for line in self._connection.lines(_core(namespace, "pods"), options):
             event = json.decode(line)
             if event["type"] == "ERROR":
-                raise told_apart(event["object"].get("code") or 500, event["object"])
+                raise error_of(event["object"].get("code") or 500, event["object"])
             yield event["type"], event["object"]
 
     def _items(self, path: str, options: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pbt_contract.records import Birth
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.records.parallel import read_all
 from pbt_operator.runners.kubernetes.api import Api
-from pbt_operator.runners.kubernetes.connection import ApiRefused, ApiUnavailable
+from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.pod_state import SETTLED, PodState, read
 from pbt_operator.runners.kubernetes.pod_template import labels_of
 

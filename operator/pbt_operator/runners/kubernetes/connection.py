@@ -1,57 +1,25 @@
-"""Requests to the API server as plain JSON, blocking, with its many errors told apart in two.
+"""Blocking JSON requests to the API server; what it refuses becomes one of the exceptions in `api_errors`.
 
-They go over the client's connection without its typed calls, which check bodies against models of one Kubernetes
-version, and would refuse what the server takes, such as `nvidia.com/gpu: 1`.
+They go over the client's connection without its typed calls: those check bodies against models of one Kubernetes
+version, and refuse what the server takes, such as `nvidia.com/gpu: 1`.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
 
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from msgspec import DecodeError, json
-from urllib3 import Timeout
+from urllib3 import BaseHTTPResponse, Timeout
 from urllib3.exceptions import HTTPError
+
+from pbt_operator.runners.kubernetes.api_errors import Interrupted, Unreachable, error_of
 
 TIMEOUT_SECONDS = (5.0, 30.0)  # to connect, to answer
 SILENT_SECONDS = 90.0  # a watch shows a bookmark each minute: one that doesn't is asked for anew
 JSON, MERGE = "application/json", "application/merge-patch+json"
-TRY_AGAIN = frozenset({401, 408, 409, 425, 429, 500, 502, 503, 504})
-
-
-class ApiRefused(Exception):
-    """The API server will not take a request as it is.
-
-    Attributes:
-        message: what it says.
-        quota: whether it would once others have given up what they use.
-    """
-
-    def __init__(self, message: str, *, quota: bool) -> None:
-        super().__init__(message)
-        self.message, self.quota = message, quota
-
-
-class ApiUnavailable(Exception):
-    """The API server can't be reached, is busy, or has another version of the object; worth a retry."""
-
-
-class TooOld(ApiUnavailable):
-    """The server has forgotten what there was at that version: list anew."""
-
-
-class Missing(Exception):
-    """404."""
-
-
-class Conflict(ApiUnavailable):
-    """409 of something that is there."""
-
-
-class Exists(Conflict):
-    """409 of a creation."""
 
 
 class Connection:
@@ -71,7 +39,11 @@ class Connection:
         accept: str = JSON,
         kind: Any = Any,
     ) -> Any:
-        """The answer's JSON, as `kind`."""
+        """The answer's JSON, as `kind`.
+
+        Raises:
+            ApiError: the answer is no success, or there is none.
+        """
         headers = {**self._headers(accept), "Content-Type": MERGE if method == "PATCH" else JSON}
         url = self._url(path, options)
         try:
@@ -80,34 +52,59 @@ class Connection:
             )
             status, data = answer.status, answer.data or answer.read()
         except ApiException as error:  # older clients raise it, newer ones return the answer
-            status, data = error.status or 0, error.body or b""
+            if not error.status:  # the certificate isn't trusted, say
+                raise Unreachable(error) from error
+            status, data = error.status, error.body or b""
         except (HTTPError, OSError) as error:
-            raise ApiUnavailable(f"the API server can't be reached: {error}") from error
+            raise Unreachable(error) from error
         if not 200 <= status <= 299:
-            raise told_apart(status, _parsed(data))
+            raise error_of(status, _parsed(data))
         return json.decode(data, type=kind)
 
     def lines(self, path: str, options: Mapping[str, str]) -> Iterator[bytes]:
-        """The lines of an answer as they come; until it ends, or the connection breaks."""
-        try:
-            answer = self._client.rest_client.pool_manager.request(
-                "GET",
-                self._url(path, options),
-                headers=self._headers(JSON),
-                timeout=Timeout(connect=TIMEOUT_SECONDS[0], read=SILENT_SECONDS),
-                retries=False,
-                preload_content=False,
-            )
-        except (HTTPError, OSError) as error:
-            raise ApiUnavailable(f"the API server can't be reached: {error}") from error
-        with closing(answer):
-            if answer.status != 200:
-                raise told_apart(answer.status, _parsed(answer.data))
+        """The lines of an answer as they come; until it ends, breaks off, or nothing comes for `SILENT_SECONDS`.
+
+        Raises:
+            ApiError: the answer is no success, or there is none.
+        """
+        with self._opened(path, options, silent_seconds=SILENT_SECONDS) as answer:
             rest = b""
             with suppress(HTTPError, OSError):
                 while data := answer.read1():  # what is there: a proxy may pass it on without its chunks
                     *lines, rest = (rest + data).split(b"\n")
                     yield from lines
+
+    def stream(self, path: str, options: Mapping[str, str]) -> Iterator[bytes]:
+        """An answer as it comes; it may pause for any time.
+
+        Raises:
+            ApiError: the answer is no success, there is none, or it breaks off.
+        """
+        with self._opened(path, options, silent_seconds=None) as answer:
+            try:
+                yield from answer.stream()
+            except (HTTPError, OSError) as error:
+                raise Interrupted(str(error)) from error
+
+    @contextmanager
+    def _opened(
+        self, path: str, options: Mapping[str, str], *, silent_seconds: float | None
+    ) -> Iterator[BaseHTTPResponse]:
+        try:
+            answer = self._client.rest_client.pool_manager.request(
+                "GET",
+                self._url(path, options),
+                headers=self._headers(JSON),
+                timeout=Timeout(connect=TIMEOUT_SECONDS[0], read=silent_seconds),
+                retries=False,
+                preload_content=False,
+            )
+        except (HTTPError, OSError) as error:
+            raise Unreachable(error) from error
+        with closing(answer):
+            if answer.status != 200:
+                raise error_of(answer.status, _parsed(answer.data))
+            yield answer
 
     def _headers(self, accept: str) -> dict[str, str]:
         settings = self._client.configuration
@@ -124,17 +121,3 @@ def _parsed(data: bytes | str) -> Any:
         return json.decode(data)
     except DecodeError:
         return {}
-
-
-def told_apart(status: int, told: Any) -> Exception:
-    """What an answer that isn't a success, and says `told`, means for whoever asked."""
-    message = str(told.get("message") or f"the API server answers {status}")
-    if status == 404:
-        return Missing(message)
-    if status == 410:
-        return TooOld(message)
-    if status == 409:
-        return (Exists if told.get("reason") == "AlreadyExists" else Conflict)(message)
-    if status in TRY_AGAIN:
-        return ApiUnavailable(message)
-    return ApiRefused(message, quota=status == 403 and "exceeded quota" in message)

@@ -19,10 +19,10 @@ from pbt_operator.manifest.population import PopulationSpec
 from pbt_operator.manifest.population_spec import Storage
 from pbt_operator.runners.kubernetes.admission import Rejected, examine, try_template
 from pbt_operator.runners.kubernetes.api import Api
+from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
 from pbt_operator.runners.kubernetes.conditions import Condition
 from pbt_operator.runners.kubernetes.config import OperatorConfig
-from pbt_operator.runners.kubernetes.connection import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.event_recorder import EventRecorder
 from pbt_operator.runners.kubernetes.experiment import Experiment
 from pbt_operator.runners.kubernetes.finalizer import clear_pods, is_held, purge, skips_purge, with_finalizer

@@ -13,7 +13,7 @@ from typing import Any
 from pbt_contract.text import one_line, shortened_to_bytes
 from pbt_operator.control.events import Event
 from pbt_operator.runners.kubernetes.api import GROUP, KIND, VERSION
-from pbt_operator.runners.kubernetes.connection import ApiUnavailable
+from pbt_operator.runners.kubernetes.api_errors import ApiUnavailable
 from pbt_operator.runners.kubernetes.pod_template import Owner
 
 CONTROLLER = "pbt-operator"

@@ -10,7 +10,7 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from pbt_operator.runners.kubernetes.api import Api
-from pbt_operator.runners.kubernetes.connection import ApiRefused, ApiUnavailable, TooOld
+from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable, TooOld
 from pbt_operator.runners.kubernetes.pod_state import PodState, population_of, read
 from pbt_operator.runners.kubernetes.pod_template import MANAGED_BY, MANAGER
 

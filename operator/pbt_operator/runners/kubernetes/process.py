@@ -11,8 +11,8 @@ from typing import Any
 from pbt_contract.errors import PbtError
 from pbt_operator.runners.kubernetes import operator_log
 from pbt_operator.runners.kubernetes.api import PLURAL, Api
+from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.config import OperatorConfig
-from pbt_operator.runners.kubernetes.connection import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.controller import Controller
 from pbt_operator.runners.kubernetes.event_recorder import EventRecorder
 from pbt_operator.runners.kubernetes.health import Health, HealthServer

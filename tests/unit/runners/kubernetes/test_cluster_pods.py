@@ -6,8 +6,8 @@ from pbt_contract.errors import StoreUnavailable
 from pbt_contract.records import Birth
 from pbt_operator.control.pods import Phase
 from pbt_operator.runners.kubernetes import cluster_pods
+from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.cluster_pods import UNSEEN_SECONDS, ClusterPods
-from pbt_operator.runners.kubernetes.connection import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.pod_state import LOST_AFTER_SECONDS, SETTLED
 from support.lagging import GRACE_SECONDS, RUNNING, Server, birth, pods_of
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pbt_operator.control.events import Event
-from pbt_operator.runners.kubernetes.connection import ApiUnavailable
+from pbt_operator.runners.kubernetes.api_errors import ApiUnavailable
 from pbt_operator.runners.kubernetes.event_recorder import EVENTS_A_PASS, NOTE_BYTES, EventRecorder
 from pbt_operator.runners.kubernetes.pod_template import Owner
 

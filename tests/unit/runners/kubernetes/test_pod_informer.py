@@ -15,7 +15,8 @@ from kubernetes import client, config
 
 from pbt_operator.runners.kubernetes import connection, pod_informer
 from pbt_operator.runners.kubernetes.api import Api
-from pbt_operator.runners.kubernetes.connection import ApiUnavailable, Connection, TooOld
+from pbt_operator.runners.kubernetes.api_errors import ApiUnavailable, TooOld
+from pbt_operator.runners.kubernetes.connection import Connection
 from pbt_operator.runners.kubernetes.pod_informer import SELECTOR, PodInformer
 from support import outage
 from support.apiserver import ApiServer, write_kubeconfig

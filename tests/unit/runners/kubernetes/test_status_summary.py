@@ -10,7 +10,7 @@ from fixtures.toys import Deterministic
 from pbt_contract.records import Cause
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.records.archive import read_archive
-from pbt_operator.runners.kubernetes.connection import ApiRefused
+from pbt_operator.runners.kubernetes.api_errors import ApiRefused
 from pbt_operator.runners.kubernetes.status_summary import (
     MAX_MEMBERS,
     conditions_of,

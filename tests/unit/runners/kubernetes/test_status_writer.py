@@ -3,8 +3,8 @@
 import pytest
 
 from pbt_operator.control.events import Event
+from pbt_operator.runners.kubernetes.api_errors import ApiUnavailable
 from pbt_operator.runners.kubernetes.conditions import Condition
-from pbt_operator.runners.kubernetes.connection import ApiUnavailable
 from pbt_operator.runners.kubernetes.event_recorder import EventRecorder
 from pbt_operator.runners.kubernetes.pod_template import Owner
 from pbt_operator.runners.kubernetes.status_writer import APART_SECONDS, StatusWriter
