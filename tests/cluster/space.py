@@ -172,10 +172,10 @@ class Space:
         bucket, prefix = location.removeprefix("s3://").split("/", 1)
         return S3Store(bucket, prefix, client=self.client)
 
-    def violations(self, store: S3Store, found: Archive) -> list[str]:
+    def violations(self, store: S3Store, found: Archive) -> list[audit.Violation]:
         """What the audit finds wrong with the records of a population."""
         wrong = audit.violations(store, found)
-        return [told for told in wrong if not (self.has_zombies and told.startswith("3:"))]
+        return [one for one in wrong if not (self.has_zombies and one.invariant == 3)]
 
     def diagnosis(self) -> str:
         """What a person would look at next."""

@@ -205,9 +205,9 @@ class Laws:
         """When all is over: the audit of the records, and what the resource and the pods say."""
         store = S3Store(BUCKET, self._base.rstrip("/"), client=self._bucket)  # type: ignore[arg-type]
         told = read_archive(store)
-        for wrong in [*audit.violations(store, told), *told.refused.values()]:
-            if not (wrong.startswith("3:") and (self.had_zombies or self.is_lawless)):
-                self._world.blame(wrong)
+        for wrong in audit.violations(store, told):
+            if not (wrong.invariant == 3 and (self.had_zombies or self.is_lawless)):
+                self._world.blame(f"{wrong.invariant}: {wrong}")
         self._judge_births()
         uid = population["metadata"]["uid"]
         left = [p for p in self._server.pods.values() if p["metadata"]["labels"][POPULATION_UID] == uid]

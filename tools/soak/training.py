@@ -13,6 +13,7 @@ from kindcluster.machine import ClusterError
 from pbt_contract import keys
 from pbt_contract.errors import StoreUnavailable
 from pbt_operator.records.archive import Archive, read_archive
+from pbt_operator.records.violation import Violation
 from soak.breaking import Breaking
 from soak.plan import Steering, Wish
 from soak.tally import Tally
@@ -104,12 +105,12 @@ class Training:
         """Its story, in which nothing is wrong; a zombie's last records may be newer than what its successor read."""
         exposed = self._breaking.given_up >= since
 
-        def read() -> tuple[Archive, list[str]]:
+        def read() -> tuple[Archive, list[Violation]]:
             found = read_archive(applied.store, readers=4)
-            return found, [*self._space.violations(applied.store, found), *found.refused.values()]
+            return found, self._space.violations(applied.store, found)
 
-        found, wrong = persistently(read)
-        wrong = [told for told in wrong if not (exposed and told.startswith("3:"))]
+        found, violations = persistently(read)
+        wrong = [str(one) for one in violations if not (exposed and one.invariant == 3)]
         if applied.status["phase"] != "Complete":
             wrong.append(f"it failed: {applied.condition('Failed')['message']}")
         for told in wrong:

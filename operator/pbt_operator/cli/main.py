@@ -172,6 +172,22 @@ def report(
 
 
 @app.command()
+def audit(
+    target: Target,
+    output: OutputOption = Output.TEXT,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Replay every decision from the records and check the invariants."""
+    from pbt_operator.cli.check_audit import check_audit
+
+    with _located(target, namespace, context, kubeconfig) as location:
+        code = check_audit(location, as_json=output is Output.JSON)
+    raise typer.Exit(code)
+
+
+@app.command()
 def suspend(
     name: Name, namespace: Namespace = None, context: Context = None, kubeconfig: Kubeconfig = None
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -43,19 +44,30 @@ def open_location(location: str) -> Store:
         raise Mistake(str(error)) from error
 
 
+@contextmanager
+def opened_population(location: str) -> Iterator[Store]:
+    """The store of a location, to read a population from.
+
+    Raises:
+        NoPopulation: the reading has found none; the message names those one level below.
+    """
+    store = open_location(location)
+    try:
+        yield store
+    except NotFound:
+        places = [f"{location.rstrip('/')}/{name}" for name in islice(_below(store), MAX_SUGGESTIONS)]
+        guess = f"; did you mean {' or '.join(places)}?" if places else ""
+        raise NoPopulation(f"there is no population at {location}{guess}") from None
+
+
 def read_population(location: str) -> Archive:
     """The story that is recorded at a location. What it refuses to read is told on standard error.
 
     Raises:
         NoPopulation: there is none.
     """
-    store = open_location(location)
-    try:
+    with opened_population(location) as store:
         told = read_archive(store, readers=READERS)
-    except NotFound:
-        places = [f"{location.rstrip('/')}/{name}" for name in islice(_below(store), MAX_SUGGESTIONS)]
-        guess = f"; did you mean {' or '.join(places)}?" if places else ""
-        raise NoPopulation(f"there is no population at {location}{guess}") from None
     if told.refused:
         first = next(iter(told.refused.values()))
         complain(f"{len(told.refused)} malformed records are left out, the first: {first}")

@@ -1,132 +1,142 @@
 """Checks the invariants of a population from its store alone; what it returns is what is wrong.
 
-Numbers as in the design: one writer for each incarnation (1), births without gaps whose sources exist (2), nobody but a
-loser thrown back (3), the best survives (4), decisions replay bit for bit and are carried out once (5), hyperparameters
-in their spaces and from the donor's own report (6).
+The numbers are the design's: one writer for each incarnation (1), births without gaps whose sources exist (2), no
+member but a loser thrown back (3), the best survives (4), decisions replay bit for bit and are carried out once (5),
+hyperparameters in their spaces (6). 0 stands for the records themselves: each can be read, and what the operator wrote
+has the bytes that it writes.
 """
 
-from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 
 from pbt_contract import keys
-from pbt_contract.keys import Life
-from pbt_contract.records import Birth, Cause
+from pbt_contract.errors import KeyRefused, NotFound
+from pbt_contract.records import Birth
 from pbt_contract.stores import Store
-from pbt_operator.core.exploit import choose
-from pbt_operator.core.round_record import Decision, Round
-from pbt_operator.core.spec import Spec
-from pbt_operator.manifest.population import recorded, to_core
-from pbt_operator.records import specs
-from pbt_operator.records.archive import Archive
+from pbt_operator.core.round_record import Round
+from pbt_operator.records.archive import Archive, read_archive
+from pbt_operator.records.audit_births import birth_violations
+from pbt_operator.records.audit_rounds import AcceptedSpecs, replay, round_violations
+from pbt_operator.records.parallel import read_all
+from pbt_operator.records.violation import Violation
+from pbt_operator.records.written_form import form_fault
+
+__all__ = ["Audit", "Violation", "audit", "replay", "violations"]
 
 
-def violations(store: Store, archive: Archive) -> list[str]:
-    """What is wrong with a population, a sentence for each."""
-    return [
-        *_lives(archive),
-        *_sources(archive),
-        *_progress(store, archive),
-        *_best(store, archive),
-        *_decisions(store, archive),
-        *_hyperparameters(archive),
-    ]
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What was checked, and what is wrong.
 
-
-def _lives(archive: Archive) -> Iterator[str]:
-    for member in archive.history.members:
-        incarnations = sorted(i for m, i in archive.births if m == member)
-        if incarnations != list(range(1, len(incarnations) + 1)):
-            yield f"2: member {member} has the incarnations {incarnations}"
-    for report in [*archive.reports.values(), *archive.saves.values()]:
-        if report.life not in archive.claimed:
-            yield f"1: {report.key} was written by a process that had no claim"
-
-
-def _sources(archive: Archive) -> Iterator[str]:
-    recorded = {**archive.reports, **archive.saves}
-    for birth in archive.births.values():
-        if birth.source is None or birth.cause.closes:
-            continue
-        source = recorded.get(birth.source.record)
-        if source is None:
-            yield f"2: {_name(birth)} starts from {birth.source.record}, which doesn't exist"
-        elif source.source != birth.source or birth.start_step != source.step:
-            yield f"2: {_name(birth)} starts from something else than {source.key} says"
-
-
-def _progress(store: Store, archive: Archive) -> Iterator[str]:
-    """A member that was not chosen never falls behind its newest record.
-
-    Once a location has been adopted, the former owner's trainers may have written on for a while: such zombies' records
-    don't count, and nothing says when they were written, so resumes can't be judged.
+    Attributes:
+        population: its name.
+        rounds, decisions, births, reports: how many of each there are; reports include saves.
     """
-    adopted = sum(1 for _ in store.names(keys.OWNERS)) > 1
-    for (member, incarnation), birth in archive.births.items():
-        previous = archive.births.get(Life(member, incarnation - 1))
-        if previous is None or not birth.cause.resumes or (adopted and birth.cause is Cause.RESUME):
-            continue
-        own = [
-            record.step
-            for record in [*archive.reports.values(), *archive.saves.values()]
-            if record.life == (member, incarnation - 1)
-        ]
-        newest = max(own, default=previous.start_step)
-        if birth.start_step < newest:
-            yield f"3: {_name(birth)} resumed at step {birth.start_step}, its newest record is at {newest}"
+
+    population: str
+    rounds: int
+    decisions: int
+    births: int
+    reports: int
+    violations: list[Violation]
 
 
-def _best(store: Store, archive: Archive) -> Iterator[str]:
-    best = archive.best
-    scores = [
-        score
-        for report in archive.reports.values()
-        if archive.counts(report) and (score := report.score(archive.spec.objective.metric)) is not None
+def audit(store: Store, *, readers: int = 1) -> Audit:
+    """Reads a population and checks it.
+
+    Records are added while a population runs, so one reading may know a record without the one that it follows from.
+    What it then finds wrong counts if a second reading finds it as well.
+
+    Args:
+        store: opened at the population's location.
+        readers: threads that read at once.
+
+    Raises:
+        NotFound, NewerFormat, RecordRefused: as `read_archive`.
+    """
+    archive = read_archive(store, readers=readers)
+    found = violations(store, archive, readers=readers)
+    if found and archive.result is None:
+        archive = read_archive(store, readers=readers)
+        again = set(violations(store, archive, readers=readers))
+        found = [violation for violation in found if violation in again]
+    return Audit(
+        population=archive.record.name,
+        rounds=len(archive.rounds),
+        decisions=sum(len(decided.decisions) for decided in archive.rounds),
+        births=len(archive.births),
+        reports=len(archive.reports) + len(archive.saves),
+        violations=found,
+    )
+
+
+def violations(store: Store, archive: Archive, *, readers: int = 1) -> list[Violation]:
+    """What is wrong with a population.
+
+    Args:
+        store: opened at the population's location.
+        archive: what was read there.
+        readers: threads that read at once.
+    """
+    accepted = AcceptedSpecs(store)
+    return [
+        *_refused(archive),
+        *_forms(store, archive, readers),
+        *birth_violations(store, archive, accepted),
+        *round_violations(archive, accepted),
+        *_best(store, archive),
     ]
+
+
+def _refused(archive: Archive) -> Iterator[Violation]:
+    for key, why in archive.refused.items():
+        if _is_record(key):
+            yield Violation(0, key, why.removeprefix(f"{key}: "))
+
+
+def _is_record(key: str) -> bool:
+    """Whether the layout has such a name; files with other names may lie there, and are nobody's record."""
+    for name_of in (keys.round_, keys.result):
+        with suppress(KeyRefused):
+            if key == name_of(keys.number_in(key)):
+                return True
+    with suppress(KeyRefused):
+        keys.life_in(key)
+        return True
+    return False
+
+
+def _forms(store: Store, archive: Archive, readers: int) -> Iterator[Violation]:
+    """The operator's records have the bytes that it writes. Trainers may be of any language and space as they like."""
+    written: list[Round | Birth] = [*archive.rounds, *archive.births.values()]
+    for record, fault in zip(written, read_all(partial(_form, store), written, readers=readers), strict=True):
+        if fault is not None:
+            yield Violation(0, record.key, fault)
+
+
+def _form(store: Store, record: Round | Birth) -> str | None:
+    try:
+        return form_fault(record, store.read(record.key))
+    except NotFound:
+        return "was deleted just now"
+
+
+def _best(store: Store, archive: Archive) -> Iterator[Violation]:
+    best = archive.best
+    metric, utility = archive.spec.objective.metric, archive.spec.objective.utility
+    scores = {
+        report.key: score
+        for report in archive.reports.values()
+        if archive.counts(report) and (score := report.score(metric)) is not None
+    }
     if not scores:
         return
-    utility = archive.spec.objective.utility
-    if best is None or utility(best.score) < max(map(utility, scores)):
-        yield f"4: the best is {best and best.score}, though a report has {max(scores, key=utility)}"
-    elif (
-        not any(True for _ in store.names(best.source.checkpoint))
-        and archive.reports[best.source.record].files
-    ):
-        yield f"4: the checkpoint of the best, {best.source.checkpoint}, is gone"
-
-
-def replay(decided: Round, spec: Spec) -> list[Decision]:
-    """The decisions that follow from what a round recorded."""
-    return choose(decided.entries, spec=spec, round_number=decided.number)
-
-
-def _decisions(store: Store, archive: Archive) -> Iterator[str]:
-    for decided in archive.rounds:
-        spec = to_core(recorded(specs.read(store, decided.spec)))
-        if replay(decided, spec) != decided.decisions:
-            yield f"5: round {decided.number} doesn't replay to its decisions"
-    closed = [life for life, birth in archive.births.items() if birth.cause.closes]
-    born = Counter(
-        # A member that was scaled away and came back begins anew, and may lose the same round again.
-        (birth.round, member, sum(m == member and i < incarnation for m, i in closed))
-        for (member, incarnation), birth in archive.births.items()
-        if birth.cause in {Cause.EXPLOIT, Cause.ROLLBACK}
-    )
-    for (number, member, _), times in born.items():
-        if times > 1:
-            yield f"5: member {member} was born twice from round {number}"
-
-
-def _hyperparameters(archive: Archive) -> Iterator[str]:
-    for birth in archive.births.values():
-        for hyperparameter in archive.spec.hyperparameters:
-            value = birth.hyperparameters.get(hyperparameter.name)
-            if value is None or not hyperparameter.space.contains(value):
-                yield f"6: {_name(birth)} has {hyperparameter.name} = {value!r}, outside its space"
-    for report in archive.reports.values():
-        told = archive.births.get(report.life)
-        if told is not None and told.hyperparameters != report.hyperparameters:
-            yield f"6: {report.key} speaks of other hyperparameters than its birth"
-
-
-def _name(birth: Birth) -> str:
-    return keys.life(birth.member, birth.incarnation)
+    top = max(scores, key=lambda key: utility(scores[key]))
+    if best is None or utility(best.score) < utility(scores[top]):
+        yield Violation(4, top, f"has the score {scores[top]}, and the best is {best and best.score}")
+        return
+    report = archive.reports.get(best.source.record)
+    if report is not None and report.files and next(iter(store.names(report.checkpoint)), None) is None:
+        yield Violation(4, report.key, f"is the best, and its checkpoint {report.checkpoint} is gone")

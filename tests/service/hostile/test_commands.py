@@ -79,6 +79,8 @@ def test_records_that_others_spoilt_end_no_command_with_a_traceback(
         (home / key).write_text(written if cut is None else written[:cut])
     for code, printed in every_command(home, tmp_path):
         assert code == 0 or printed.count("\n") == 1 or "malformed records" in printed
+    for form in ("text", "json"):
+        run("audit", home, "-o", form)
     written = {path.name for path in tmp_path.iterdir()}
     assert written <= {"runs", "page.html", "best", "member"}
 
@@ -118,6 +120,7 @@ def test_no_text_of_a_record_reaches_a_terminal_as_it_is(tmp_path: Path) -> None
     assert len(printed) == 11
     assert any("\\x1b[2J" in text for text in printed), "it is told, escaped"
     assert_plain((tmp_path / "page.html").read_text())
+    assert [run("audit", home, "-o", form)[0] for form in ("text", "json")] == [1, 1]
 
 
 def test_the_heads_of_tables_are_escaped_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from pbt_operator.cli import output
 from simulation.memory_store import MemoryStore
 from unit.page.populations import Recorder, record_small, spec_of
 
-COMMANDS = ["status", "lineage", "schedule", "fetch", "report"]
+COMMANDS = ["status", "lineage", "schedule", "fetch", "report", "audit"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

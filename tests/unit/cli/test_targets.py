@@ -14,7 +14,7 @@ from support.servers import free_port
 from unit.cli.cluster import RUNNING
 from unit.page.populations import record_small
 
-READERS = ["status", "lineage", "schedule", "fetch", "report"]
+READERS = ["status", "lineage", "schedule", "fetch", "report", "audit"]
 STEERERS = ["suspend", "resume", "finish"]
 
 

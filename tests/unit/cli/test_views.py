@@ -46,7 +46,7 @@ def test_status_as_json_has_the_words_of_the_status(pbt, digits):
                 "score": 0.5,
                 "hyperparameters": {"lr": 0.5},
                 "parent": None,
-                "reason": "sampled",
+                "reason": "starts from spec.initial",
             },
             {
                 "member": 1,
@@ -113,7 +113,7 @@ def test_lineage_as_json(pbt, digits):
                 "score": 0.75,
                 "hyperparameters": {"lr": 0.5},
                 "operations": {},
-                "reason": "sampled",
+                "reason": "starts from spec.initial",
             },
             {
                 "member": 1,

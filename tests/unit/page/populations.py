@@ -6,7 +6,7 @@ from typing import Any
 
 from fixtures.manifests import TEMPLATE
 from pbt_contract import keys
-from pbt_contract.records import Birth, Cause, Claim, File, Report, encode, sha256, wire_metrics
+from pbt_contract.records import Birth, Claim, File, Report, encode, sha256, wire_metrics
 from pbt_contract.stores import Store
 from pbt_operator.core import births, quorum
 from pbt_operator.core.history import History
@@ -112,16 +112,12 @@ def record_small(store: Store, *, name: str = "digits") -> Recorder:
             "objective": {"metric": "val_accuracy", "goal": "Maximize"},
             "schedule": {"totalSteps": 20, "intervalSteps": 10, "quorumPercent": 100},
             "hyperparameters": [SPACE[0]],
+            "initial": [{"lr": 0.5}, {"lr": 0.01}],
             "template": TEMPLATE,
         }
     )
     recorder = Recorder(store, spec, name=name)
-    first, second = (
-        recorder.bear(
-            Birth(member=m, incarnation=1, cause=Cause.INITIAL, hyperparameters={"lr": lr}, reason="sampled")
-        )
-        for m, lr in enumerate([0.5, 0.01])
-    )
+    first, second = (recorder.bear(births.first(recorder.spec, member=m)) for m in range(2))
     recorder.report(first, 10, 0.75)
     recorder.report(second, 10, 0.25)
     [copy] = recorder.decide(1)
