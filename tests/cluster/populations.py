@@ -4,7 +4,8 @@ import re
 from typing import Any
 
 from fixtures.manifests import DETERMINISTIC
-from pbt_contract.records import Birth, Cause, encode
+from pbt_contract.encoding import encode
+from pbt_contract.records import Birth, Cause
 from pbt_operator.records.archive import Archive
 
 SMALL: dict[str, Any] = {

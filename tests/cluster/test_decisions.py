@@ -4,7 +4,8 @@ from cluster import pods
 from cluster.populations import SMALL, decisions, undecided
 from cluster.space import Space
 from pbt_contract import keys
-from pbt_contract.records import Cause, Claim, decode
+from pbt_contract.encoding import decode
+from pbt_contract.records import Cause, Claim
 from pbt_operator.records.archive import Archive
 from pbt_operator.runners.kubernetes.pod_template import INCARNATION, MEMBER
 

@@ -17,7 +17,8 @@ from kubernetes.client.exceptions import ApiException
 
 from bench.scale_s3 import Bucket
 from pbt_contract import keys
-from pbt_contract.records import Birth, Claim, File, Report, decode, encode
+from pbt_contract.encoding import decode, encode
+from pbt_contract.records import Birth, Claim, File, Report
 from pbt_operator.runners.kubernetes.pod_template import INCARNATION, MEMBER, POPULATION
 
 INTERVAL = 100

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pbt_contract import keys
-from pbt_contract.records import Birth, Cause, Claim, Report, decode, decode_report
+from pbt_contract.encoding import decode, decode_report
+from pbt_contract.records import Birth, Cause, Claim, Report
 from pbt_contract.stores.s3 import S3Store
 from pbt_operator.core.round_record import Round
 from pbt_operator.records import audit

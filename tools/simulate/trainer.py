@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from pbt_contract import keys
 from pbt_contract.assignment import Assignment
 from pbt_contract.errors import ExitCode, NotFound, PbtError, StoreUnavailable
-from pbt_contract.records import Birth, File, Report, wire_metrics
+from pbt_contract.records import Birth, File, Report
+from pbt_contract.scores import wire_metrics
 from pbt_contract.stores.s3 import S3Store
 from pbt_trainer.courier.incarnation import Incarnation
 from simulate.weather import Weather

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import RLock
 
-from pbt_contract import keys
 from pbt_contract.errors import NotFound
+from pbt_contract.key_rules import check_key, check_prefix
 from pbt_contract.records import File
 from pbt_contract.stores.verify import destination, verify_download, verify_record_size, verify_source
 
@@ -26,7 +26,7 @@ class MemoryStore:
 
     def create(self, key: str, data: bytes) -> bytes:
         """See `Store.create`."""
-        verify_record_size(len(data), key=keys.check(key))
+        verify_record_size(len(data), key=check_key(key))
         with self._lock:
             if key not in self._objects:
                 self.put(key, data)
@@ -34,7 +34,7 @@ class MemoryStore:
 
     def put(self, key: str, data: bytes) -> None:
         """Stores `data`, whatever was there."""
-        keys.check(key)
+        check_key(key)
         with self._lock:
             if key not in self._objects:
                 insort(self._names, key)
@@ -48,7 +48,7 @@ class MemoryStore:
 
     def names(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
         """See `Store.names`."""
-        keys.check_prefix(prefix)
+        check_prefix(prefix)
         with self._lock:
             found = []
             for name in self._names[bisect_right(self._names, max(start_after, prefix)) :]:
@@ -59,7 +59,7 @@ class MemoryStore:
 
     def upload(self, key: str, path: Path, *, size: int) -> None:
         """See `Store.upload`."""
-        verify_source(path, size, key=keys.check(key))
+        verify_source(path, size, key=check_key(key))
         with path.open("rb") as source:
             self.put(key, source.read(size))
 
@@ -74,14 +74,14 @@ class MemoryStore:
     def delete(self, doomed: Iterable[str]) -> None:
         """See `Store.delete`."""
         for key in doomed:
-            keys.check(key)
+            check_key(key)
             with self._lock:
                 if self._objects.pop(key, None) is not None:
                     del self._names[bisect_left(self._names, key)]
 
     def abandon_uploads(self, prefix: str) -> None:
         """See `Store.abandon_uploads`: uploads here are whole or not at all."""
-        keys.check_prefix(prefix)
+        check_prefix(prefix)
 
     def purge(self) -> bool:
         """See `Store.purge`."""
@@ -92,6 +92,6 @@ class MemoryStore:
 
     def _get(self, key: str) -> bytes:
         try:
-            return self._objects[keys.check(key)]
+            return self._objects[check_key(key)]
         except KeyError:
             raise NotFound(f"nothing is stored under {key}") from None

@@ -8,7 +8,8 @@ from random import Random
 
 from pbt_contract import keys
 from pbt_contract.errors import ExitCode
-from pbt_contract.records import Birth, File, Report, wire_metrics
+from pbt_contract.records import Birth, File, Report
+from pbt_contract.scores import wire_metrics
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.spec import Restart, Spec
 from pbt_trainer.courier.incarnation import Incarnation

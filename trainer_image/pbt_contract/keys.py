@@ -13,13 +13,11 @@ from typing import NamedTuple
 from pbt_contract.errors import KeyRefused
 
 MEMBER_DIGITS, INCARNATION_DIGITS, ROUND_DIGITS, STEP_DIGITS = 5, 6, 7, 12
-MAX_KEY_LENGTH = 512
 
 BIRTHS, CLAIMS, YIELDS, ROUNDS, REPORTS = "births/", "claims/", "yields/", "rounds/", "reports/"
 SAVES, CHECKPOINTS, SPECS, OWNERS, RESULTS = "saves/", "checkpoints/", "specs/", "owners/", "results/"
 PROBES = "probes/"
 
-_SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._=@+,-]{1,255}")
 _LIFE = re.compile(r"([0-9]{5})-([0-9]{6})")
 
 
@@ -168,42 +166,3 @@ def number_in(key: str) -> int:
 
 def _is_number(text: str, *, digits: int) -> bool:
     return text.isascii() and text.isdigit() and len(text) == digits
-
-
-def check(key: str) -> str:
-    """Returns `key` if it can't leave the population's location.
-
-    Raises:
-        KeyRefused: it is empty, absolute, too long, hidden (a leading dot), or has a segment that isn't a
-            plain name of at most 255 characters (`..` among them).
-    """
-    if not 0 < len(key) <= MAX_KEY_LENGTH:
-        raise KeyRefused(f"a key has 1 to {MAX_KEY_LENGTH} characters, this one has {len(key)}")
-    for segment in key.split("/"):
-        if _SEGMENT.fullmatch(segment) is None:
-            raise KeyRefused(f"key {key!r}: {segment!r} is not a plain name")
-    if key.startswith("."):
-        raise KeyRefused(f"key {key!r} begins with a dot: such names at the top are no part of the layout")
-    return key
-
-
-def is_key(text: str) -> bool:
-    """Whether `check` accepts it; what else lies in a location is nobody's business here."""
-    try:
-        check(text)
-    except KeyRefused:
-        return False
-    return True
-
-
-def check_prefix(prefix: str) -> str:
-    """Returns `prefix` if it is empty or a key followed by a slash.
-
-    Raises:
-        KeyRefused: it isn't.
-    """
-    if prefix:
-        check(prefix.removesuffix("/"))
-        if not prefix.endswith("/"):
-            raise KeyRefused(f"prefix {prefix!r} doesn't end in a slash")
-    return prefix

@@ -1,25 +1,21 @@
 """The records of the storage contract that trainers read and write: births, claims, yields, reports and saves.
 
 Records are written once and never changed. They hold no clock times, so that the same decisions give the same bytes.
+`pbt_contract` draws the states that they put a life into; `encoding` turns them into bytes and back.
 """
 
-import hashlib
 import math
-from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from threading import Lock
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import msgspec
 
 from pbt_contract import keys
-from pbt_contract.errors import NewerFormat, RecordRefused
 from pbt_contract.keys import Life
-from pbt_contract.text import quoted
+from pbt_contract.scores import Score
 
 FORMAT = 1
 MAX_RECORD_BYTES = 4 * 1024 * 1024  # checkpoints are elsewhere: a larger record is an accident or an attack
-_NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12 - 1)]
 """Steps, rounds, sizes of anything counted; as many digits as a key has room for."""
@@ -29,9 +25,6 @@ IncarnationNumber = Annotated[int, msgspec.Meta(ge=1, le=10**6 - 1)]
 
 Value = bool | int | float | str
 """One hyperparameter's value."""
-
-Score = float | str
-"""A number; JSON has no NaN or infinities, so they travel as 'NaN', 'Infinity' and '-Infinity'."""
 
 
 class Record(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -46,33 +39,27 @@ class Record(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         return None
 
 
-class Header(msgspec.Struct, frozen=True):
-    """What is read of every record first."""
-
-    format: int
-
-
 class Cause(StrEnum):
     """Why an incarnation was born, or why a member's line was closed."""
 
     INITIAL = "Initial"  # the population began
     EXPLOIT = "Exploit"  # a round's decision: copy a donor and explore
-    ROLLBACK = "Rollback"  # nobody had a finite score: back to the member's own newest finite ancestor, or sampled anew
-    RESUME = "Resume"  # the process ended without fault: go on from the member's own newest record
-    CRASH = "Crash"  # the process failed: go on from the member's own newest record
-    REPLACE = "Replace"  # it failed again and again: born from a donor of the newest decided round
+    ROLLBACK = "Rollback"  # no score was finite: back to the member's own newest finite ancestor, or sampled
+    RESUME = "Resume"  # the process ended without fault: continue from the member's own newest record
+    CRASH = "Crash"  # the process failed: continue from the member's own newest record
+    REPLACE = "Replace"  # it failed several times in a row: born from a donor of the newest decided round
     SCALE = "Scale"  # the slot is new or came back
     FAILED = "Failed"  # closed: too many crashes
     REMOVED = "Removed"  # closed: scaled away
 
     @property
     def resumes(self) -> bool:
-        """Whether the member goes on where it was: no decision, no loss."""
+        """Whether the member continues where it was: no decision, no loss."""
         return self in {Cause.RESUME, Cause.CRASH}
 
     @property
     def closes(self) -> bool:
-        """Whether this is the end of a line and no process is to be started."""
+        """Whether this ends a member's line: no process is started for it."""
         return self in {Cause.FAILED, Cause.REMOVED}
 
 
@@ -95,13 +82,19 @@ class Birth(Record, frozen=True, kw_only=True):
     """Orders one incarnation of one member.
 
     Attributes:
+        format: of the record.
+        member: whose incarnation it is.
+        incarnation: counts the member's lives, from 1.
+        cause: why it was born; also what became of the incarnation before.
+        hyperparameters: to train with.
+        start_step: the step that it continues from; equals `source.step` where there is a source.
         previous_step: reports of the incarnation before count up to this step, later ones never do.
-        start_step: the step this incarnation goes on from; equals `source.step` where there is a source.
-        parent: the life that `source` was written by, or the one this line was closed after.
-        round: the round whose decision this is.
-        seed_round: reseed random state with it; None keeps the random state of the checkpoint.
-        crashes: crashes in a row without a new record, this birth's cause included.
+        source: the checkpoint to start from; None for a start from scratch.
+        round: the round whose decision this is; None where no round decided it.
+        seed_round: seeds random state, with the population's seed and the member; None keeps the checkpoint's.
+        crashes: in a row without a new record, this birth's cause included.
         operations: what explore did, per hyperparameter, in words (`x1.25`, `resampled`).
+        reason: one sentence for people.
     """
 
     format: int = FORMAT
@@ -130,7 +123,7 @@ class Birth(Record, frozen=True, kw_only=True):
 
 
 class Claim(Record, frozen=True, kw_only=True):
-    """Taken by one process before its first step; `void` means that the operator closed an unclaimed birth."""
+    """Written by one process before its first step; `void` means that the operator closed an unclaimed birth."""
 
     format: int = FORMAT
     member: MemberNumber
@@ -163,9 +156,12 @@ class LifeName(Record, frozen=True, kw_only=True):
 
 
 class Yield(Record, frozen=True, kw_only=True):
-    """Asks the process that lives an incarnation to go on as another member; its own waits for a place from then on.
+    """Asks the process of an incarnation to continue as another member; its own member then waits for a slot.
 
     Attributes:
+        format: of the record.
+        member: whose process is asked.
+        incarnation: the life that the process has now.
         to: whose birth it is to claim.
     """
 
@@ -197,11 +193,16 @@ class Report(Record, frozen=True, kw_only=True):
     """One evaluation, or a save between rounds: the commit record of its checkpoint.
 
     Attributes:
+        format: of the record.
+        member: whose report it is.
+        incarnation: the life that wrote it.
+        step: that was evaluated, and that the checkpoint holds.
         round: the round of a ready report; None for a save.
         metrics: numbers, or lists of numbers (episodes). Empty for a save.
         hyperparameters: as assigned by the birth. They are what is copied and explored.
         effective: what the optimizers really use at this step, annealing included.
         checkpoint: the prefix of the checkpoint's files.
+        files: what lies below that prefix.
         seconds: training time since this incarnation's previous record, by a monotonic clock.
         notes: what a person should know (a fresh optimizer after an exploit, a hyperparameter never read).
     """
@@ -257,106 +258,3 @@ class Report(Record, frozen=True, kw_only=True):
         except (OverflowError, ValueError):  # the sum overflows, or both infinities are in it
             return None
         return mean if math.isfinite(mean) else None
-
-
-R = TypeVar("R")
-_decoders: "dict[type, msgspec.json.Decoder[Any]]" = {}
-_making = Lock()
-
-
-def encode(record: msgspec.Struct) -> bytes:
-    """Canonical JSON: the same record always gives the same bytes."""
-    return msgspec.json.encode(record, order="sorted") + b"\n"
-
-
-def _decoder(kind: type[R]) -> "msgspec.json.Decoder[R]":
-    """The one decoder of a type. Made by one thread at a time: two at once crash msgspec (0.22)."""
-    known: msgspec.json.Decoder[R] | None = _decoders.get(kind)
-    if known is None:
-        with _making:
-            known = _decoders.setdefault(kind, msgspec.json.Decoder(kind))
-    return known
-
-
-def decode(kind: type[R], data: bytes, *, key: str) -> R:
-    """Reads a record of `kind`.
-
-    Raises:
-        NewerFormat: only a newer version can read it.
-        RecordRefused: it is too large, malformed, or says that it is another record.
-    """
-    if len(data) > MAX_RECORD_BYTES:
-        raise RecordRefused(f"{key}: {len(data)} bytes, a record has at most {MAX_RECORD_BYTES}")
-    try:
-        check_format(_decoder(Header).decode(data).format, known=FORMAT, key=key)
-        record = _decoder(kind).decode(data)
-    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise RecordRefused(f"{key}: {quoted(str(error))}") from error
-    if isinstance(record, Record) and record.key not in {None, key}:
-        raise RecordRefused(f"{key}: the record says that it is {record.key}")
-    return record
-
-
-def check_format(found: int, *, known: int, key: str) -> None:
-    """Makes sure that something stored is of the format that this version knows.
-
-    Raises:
-        NewerFormat: only a newer version can read it.
-        RecordRefused: no version has ever written such a format.
-    """
-    if found > known:
-        raise NewerFormat(
-            f"{key}: format {found}, and this version reads format {known}: a newer version wrote it; "
-            "upgrade what can't read it: the operator, pbt, or pbt_trainer in the trainer's image"
-        )
-    if found < known:
-        raise RecordRefused(f"{key}: format {found} doesn't exist, the first one is {known}")
-
-
-def decode_report(data: bytes, *, key: str) -> Report:
-    """Reads a report or save and checks that its checkpoint is its own and can lie in a folder, and its numbers.
-
-    Raises:
-        RecordRefused: it isn't.
-    """
-    report = decode(Report, data, key=key)
-    told = quoted(report.checkpoint)
-    if not report.checkpoint.startswith(keys.checkpoints_of(report.member, report.incarnation)):
-        raise RecordRefused(f"{key}: its checkpoint '{told}' is not this incarnation's")
-    place = keys.checkpoint(report.member, report.incarnation, report.step, "").removesuffix("/")
-    if not (report.checkpoint.startswith(place) and report.checkpoint.endswith("/")):
-        raise RecordRefused(f"{key}: its checkpoint '{told}' is not a folder of step {report.step}")
-    names: set[str] = set()
-    for file in report.files:
-        keys.check(report.checkpoint + file.name)
-        if file.name in names:
-            raise RecordRefused(f"{key}: it names the file {quoted(file.name)} twice")
-        names.add(file.name)
-    for name in names:
-        if any(name[:end] in names for end, character in enumerate(name) if character == "/"):
-            raise RecordRefused(f"{key}: the file {quoted(name)} lies in what is a file too")
-    for value in report.metrics.values():
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, str) and item not in _NOT_FINITE:
-                raise RecordRefused(f"{key}: a metric is not a number: '{quoted(item)}'")
-    return report
-
-
-def wire_metrics(metrics: Mapping[str, float | Sequence[float]]) -> dict[str, Score | list[Score]]:
-    """Metrics as JSON can hold them."""
-    return {
-        name: [_wire(item) for item in value] if isinstance(value, Sequence) else _wire(value)
-        for name, value in metrics.items()
-    }
-
-
-def _wire(value: float) -> Score:
-    number = float(value)
-    if math.isfinite(number):
-        return number
-    return "NaN" if math.isnan(number) else ("Infinity" if number > 0 else "-Infinity")
-
-
-def sha256(data: bytes | memoryview | Any) -> str:
-    """The checksum that records carry, in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()

@@ -8,17 +8,9 @@ from pathlib import Path
 
 import msgspec
 
+from pbt_contract.encoding import encode
 from pbt_contract.errors import NotFound, RecordRefused
-from pbt_contract.records import (
-    Count,
-    File,
-    IncarnationNumber,
-    MemberNumber,
-    Record,
-    Report,
-    Value,
-    encode,
-)
+from pbt_contract.records import Count, File, IncarnationNumber, MemberNumber, Record, Report, Value
 from pbt_contract.stores import Store
 from pbt_contract.stores.verify import destination
 from pbt_operator.cli.output import Mistake, file_stem, open_location, read_population, say

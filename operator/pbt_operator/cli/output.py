@@ -11,6 +11,7 @@ import msgspec
 
 from pbt_contract import keys
 from pbt_contract.errors import NotFound, PbtError, StoreRefused
+from pbt_contract.key_rules import is_key
 from pbt_contract.stores import Store, open_store
 from pbt_contract.text import escaped, quoted
 from pbt_operator.cli import program
@@ -77,7 +78,7 @@ def read_population(location: str) -> Archive:
 def file_stem(archive: Archive) -> str:
     """What files about the population are called; a name that is no plain file name could lead anywhere."""
     name = archive.record.name
-    return name if keys.is_key(name) and "/" not in name else "population"
+    return name if is_key(name) and "/" not in name else "population"
 
 
 def _below(store: Store) -> Iterator[str]:

@@ -9,9 +9,10 @@ from typing import TypeVar, cast
 import msgspec
 
 from pbt_contract import keys
+from pbt_contract.encoding import decode, decode_report
 from pbt_contract.errors import KeyRefused, NewerFormat, NotFound, RecordRefused
 from pbt_contract.keys import Life
-from pbt_contract.records import Birth, Report, decode, decode_report
+from pbt_contract.records import Birth, Report
 from pbt_contract.stores import Store
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.history import History

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from pbt_contract import keys
+from pbt_contract.encoding import encode
 from pbt_contract.keys import Life
-from pbt_contract.records import Birth, Cause, encode
+from pbt_contract.records import Birth, Cause
 from pbt_contract.stores import Store
 from pbt_contract.text import quoted
 from pbt_operator.core import births

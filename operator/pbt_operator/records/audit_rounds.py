@@ -6,8 +6,8 @@ import msgspec
 from msgspec.structs import replace
 
 from pbt_contract import keys
+from pbt_contract.encoding import encode
 from pbt_contract.errors import NotFound, RecordRefused
-from pbt_contract.records import encode
 from pbt_contract.stores import Store
 from pbt_contract.text import quoted
 from pbt_operator.core.exploit import choose

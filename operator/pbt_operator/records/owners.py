@@ -1,7 +1,7 @@
 """The owner records: who drives a location. The newest one counts, and nobody owns a location twice."""
 
 from pbt_contract import keys
-from pbt_contract.records import decode, encode
+from pbt_contract.encoding import decode, encode
 from pbt_contract.stores import Store
 from pbt_operator.core.location_records import OwnerRecord
 

@@ -12,9 +12,10 @@ from itertools import islice
 from msgspec.structs import replace
 
 from pbt_contract import keys
+from pbt_contract.encoding import decode_report
 from pbt_contract.errors import KeyRefused, NewerFormat, NotFound, RecordRefused
 from pbt_contract.keys import Life
-from pbt_contract.records import Birth, Report, decode_report
+from pbt_contract.records import Birth, Report
 from pbt_contract.stores import Store
 from pbt_operator.core.history import History
 from pbt_operator.core.listing import first_round

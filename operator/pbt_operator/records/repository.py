@@ -11,9 +11,10 @@ from typing import TypeVar
 import msgspec
 
 from pbt_contract import keys
+from pbt_contract.encoding import decode, encode
 from pbt_contract.errors import NewerFormat, NotFound, RecordRefused
 from pbt_contract.keys import Life
-from pbt_contract.records import Birth, Claim, Report, decode, encode
+from pbt_contract.records import Birth, Claim, Report
 from pbt_contract.stores import Store
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.history import History

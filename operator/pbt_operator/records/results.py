@@ -3,9 +3,10 @@
 from contextlib import suppress
 
 from pbt_contract import keys
+from pbt_contract.encoding import decode, encode
 from pbt_contract.errors import KeyRefused, NewerFormat, NotFound, RecordRefused
 from pbt_contract.keys import Life
-from pbt_contract.records import Birth, decode, encode
+from pbt_contract.records import Birth
 from pbt_contract.stores import Store
 from pbt_operator.core.lineage import lineage_of, schedule
 from pbt_operator.core.member_status import member_status, steps

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pbt_contract import keys
-from pbt_contract.records import decode, encode
+from pbt_contract.encoding import decode, encode
 from pbt_contract.stores import Store
 from pbt_operator.core.location_records import SpecRecord
 

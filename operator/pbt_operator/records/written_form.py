@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pbt_contract.records import encode
+from pbt_contract.encoding import encode
 from pbt_contract.text import quoted
 
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pbt_contract import keys
+from pbt_contract.encoding import encode
 from pbt_contract.errors import (
     CorruptCheckpoint,
     KeyRefused,
@@ -21,12 +22,13 @@ from pbt_contract.errors import (
     RecordRefused,
     StateError,
 )
-from pbt_contract.records import Birth, Cause, File, Report, Source, encode, sha256
+from pbt_contract.records import Birth, Cause, File, Report, Source
 from pbt_contract.stores.folder import FolderStore
 from pbt_trainer.courier.incarnation import Incarnation
 from pbt_trainer.state.checkpoint_files import STATE, TENSORS, Checkpoint
 from pbt_trainer.state.codec import decode, loads
 from service.hostile.texts import ESCAPES, assert_plain, spoilt
+from support.checksums import sha256
 from unit.trainer.training import SCHEDULED, Member
 
 HP = {"lr": 0.1}

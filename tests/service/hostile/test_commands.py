@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pbt_contract import keys
+from pbt_contract.encoding import decode, encode
 from pbt_contract.errors import RecordRefused
-from pbt_contract.records import Birth, Cause, decode, encode
+from pbt_contract.records import Birth, Cause
 from pbt_contract.stores.folder import FolderStore
 from pbt_operator.cli.main import main
 from pbt_operator.cli.output import say_table

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
+from pbt_contract.encoding import encode
 from pbt_contract.errors import KeyRefused, PbtError, StoreRefused
-from pbt_contract.records import Birth, Cause, File, Source, encode
+from pbt_contract.key_rules import check_key, is_key
+from pbt_contract.records import Birth, Cause, File, Source
 from pbt_contract.stores import Store
 from pbt_contract.stores.folder import FolderStore
 from pbt_contract.stores.s3 import S3Store
@@ -168,7 +170,7 @@ def test_whatever_members_write_the_operator_asks_only_for_keys_of_the_layout(
     tops = {keys.BIRTHS, keys.CLAIMS, keys.YIELDS, keys.ROUNDS, keys.REPORTS, keys.SAVES, keys.CHECKPOINTS}
     tops |= {keys.SPECS, keys.OWNERS, keys.RESULTS}
     for verb, key in store.uses:
-        keys.check(key.removesuffix("/"))
+        check_key(key.removesuffix("/"))
         assert f"{key.split('/')[0]}/" in tops
         assert verb not in {"delete", "abandon"} or key.startswith("checkpoints/")
 
@@ -245,5 +247,5 @@ def test_a_source_that_leads_out_is_refused_and_is_never_deleted(place: str) -> 
     simulation.operator_restarts()
     with pytest.raises(PbtError):
         simulation.run(max_seconds=1e4)
-    assert all(keys.is_key(key.removesuffix("/")) or key == place for _, key in store.uses)
+    assert all(is_key(key.removesuffix("/")) or key == place for _, key in store.uses)
     assert all(verb == "read" for verb, key in store.uses if key == place)

@@ -10,18 +10,9 @@ from hypothesis import strategies as st
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
+from pbt_contract.encoding import decode, decode_report, encode
 from pbt_contract.errors import RecordRefused
-from pbt_contract.records import (
-    MAX_RECORD_BYTES,
-    Birth,
-    Cause,
-    Claim,
-    File,
-    Report,
-    decode,
-    decode_report,
-    encode,
-)
+from pbt_contract.records import MAX_RECORD_BYTES, Birth, Cause, Claim, File, Report
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.records import audit, results
 from pbt_operator.records.archive import read_archive

@@ -18,7 +18,8 @@ import yaml
 
 from fixtures.toys import Deterministic
 from pbt_contract import keys
-from pbt_contract.records import Birth, decode
+from pbt_contract.encoding import decode
+from pbt_contract.records import Birth
 from pbt_contract.stores import Store
 from pbt_operator.manifest.population import PopulationSpec
 from pbt_operator.records import owners

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from fixtures.decided import decisions
 from pbt_contract import keys
+from pbt_contract.encoding import decode, decode_report, encode
 from pbt_contract.errors import NewerFormat, RecordRefused
-from pbt_contract.records import FORMAT, Birth, Cause, Claim, Report, decode, decode_report, encode
+from pbt_contract.records import FORMAT, Birth, Cause, Claim, Report
 from pbt_contract.stores.folder import FolderStore
 from pbt_operator.core.location_records import OwnerRecord, SpecRecord
 from pbt_operator.core.round_record import Round

@@ -9,8 +9,9 @@ from fixtures.decided import decisions
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
+from pbt_contract.encoding import decode
 from pbt_contract.errors import NewerFormat
-from pbt_contract.records import Birth, Cause, decode
+from pbt_contract.records import Birth, Cause
 from pbt_operator.records import audit
 from pbt_operator.records.archive import read_archive
 from service.upgrade.extended import NextVersion

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pbt_contract import keys
-from pbt_contract.records import encode
+from pbt_contract.encoding import encode
 from pbt_contract.stores.folder import FolderStore
 from pbt_operator.cli import output
 from pbt_operator.records.archive import read_archive

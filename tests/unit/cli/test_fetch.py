@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from pbt_contract.records import File, sha256
+from pbt_contract.records import File
 from pbt_contract.stores.folder import FolderStore
+from support.checksums import sha256
 from unit.page.populations import FILES, record_simulated
 
 TENSORS = "checkpoints/00001-000002/000000000020-n/state.safetensors"

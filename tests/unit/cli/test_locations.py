@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pbt_contract import keys
+from pbt_contract.encoding import encode
 from pbt_contract.errors import StoreUnavailable
-from pbt_contract.records import Birth, Cause, encode
+from pbt_contract.records import Birth, Cause
 from pbt_contract.stores.folder import FolderStore
 from pbt_operator.cli import output
 from simulation.memory_store import MemoryStore
@@ -110,7 +111,7 @@ def test_a_lineage_that_descends_from_itself_ends(pbt, digits):
     path = digits / keys.birth(0, 1)
     own = next(iter(digits.glob("reports/0000001/00000-*.json")))
     assert own.is_file()
-    from pbt_contract.records import decode_report
+    from pbt_contract.encoding import decode_report
 
     source = decode_report(own.read_bytes(), key=str(own.relative_to(digits))).source
     path.unlink()

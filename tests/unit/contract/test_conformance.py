@@ -9,9 +9,10 @@ from threading import Barrier
 import pytest
 
 from pbt_contract.errors import CorruptCheckpoint, KeyRefused, NotFound, RecordRefused
-from pbt_contract.records import MAX_RECORD_BYTES, File, sha256
+from pbt_contract.records import MAX_RECORD_BYTES, File
 from pbt_contract.stores import Store, open_store
 from pbt_contract.stores.probe import probe
+from support.checksums import sha256
 from support.race import START, race
 
 LARGE = 20 * 1024 * 1024 + 7  # three parts of an S3 upload, the last one odd

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pbt_contract.errors import CorruptCheckpoint, KeyRefused, StoreRefused, StoreUnavailable
-from pbt_contract.records import File, sha256
+from pbt_contract.records import File
 from pbt_contract.stores import folder as folder_module
 from pbt_contract.stores.folder import FolderStore
+from support.checksums import sha256
 from support.race import START, race
 
 

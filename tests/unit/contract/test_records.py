@@ -5,7 +5,8 @@ import sys
 
 PROGRAM = """
 import sys, threading
-from pbt_contract.records import Birth, Cause, decode, encode
+from pbt_contract.encoding import decode, encode
+from pbt_contract.records import Birth, Cause
 
 sys.setswitchinterval(1e-6)
 birth = Birth(member=0, incarnation=1, cause=Cause.INITIAL, hyperparameters={"a": 1.0}, reason="a test")

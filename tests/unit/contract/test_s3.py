@@ -13,10 +13,11 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from pbt_contract.errors import CorruptCheckpoint, NotFound, StoreRefused, StoreUnavailable
-from pbt_contract.records import File, sha256
+from pbt_contract.records import File
 from pbt_contract.stores import s3 as s3_module
 from pbt_contract.stores.probe import probe
 from pbt_contract.stores.s3 import S3Store, connect
+from support.checksums import sha256
 from support.s3server import Server
 
 if TYPE_CHECKING:

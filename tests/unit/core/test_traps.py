@@ -19,7 +19,9 @@ from fixtures.hypothesis_strategies import (
     uniform,
     values_of,
 )
-from pbt_contract.records import Report, Value, decode, encode, wire_metrics
+from pbt_contract.encoding import decode, encode
+from pbt_contract.records import Report, Value
+from pbt_contract.scores import wire_metrics
 from pbt_operator.core.exploit import choose, judge
 from pbt_operator.core.explore import explore
 from pbt_operator.core.ranking import rank

@@ -6,7 +6,9 @@ from typing import Any
 
 from fixtures.manifests import TEMPLATE
 from pbt_contract import keys
-from pbt_contract.records import Birth, Claim, File, Report, encode, sha256, wire_metrics
+from pbt_contract.encoding import encode
+from pbt_contract.records import Birth, Claim, File, Report
+from pbt_contract.scores import wire_metrics
 from pbt_contract.stores import Store
 from pbt_operator.core import births, quorum
 from pbt_operator.core.history import History
@@ -15,6 +17,7 @@ from pbt_operator.core.status import PopulationPhase
 from pbt_operator.manifest.population import PopulationSpec, to_core, to_wire
 from pbt_operator.records import results, specs
 from pbt_operator.records.archive import read_archive
+from support.checksums import sha256
 
 FILES = {"state.safetensors": b"tensors", "state.json": b"{}"}
 

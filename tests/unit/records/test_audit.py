@@ -5,7 +5,8 @@ import pytest
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
-from pbt_contract.records import Birth, Cause, decode, encode
+from pbt_contract.encoding import decode, encode
+from pbt_contract.records import Birth, Cause
 from pbt_operator.core.round_record import Round
 from pbt_operator.records import audit
 from pbt_operator.records.archive import read_archive

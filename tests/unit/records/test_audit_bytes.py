@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
+from pbt_contract.encoding import decode_report, encode
 from pbt_contract.errors import NewerFormat
-from pbt_contract.records import Cause, Report, decode_report, encode, wire_metrics
+from pbt_contract.records import Cause, Report
+from pbt_contract.scores import wire_metrics
 from pbt_operator.records.archive import read_archive
 from pbt_operator.records.audit import violations
 from simulation import Simulation

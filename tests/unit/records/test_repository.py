@@ -4,8 +4,9 @@ import pytest
 
 from fixtures.manifests import DETERMINISTIC, spec
 from pbt_contract import keys
+from pbt_contract.encoding import encode
 from pbt_contract.errors import StoreUnavailable
-from pbt_contract.records import Birth, Cause, Report, encode
+from pbt_contract.records import Birth, Cause, Report
 from pbt_operator.core.retention import doomed
 from pbt_operator.core.round_record import Entry, Round
 from pbt_operator.manifest.population import to_core

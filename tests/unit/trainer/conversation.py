@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from pbt_contract import keys
+from pbt_contract.encoding import decode_report, encode
 from pbt_contract.errors import StoreUnavailable
-from pbt_contract.records import Birth, Cause, LifeName, Report, Yield, decode_report, encode
+from pbt_contract.records import Birth, Cause, LifeName, Report, Yield
 from pbt_trainer.courier import courier, retry
 from pbt_trainer.courier.courier import Courier
 from pbt_trainer.courier.messages import Began, Begin, Channel, Fetched, Notice, Order, Upload

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 from pbt_contract import keys
 from pbt_contract.assignment import Assignment
+from pbt_contract.encoding import decode, decode_report, encode
 from pbt_contract.errors import NotFound
-from pbt_contract.records import Birth, Cause, Claim, Report, decode, decode_report, encode
+from pbt_contract.records import Birth, Cause, Claim, Report
 from pbt_contract.stores import Store
 from pbt_contract.stores.folder import FolderStore
 

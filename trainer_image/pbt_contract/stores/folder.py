@@ -23,6 +23,7 @@ from pbt_contract.errors import (
     StoreRefused,
     StoreUnavailable,
 )
+from pbt_contract.key_rules import check_key, check_prefix, is_key
 from pbt_contract.records import MAX_RECORD_BYTES, File
 from pbt_contract.stores.verify import verify, verify_record_size, verify_source
 
@@ -56,7 +57,7 @@ class FolderStore:
 
     def create(self, key: str, data: bytes) -> bytes:
         """See `Store.create`."""
-        verify_record_size(len(data), key=keys.check(key))
+        verify_record_size(len(data), key=check_key(key))
         target = self._path(key)
         for _ in range(_ATTEMPTS):
             with _store_errors(target), self._incoming(target) as file:
@@ -77,7 +78,7 @@ class FolderStore:
 
     def names(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
         """See `Store.names`. What no key can name is left out, and so is all but plain files and folders."""
-        return self._walk(keys.check_prefix(prefix), start_after)
+        return self._walk(check_prefix(prefix), start_after)
 
     def upload(self, key: str, path: Path, *, size: int) -> None:
         """See `Store.upload`."""
@@ -112,7 +113,7 @@ class FolderStore:
 
     def abandon_uploads(self, prefix: str) -> None:
         """See `Store.abandon_uploads`."""
-        top = self._path(keys.check_prefix(prefix).removesuffix("/")) if prefix else self._root
+        top = self._path(check_prefix(prefix).removesuffix("/")) if prefix else self._root
         for folder, _, files in os.walk(top, topdown=False):
             for name in files:
                 if name.startswith(_TEMPORARY):
@@ -132,7 +133,7 @@ class FolderStore:
         return False
 
     def _path(self, key: str) -> Path:
-        path = self._root / keys.check(key)
+        path = self._root / check_key(key)
         if os.path.realpath(path) != str(path):
             raise KeyRefused(f"{path} leads through a symbolic link, which could leave the store")
         return path
@@ -157,7 +158,7 @@ class FolderStore:
                 ]
         except NotFound:
             return []
-        return sorted(name for name in names if keys.is_key(name.removesuffix("/")))
+        return sorted(name for name in names if is_key(name.removesuffix("/")))
 
     @contextmanager
     def _incoming(self, target: Path) -> Iterator[BinaryIO]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pbt_contract import keys
 from pbt_contract.errors import KeyRefused, NotFound, StoreRefused, StoreUnavailable
+from pbt_contract.key_rules import check_key, check_prefix, is_key
 from pbt_contract.records import File
 from pbt_contract.stores.parts import AT_ONCE, part_size
 from pbt_contract.stores.s3_client import connect
@@ -66,7 +67,7 @@ class S3Store:
         """
         self._url = f"s3://{bucket}/{prefix}".rstrip("/")
         try:
-            self._base = f"{keys.check(prefix)}/" if prefix else ""
+            self._base = f"{check_key(prefix)}/" if prefix else ""
         except KeyRefused as error:
             raise StoreRefused(f"{self._url} is no location: {error}") from error
         self._bucket = bucket
@@ -86,7 +87,7 @@ class S3Store:
 
         from pbt_contract.stores import s3_errors
 
-        verify_record_size(len(data), key=keys.check(key))
+        verify_record_size(len(data), key=check_key(key))
         name = self._base + key
         for attempt in range(_CREATE_ATTEMPTS):
             try:
@@ -105,19 +106,19 @@ class S3Store:
     @_translated
     def read(self, key: str) -> bytes:
         """See `Store.read`."""
-        answer = self._client.get_object(Bucket=self._bucket, Key=self._base + keys.check(key))
+        answer = self._client.get_object(Bucket=self._bucket, Key=self._base + check_key(key))
         with closing(answer["Body"]) as body:
             verify_record_size(answer["ContentLength"], key=key)
             return body.read()
 
     def names(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
         """See `Store.names`. Objects that no key can name are left out."""
-        return self._pages(keys.check_prefix(prefix), start_after)
+        return self._pages(check_prefix(prefix), start_after)
 
     @_translated
     def upload(self, key: str, path: Path, *, size: int) -> None:
         """See `Store.upload`. The parts are read from the file as they are sent, not held in memory."""
-        verify_source(path, size, key=keys.check(key))
+        verify_source(path, size, key=check_key(key))
         if size < part_size(size):  # one request: not worth a pool of threads
             with path.open("rb") as file:
                 self._client.put_object(Bucket=self._bucket, Key=self._base + key, Body=file.read(size))
@@ -130,21 +131,21 @@ class S3Store:
         """See `Store.fetch`."""
         from pbt_contract.stores.s3_download import download
 
-        name, path = self._base + keys.check(key), destination(folder, file)
+        name, path = self._base + check_key(key), destination(folder, file)
         path.parent.mkdir(parents=True, exist_ok=True)
         download(self._client, self._bucket, name, file, path, key=key)
         return path
 
     def delete(self, doomed: Iterable[str]) -> None:
         """See `Store.delete`."""
-        checked = [keys.check(key) for key in doomed]
+        checked = [check_key(key) for key in doomed]
         for start in range(0, len(checked), _DELETE_BATCH):
             batch = checked[start : start + _DELETE_BATCH]
             self._delete(batch[0], batch)
 
     def abandon_uploads(self, prefix: str) -> None:
         """See `Store.abandon_uploads`."""
-        self._abandon(keys.check_prefix(prefix))
+        self._abandon(check_prefix(prefix))
 
     def purge(self) -> bool:
         """See `Store.purge`.
@@ -199,7 +200,7 @@ class S3Store:
         position = {"StartAfter": self._base + start_after} if start_after else {}
         while True:
             found, token = self._page(prefix, position)
-            yield from filter(keys.is_key, found)
+            yield from filter(is_key, found)
             if not token:
                 return
             position = {"ContinuationToken": token}

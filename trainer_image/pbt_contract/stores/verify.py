@@ -4,8 +4,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from pbt_contract import keys
 from pbt_contract.errors import CorruptCheckpoint, RecordRefused
+from pbt_contract.key_rules import check_key
 from pbt_contract.records import MAX_RECORD_BYTES, File
 from pbt_contract.text import quoted
 
@@ -62,7 +62,7 @@ def destination(folder: Path, file: File) -> Path:
         KeyRefused: its name would leave `folder`.
     """
     checkpoint = "checkpoint/"  # below it a name may begin with a dot
-    return folder / keys.check(checkpoint + file.name).removeprefix(checkpoint)
+    return folder / check_key(checkpoint + file.name).removeprefix(checkpoint)
 
 
 def verify_source(path: Path, size: int, *, key: str) -> None:

@@ -6,8 +6,9 @@ No threads, no processes, no clock: the courier drives it in a trainer, a simula
 from pathlib import Path
 
 from pbt_contract import keys
+from pbt_contract.encoding import decode, decode_report, encode
 from pbt_contract.errors import CorruptCheckpoint, NotFound, RecordRefused
-from pbt_contract.records import Birth, Claim, File, Report, Yield, decode, decode_report, encode
+from pbt_contract.records import Birth, Claim, File, Report, Yield
 from pbt_contract.stores import Store
 from pbt_contract.stores.verify import verify
 

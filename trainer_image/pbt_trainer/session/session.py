@@ -10,7 +10,8 @@ from typing import Literal
 
 from pbt_contract.assignment import Assignment
 from pbt_contract.errors import ExitCode, UsageError
-from pbt_contract.records import Report, Value, wire_metrics
+from pbt_contract.records import Report, Value
+from pbt_contract.scores import wire_metrics
 from pbt_trainer.courier.link import Link
 from pbt_trainer.courier.messages import Offer
 from pbt_trainer.exit import leave, say

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
+from pbt_contract.encoding import check_format
 from pbt_contract.errors import RecordRefused
-from pbt_contract.records import check_format
 from pbt_contract.text import quoted
 from pbt_trainer.state.codec import decode, loads
 from pbt_trainer.state.mapped import MappedFile

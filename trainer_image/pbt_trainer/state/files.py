@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pbt_contract import keys
 from pbt_contract.errors import KeyRefused, StateError
+from pbt_contract.key_rules import check_key
 from pbt_contract.records import Report
 
 FILES = "files"
@@ -46,6 +47,6 @@ def _check(path: Path, source: Path) -> None:
             f"report(files=...): {name} is neither a file nor a directory; links are not followed"
         )
     try:
-        keys.check(f"{keys.checkpoint(0, 1, 0, '00000000')}{FILES}/{name}")
+        check_key(f"{keys.checkpoint(0, 1, 0, '00000000')}{FILES}/{name}")
     except KeyRefused as error:
         raise StateError(f"report(files=...): {name} can't be stored: {error}") from error

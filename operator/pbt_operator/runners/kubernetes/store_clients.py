@@ -5,8 +5,8 @@ from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from pbt_contract import keys
 from pbt_contract.errors import StoreRefused
+from pbt_contract.key_rules import check_key, check_prefix
 from pbt_contract.stores import Store
 from pbt_contract.stores.s3 import S3Store
 from pbt_contract.stores.s3_client import make_client
@@ -28,7 +28,7 @@ def location_of(store: StoreConfig, *, namespace: str, name: str, uid: str, stor
         KeyRefused: the manifest would leave it.
     """
     below = _folder(store, namespace, storage) + _leaf(name, uid, storage)
-    return f"s3://{store.bucket}/{keys.check(below)}"
+    return f"s3://{store.bucket}/{check_key(below)}"
 
 
 def open_location(store: StoreConfig, url: str) -> Store:
@@ -58,7 +58,7 @@ def siblings(store: StoreConfig, *, namespace: str, name: str, uid: str, storage
 def _folder(store: StoreConfig, namespace: str, storage: Storage) -> str:
     """What all locations of a namespace's storage prefix begin with."""
     parts = (store.prefix, namespace, storage.prefix)
-    return keys.check_prefix("/".join(part for part in parts if part) + "/")
+    return check_prefix("/".join(part for part in parts if part) + "/")
 
 
 def _leaf(name: str, uid: str, storage: Storage) -> str:

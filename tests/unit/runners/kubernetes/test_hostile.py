@@ -10,7 +10,7 @@ import yaml
 
 from fixtures.manifests import DETERMINISTIC
 from pbt_contract import keys
-from pbt_contract.records import encode
+from pbt_contract.encoding import encode
 from pbt_operator.core.location_records import OwnerRecord
 from pbt_operator.runners.kubernetes.handlers import RECURSION_LIMIT
 from service.hostile.texts import ESCAPES, SMUGGLED, assert_plain

@@ -13,7 +13,8 @@ from fixtures.decided import decisions
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
-from pbt_contract.records import Cause, Claim, decode
+from pbt_contract.encoding import decode
+from pbt_contract.records import Cause, Claim
 from pbt_operator.records import audit, owners
 from pbt_operator.records.archive import read_archive
 from pbt_operator.runners.kubernetes.pod_template import INCARNATION, MEMBER

@@ -9,7 +9,8 @@ import pytest
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
-from pbt_contract.records import Birth, Cause, Claim, File, Report, encode
+from pbt_contract.encoding import encode
+from pbt_contract.records import Birth, Cause, Claim, File, Report
 from pbt_operator.control import placement, sweep
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.control.reconcile import FEW, Looks, Reconciler

@@ -10,10 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from pbt_contract import keys
+from pbt_contract.encoding import encode
 from pbt_contract.errors import NotFound, StoreRefused, StoreUnavailable
-from pbt_contract.records import MAX_RECORD_BYTES, Birth, Cause, encode, sha256
+from pbt_contract.records import MAX_RECORD_BYTES, Birth, Cause
 from pbt_trainer import ExitCode
 from pbt_trainer.courier.messages import Began, Failed, Look, Looked, Offer, Take, Taken, Unclaimed, Uploaded
+from support.checksums import sha256
 from unit.trainer.conversation import Conversation, Flaky, begun, born, report, store, stored_report, talk
 from unit.trainer.population import Population, is_gone, until
 

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from pbt_contract import keys
+from pbt_contract.encoding import encode
 from pbt_contract.errors import CorruptCheckpoint, KeyRefused, NotFound, RecordRefused
-from pbt_contract.records import Birth, Cause, Claim, File, Report, Source, encode, sha256
+from pbt_contract.records import Birth, Cause, Claim, File, Report, Source
 from pbt_trainer.courier.incarnation import Incarnation
 from simulation.memory_store import MemoryStore
+from support.checksums import sha256
 
 
 def incarnation_in(store: MemoryStore, *, number: int = 2, nonce: str = "ours") -> Incarnation:

@@ -7,7 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from pbt_contract import keys
-from pbt_contract.records import Birth, Cause, encode
+from pbt_contract.encoding import encode
+from pbt_contract.records import Birth, Cause
 from pbt_trainer.courier import pace
 from pbt_trainer.courier.messages import Failed, Look, Offer, Replaced, Take, Taken, Uploaded
 from simulation.memory_store import MemoryStore

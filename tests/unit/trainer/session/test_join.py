@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from pbt_contract import keys
 from pbt_contract.assignment import Assignment
-from pbt_contract.records import Cause, Claim, encode
+from pbt_contract.encoding import encode
+from pbt_contract.records import Cause, Claim
 from pbt_trainer import ExitCode, UsageError
 from pbt_trainer.session.hyperparameters import Hyperparameters
 from unit.trainer.population import Population, Trainer

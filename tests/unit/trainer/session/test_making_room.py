@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from pbt_contract import keys
-from pbt_contract.records import Cause, Claim, LifeName, Report, Yield, encode
+from pbt_contract.encoding import encode
+from pbt_contract.records import Cause, Claim, LifeName, Report, Yield
 from unit.trainer.population import Population, Trainer
 
 SHARED = {"in_place": True, "shared_slots": True, "total_steps": 20_000, "interval_steps": 10_000}

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from pbt_contract import keys
-from pbt_contract.records import Cause, Claim, Report, encode
+from pbt_contract.encoding import encode
+from pbt_contract.records import Cause, Claim, Report
 from pbt_trainer import ExitCode
 from unit.trainer.population import Population, Trainer, is_gone
 
