@@ -57,6 +57,12 @@ class MemoryStore:
                 found.append(name)
         return iter(found)
 
+    def folders(self, beginning: str) -> list[str]:
+        """See `Store.folders`."""
+        with self._lock:
+            found = {name.partition("/")[0] for name in self._names if "/" in name}
+        return sorted(name for name in found if name.startswith(beginning))
+
     def upload(self, key: str, path: Path, *, size: int) -> None:
         """See `Store.upload`."""
         verify_source(path, size, key=check_key(key))

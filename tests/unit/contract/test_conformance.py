@@ -260,6 +260,13 @@ def test_a_download_never_leaves_its_folder(copying_store: Store, tmp_path: Path
     assert not (tmp_path / "model").exists()
 
 
+def test_folders_are_found_by_how_their_names_start(store: Store) -> None:
+    fill(store, ["digits-1/a", "digits-1/b/c", "digits-22/a", "digit/a", "digits-3", "x/digits-4/a"])
+    assert store.folders("digits-") == ["digits-1", "digits-22"]
+    assert store.folders("") == ["digit", "digits-1", "digits-22", "x"]
+    assert store.folders("nothing") == []
+
+
 def test_deleting_what_is_gone_is_no_error(store: Store) -> None:
     fill(store, TREE)
     store.delete(["a/b.json", "a/b/c/d/e.json", "a/b.json", "never/there", "a", "a.json/x"])

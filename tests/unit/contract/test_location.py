@@ -1,14 +1,16 @@
 """Which URLs open a store, and which stores a population accepts."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pbt_contract.errors import StoreRefused
-from pbt_contract.stores import open_store
+from pbt_contract.stores import location, open_store
 from pbt_contract.stores.probe import probe
 from simulation.memory_store import MemoryStore
+from unit.contract import toy_store
 
 
 class LastWriteWins(MemoryStore):
@@ -43,6 +45,7 @@ def test_a_store_that_breaks_a_promise_fails_the_probe(kind: type[MemoryStore], 
         "s3://",
         "s3:///x",
         "gs://b/x",
+        "a:b",
         "s3://b/x?y",
         "s3://b/a//b",
         "s3://b/..",
@@ -58,3 +61,18 @@ def test_a_path_with_spaces_and_signs_opens_the_same_folder_as_its_url(tmp_path:
     store.create("births/1.json", b"{}")
     assert (tmp_path / "my runs #1?/births/1.json").exists()
     assert list(open_store(store.url).names("")) == ["births/1.json"]
+
+
+def test_a_folder_whose_name_is_no_text_is_opened_by_its_url(tmp_path: Path) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    open_store(folder).create("births/1.json", b"{}")
+    assert list(open_store(open_store(folder).url).names("")) == ["births/1.json"]
+
+
+def test_a_scheme_is_one_line_of_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = MemoryStore()
+    monkeypatch.setitem(location._STORES, "gs", "unit.contract.toy_store:at")
+    monkeypatch.setattr(toy_store, "KEPT", kept)
+    assert open_store("gs://bucket/digits") is kept
+    with pytest.raises(StoreRefused, match="location"):
+        open_store("gs://")

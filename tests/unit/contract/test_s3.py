@@ -372,10 +372,3 @@ def test_a_whole_bucket_is_never_purged(server: Server, client: "S3Client", s3: 
     with pytest.raises(StoreRefused, match="whole bucket"):
         S3Store(server.bucket, client=client).purge()
     assert list(s3.names("")) == ["births/1.json"]
-
-
-def test_folders_are_named_by_how_they_begin(s3: S3Store) -> None:
-    for key in ("digits-1/a", "digits-1/b/c", "digits-22/a", "digit/a", "digits-3", "x/digits-4/a"):
-        s3.create(key, b"{}")
-    assert s3.folders("digits-") == ["digits-1", "digits-22"]
-    assert s3.folders("nothing") == []

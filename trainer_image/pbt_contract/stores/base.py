@@ -37,7 +37,11 @@ class Store(Protocol):
         ...
 
     def names(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
-        """The keys below `prefix`, empty or ending in a slash, that sort behind `start_after`; ascending."""
+        """The keys below `prefix`, empty or ending in a slash, that sort after `start_after`; ascending."""
+        ...
+
+    def folders(self, beginning: str) -> list[str]:
+        """The names of the folders directly below the location that start with `beginning`; ascending."""
         ...
 
     def upload(self, key: str, path: Path, *, size: int) -> None:

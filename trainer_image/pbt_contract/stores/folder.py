@@ -12,7 +12,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Self, cast
+from urllib.parse import SplitResult, unquote_to_bytes
 from uuid import uuid4
 
 from pbt_contract import keys
@@ -50,6 +51,12 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self._root = Path(os.path.realpath(root))
 
+    @classmethod
+    def at(cls, parts: SplitResult) -> Self | None:
+        """Opens `file:///PATH`; None for another machine's file or no path."""
+        path = os.fsdecode(unquote_to_bytes(parts.path))
+        return cls(Path(path)) if path and parts.netloc in {"", "localhost"} else None
+
     @property
     def url(self) -> str:
         """The folder as a file URL."""
@@ -79,6 +86,11 @@ class FolderStore:
     def names(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
         """See `Store.names`. What no key can name is left out, and so is all but plain files and folders."""
         return self._walk(check_prefix(prefix), start_after)
+
+    def folders(self, beginning: str) -> list[str]:
+        """See `Store.folders`."""
+        found = (key.removesuffix("/") for key in self._entries("") if key.endswith("/"))
+        return [name for name in found if name.startswith(beginning)]
 
     def upload(self, key: str, path: Path, *, size: int) -> None:
         """See `Store.upload`."""

@@ -1,10 +1,21 @@
-"""Opens a store from the URL of a location."""
+"""Opens a store from the URL of a location; `_STORES` is the registry of the kinds of stores."""
 
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
+import os
+from collections.abc import Callable
+from pkgutil import resolve_name
+from urllib.parse import SplitResult, quote, urlsplit
 
 from pbt_contract.errors import StoreRefused
 from pbt_contract.stores.base import Store
+
+_STORES = {
+    "file": "pbt_contract.stores.folder:FolderStore.at",
+    "s3": "pbt_contract.stores.s3:S3Store.at",
+}
+"""By scheme, what opens a store: named, not imported, so that a folder loads no library of a cloud.
+
+It takes the URL's parts and returns a store, or None where they name no location.
+"""
 
 
 def open_store(url: str) -> Store:
@@ -18,15 +29,10 @@ def open_store(url: str) -> Store:
         StoreRefused: the URL names neither.
     """
     parts = urlsplit(url)
-    folder = "" if parts.scheme else url
-    if parts.scheme == "file" and parts.netloc in {"", "localhost"}:
-        folder = unquote(parts.path)
-    if folder:
-        from pbt_contract.stores.folder import FolderStore
-
-        return FolderStore(Path(folder))
-    if parts.scheme == "s3" and parts.netloc and not (parts.query or parts.fragment):
-        from pbt_contract.stores.s3 import S3Store
-
-        return S3Store(bucket=parts.netloc, prefix=parts.path.strip("/"))
+    if url and not parts.scheme:  # a path, whose signs mean themselves
+        parts = SplitResult("file", "", quote(os.fsencode(url)), "", "")
+    if parts.scheme in _STORES:
+        at: Callable[[SplitResult], Store | None] = resolve_name(_STORES[parts.scheme])
+        if store := at(parts):
+            return store
     raise StoreRefused(f"{url!r} is no location: it should be a folder or s3://BUCKET/PREFIX")

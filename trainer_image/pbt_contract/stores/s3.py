@@ -7,7 +7,8 @@ from contextlib import closing, suppress
 from functools import wraps
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from urllib.parse import SplitResult
 
 from pbt_contract import keys
 from pbt_contract.errors import KeyRefused, NotFound, StoreRefused, StoreUnavailable
@@ -75,6 +76,17 @@ class S3Store:
         self._made: S3Client | None = None
         self._lock = Lock()
 
+    @classmethod
+    def at(cls, parts: SplitResult) -> Self | None:
+        """Opens `s3://BUCKET/PREFIX` by the environment's settings; None where the URL has another form.
+
+        Raises:
+            StoreRefused: the prefix isn't made of plain names.
+        """
+        if not parts.netloc or parts.query or parts.fragment:
+            return None
+        return cls(parts.netloc, parts.path.strip("/"))
+
     @property
     def url(self) -> str:
         """`s3://BUCKET/PREFIX`."""
@@ -114,6 +126,15 @@ class S3Store:
     def names(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
         """See `Store.names`. Objects that no key can name are left out."""
         return self._pages(check_prefix(prefix), start_after)
+
+    @_translated
+    def folders(self, beginning: str) -> list[str]:
+        """See `Store.folders`."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._base + beginning, Delimiter="/"
+        )
+        found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", [])]
+        return [name.removeprefix(self._base).removesuffix("/") for name in found]
 
     @_translated
     def upload(self, key: str, path: Path, *, size: int) -> None:
@@ -171,15 +192,6 @@ class S3Store:
             if not token:
                 return versioned
             position = {"ContinuationToken": token}
-
-    @_translated
-    def folders(self, beginning: str) -> list[str]:
-        """The names of the folders right below the location that begin so."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=self._base + beginning, Delimiter="/"
-        )
-        found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", [])]
-        return [name.removeprefix(self._base).removesuffix("/") for name in found]
 
     @property
     def _client(self) -> "S3Client":
