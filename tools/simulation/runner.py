@@ -1,6 +1,7 @@
 """Runs a population in virtual time: the in-memory runner of the tests of decisions and of fault simulation."""
 
 from pbt_operator.control.events import Event
+from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.reconcile import Reconciler
 from pbt_operator.manifest.population import PopulationSpec, to_core, to_wire
 from pbt_operator.records import specs
@@ -17,6 +18,7 @@ class Simulation:
     Attributes:
         store: what it has recorded.
         events: what a person would have seen.
+        last: what the newest pass said; None before the first one of each operator.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Simulation:
 
     def operator_restarts(self) -> None:
         """The operator's process ends and another one begins, with nothing but the store and the pods."""
+        self.last: PassResult | None = None
         self.repository = Repository(
             self.store,
             interval_steps=self.spec.schedule.interval_steps,
@@ -62,11 +65,16 @@ class Simulation:
     @property
     def ended(self) -> bool:
         """Whether the population has ended and no pod is left."""
-        return self.reconciler.outcome is not None and not self.pods.observe()
+        return self.last is not None and self.last.outcome is not None and not self.pods.observe()
+
+    def passes(self) -> PassResult:
+        """One pass, now."""
+        self.last = self.reconciler.run_once()
+        return self.last
 
     def step(self) -> None:
         """One pass of the reconcile, and on to the next moment at which something happens."""
-        self.reconciler.run_once()
+        self.passes()
         tick = self.time.after(self._tick_seconds, lambda: None)
         self.time.advance()
         tick.cancelled = True

@@ -10,6 +10,7 @@ from enum import Enum, auto
 from pbt_operator.control.decide import Decisions
 from pbt_operator.control.events import Event
 from pbt_operator.control.notices import remarks
+from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.placement import Live, Placement
 from pbt_operator.control.pods import Phase, Pods
 from pbt_operator.control.restarts import Restarts
@@ -40,10 +41,6 @@ class Reconciler:
     Attributes:
         spec: what is asked.
         spec_number: the number of the spec record.
-        outcome: why the population ended; None while it hasn't.
-        result: the record of it.
-        active_since: by the clock, what activeDeadlineSeconds is counted from; a suspension starts it anew.
-        costs: what the reports since the start say of it.
     """
 
     def __init__(
@@ -55,6 +52,7 @@ class Reconciler:
         spec: Spec,
         spec_number: int,
         emit: Callable[[Event], None],
+        active_since: float | None = None,
     ) -> None:
         """Needs a repository that was loaded.
 
@@ -64,15 +62,17 @@ class Reconciler:
             clock: seconds, monotonic.
             spec: what is asked.
             spec_number: the number of the spec record.
-            emit: takes each event once.
+            emit: takes each event once, at once: what a pass has told stays told if the pass fails later.
+            active_since: seconds by `clock`; activeDeadlineSeconds is counted from there. None is now. A suspension
+                resets it.
         """
         self.spec, self.spec_number = spec, spec_number
-        self.outcome: Outcome | None = None
-        self.result: Result | None = None
+        self._outcome: Outcome | None = None
+        self._result: Result | None = None
         self._repository, self._history, self._pods = repository, repository.history, pods
         self._clock, self._emit = clock, emit
-        self.active_since = clock()
-        self.costs = Costs()
+        self._active_since = clock() if active_since is None else active_since
+        self._costs = Costs()
         self._timers, self._ends = Timers(), Restarts()
         self._retention = Retention(repository)
         self._decisions = Decisions(repository, clock=clock, emit=emit)
@@ -80,60 +80,62 @@ class Reconciler:
             repository, pods=pods, ends=self._ends, timers=self._timers, clock=clock, emit=emit
         )
 
-    def run_once(self, looks: Looks = Looks.LISTS) -> None:
+    def run_once(self, looks: Looks = Looks.LISTS) -> PassResult:
         """One pass. What it can't finish, the next one does.
 
         Args:
             looks: how it learns of reports. What it doesn't look for, a later pass finds.
 
+        Returns:
+            How the population stands now.
+
         Raises:
             StoreUnavailable: the store can't be reached; nothing is lost, try again later.
         """
         if self.spec.suspend:
-            self.active_since = self._clock()
+            self._active_since = self._clock()
         if looks is Looks.LISTS:
             self._repository.refresh()
         else:
-            self._repository.glance(self.expected if looks is Looks.GLANCES else ())
+            self._repository.glance(self._expected() if looks is Looks.GLANCES else ())
         live = self._observe()
         self._remark()  # also about what was found of processes that have ended
-        goes_on = self.outcome is None
+        goes_on = self._outcome is None
         if goes_on:
             self._decisions.scale(self.spec)
             if not self.spec.suspend:
                 self._decisions.decide(self.spec, spec_number=self.spec_number, living=self._living(live))
             self._conclude()
-        if self.outcome is not None or self.spec.suspend:
-            self._placement.clear(live, self.spec, ended=self.outcome is not None)
+        if self._outcome is not None or self.spec.suspend:
+            self._placement.clear(live, self.spec, ended=self._outcome is not None)
         else:
             self._placement.place(live, self.spec)
         self._retention.sweep(self.spec, begins=goes_on)
+        return PassResult(
+            spec=self.spec,
+            outcome=self._outcome,
+            result=self._result,
+            active_since=self._active_since,
+            awaited=self._expected(),
+            num_left=self._placement.num_left,
+            sweeps=self._retention.under_way,
+            usage=self._costs.usage,
+        )
 
-    @property
-    def expected(self) -> frozenset[int]:
+    def _expected(self) -> frozenset[int]:
         """The few members whose reports a round lacks; empty if it lacks many, or none waits for any."""
-        awaited = self._decisions.awaited if self.outcome is None and not self.spec.suspend else frozenset()
+        awaited = self._decisions.awaited if self._outcome is None and not self.spec.suspend else frozenset()
         return awaited if len(awaited) <= FEW else frozenset()
-
-    @property
-    def sweeps(self) -> bool:
-        """Whether retention has more to do at once."""
-        return self._retention.under_way
-
-    @property
-    def num_left(self) -> int:
-        """How many members could start or be stopped at once and are left to the next pass."""
-        return self._placement.num_left
 
     def replace_spec(self, spec: Spec, number: int) -> None:
         """Goes on under another spec, also when the population ended under the one before."""
         self.spec, self.spec_number = spec, number
-        self.outcome = self.result = None
+        self._outcome = self._result = None
 
     def resume_result(self, result: Result) -> None:
         """Takes up a population that ended under this spec before."""
-        self.result = result
-        self.outcome = Outcome(result.phase, result.reason, result.message)
+        self._result = result
+        self._outcome = Outcome(result.phase, result.reason, result.message)
 
     # observe
 
@@ -163,7 +165,7 @@ class Reconciler:
     def _remark(self) -> None:
         """Tells what is worth knowing about the reports that are new."""
         for report in self._repository.take_fresh():
-            self.costs.learn(report)
+            self._costs.learn(report)
             birth = self._repository.birth(report.member, report.incarnation)
             differs = any(report.effective.get(n, v) != v for n, v in birth.hyperparameters.items())
             source = self._repository.learn_source(birth) if differs else None
@@ -187,7 +189,7 @@ class Reconciler:
 
     def _conclude(self) -> None:
         """Records how the population ended, once it has."""
-        outcome = outcome_of(self._history, self.spec, seconds_active=self._clock() - self.active_since)
+        outcome = outcome_of(self._history, self.spec, seconds_active=self._clock() - self._active_since)
         if outcome is None:
             return
         store = self._repository.store
@@ -198,7 +200,7 @@ class Reconciler:
             ended = results.write_result(
                 store, conclude(self._repository, self.spec, outcome, spec_number=number)
             )
-        self.result = ended
-        self.outcome = outcome
+        self._result = ended
+        self._outcome = outcome
         failed = outcome.phase is PopulationPhase.FAILED
         self._emit(Event(outcome.reason, outcome.message, warning=failed))

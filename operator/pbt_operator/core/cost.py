@@ -34,6 +34,30 @@ class Cost:
     dollars_per_member_day: float
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The requests of all members at the pace of their newest reports.
+
+    Attributes:
+        members: how many of them have reported.
+        writes: requests to write one report of each, its checkpoint included.
+        dollars_per_day: for reports and checkpoints of all of them.
+    """
+
+    members: int
+    writes: int
+    dollars_per_day: float
+
+    def estimate(self, *, poll_seconds: float, members: int, in_place: bool) -> Cost | None:
+        """The estimate for a population of so many members; None before the first report."""
+        if not self.members:
+            return None
+        pages = -(-members // PAGE_KEYS)
+        polls = DAY_SECONDS / poll_seconds
+        shared = polls * (pages * WRITE_DOLLARS / members + (READ_DOLLARS if in_place else 0.0))
+        return Cost(self.writes / self.members + 1, max(0.0, self.dollars_per_day) / self.members + shared)
+
+
 class Costs:
     """The newest report of each member, as far as it costs anything."""
 
@@ -57,15 +81,10 @@ class Costs:
         self._num_writes += sign * writes
         self._dollars += sign * DAY_SECONDS / seconds * (writes * WRITE_DOLLARS + READ_DOLLARS)
 
-    def estimate(self, *, poll_seconds: float, members: int, in_place: bool) -> Cost | None:
-        """The estimate; None before the first report."""
-        known = len(self._writes)
-        if not known:
-            return None
-        pages = -(-members // PAGE_KEYS)
-        polls = DAY_SECONDS / poll_seconds
-        shared = polls * (pages * WRITE_DOLLARS / members + (READ_DOLLARS if in_place else 0.0))
-        return Cost(self._num_writes / known + 1, max(0.0, self._dollars) / known + shared)
+    @property
+    def usage(self) -> Usage:
+        """What is known now."""
+        return Usage(members=len(self._writes), writes=self._num_writes, dollars_per_day=self._dollars)
 
 
 def to_status(cost: Cost | None) -> Mapping[str, float] | None:

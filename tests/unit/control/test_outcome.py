@@ -35,6 +35,7 @@ def replace_spec(simulation: Simulation, **changes: Any) -> int:
     simulation.reconciler.replace_spec(to_core(manifest), record.number)
     # What the trainers of pods to come are told.
     simulation.pods.spec = to_core(manifest)
+    simulation.last = None  # no pass was made under it yet
     return record.number
 
 
@@ -70,10 +71,10 @@ def test_a_suspension_starts_the_deadline_anew():
     simulation = until(simulate(activeDeadlineSeconds=100), 60)
     replace_spec(simulation, activeDeadlineSeconds=100, suspend=True)
     until(simulation, 500)
-    assert simulation.reconciler.outcome is None
+    assert not simulation.ended
     replace_spec(simulation, activeDeadlineSeconds=100)
     until(simulation, 590)
-    assert simulation.reconciler.outcome is None
+    assert not simulation.ended
     simulation.run(max_seconds=700)
     found = told(simulation)
     assert found.result is not None
@@ -103,7 +104,8 @@ def test_what_ended_too_early_goes_on_when_the_reason_is_gone(changes):
     simulation.run()
     assert told(simulation).result is not None
     replace_spec(simulation)
-    assert simulation.reconciler.outcome is None
+    simulation.step()
+    assert not simulation.ended
     found = told(simulation.run())
     assert found.result is not None
     assert found.result.reason == "AllStepsDone"
@@ -123,8 +125,9 @@ def test_a_restart_takes_the_end_up_and_writes_nothing():
     simulation.reconciler.resume_result(ended)
     for _ in range(3):
         simulation.step()
-    assert simulation.reconciler.outcome is not None
-    assert simulation.reconciler.outcome.message == ended.message
-    assert simulation.reconciler.result == ended
+    assert simulation.last is not None
+    assert simulation.last.outcome is not None
+    assert simulation.last.outcome.message == ended.message
+    assert simulation.last.result == ended
     assert list(simulation.store.names("")) == before
     assert simulation.pods.num_started == started

@@ -156,8 +156,7 @@ def test_trap_13_two_operators_at_once_decide_once():
     simulation = Simulation(spec(DETERMINISTIC), Deterministic())
     first = simulation.reconciler
     simulation.operator_restarts()
-    second = simulation.reconciler
-    while second.outcome is None or simulation.pods.observe():
+    while not simulation.ended:
         first.run_once()
         simulation.step()
     found = told(simulation)

@@ -28,7 +28,7 @@ def report(
 
 
 def estimate(costs: Costs, *, poll: float = 5.0, members: int = 100, in_place: bool = False):
-    return costs.estimate(poll_seconds=poll, members=members, in_place=in_place)
+    return costs.usage.estimate(poll_seconds=poll, members=members, in_place=in_place)
 
 
 def test_nothing_is_said_before_the_first_report():

@@ -12,6 +12,7 @@ from typing import Any
 
 from pbt_contract.errors import NewerFormat, NotFound, RecordRefused, StoreRefused, StoreUnavailable
 from pbt_operator.control.events import Event
+from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.reconcile import Looks
 from pbt_operator.core.polling import Pace
 from pbt_operator.core.status import PopulationPhase
@@ -154,10 +155,10 @@ class Controller:
         elif self._clock() - self._owner_checked > OWNER_CHECK_SECONDS:
             self.experiment.check_owner()
             self._owner_checked = self._clock()
-        self._run(self.experiment, seen)
-        self._times.keep(self.experiment.reconciler, now=self._now())
+        done = self._run(self.experiment, seen)
+        self._times.keep(done, now=self._now())
         self._status_writer.note(Condition("StorageReady", "True", "Ready", self.experiment.store.url))
-        overview = look(self.experiment)
+        overview = look(self.experiment, done)
         for condition in conditions_of(overview):
             self._status_writer.note(condition)
         found = summarize(overview, poll_seconds=self._config.poll_seconds)
@@ -165,16 +166,18 @@ class Controller:
         self._measure(manifest, overview, began)
         self._expire()
 
-    def _run(self, experiment: Experiment, seen: Mapping[str, PodState]) -> None:
+    def _run(self, experiment: Experiment, seen: Mapping[str, PodState]) -> PassResult:
         """One pass of the reconcile, which looks for reports when it is time."""
         now = self._clock()
         lists, glances = self._pace.lists(now), self._pace.glances(now)
-        experiment.run_once(seen, Looks.LISTS if lists else Looks.GLANCES if glances else Looks.NOT)
-        self._pace.looked(
-            self._clock(), listed=lists, glanced=glances, expected=experiment.reconciler.expected
-        )
+        looks = Looks.LISTS if lists else Looks.GLANCES if glances else Looks.NOT
+        done = experiment.run_once(seen, looks)
+        self._pace.looked(self._clock(), listed=lists, glanced=glances, expected=done.awaited)
+        return done
 
     def _open(self, manifest: PopulationSpec, status: Mapping[str, Any]) -> Experiment:
+        times = Times.of(status)
+        active = None if times.start is None else max(0.0, self._now() - times.start)
         experiment = Experiment(
             self._owner,
             manifest,
@@ -188,15 +191,13 @@ class Controller:
             ),
             clock=self._clock,
             emit=self._status_writer.tell,
+            active_since=None if active is None else self._clock() - active,
         )
         owner = self._owner
         self._follower = self._metrics.follow(owner.namespace, owner.name, experiment.repository.history)
         if experiment.is_new and not experiment.adopts:
             self._home.tell_of_siblings(manifest.storage, self._status_writer.tell)
-        self._times = Times.of(status)
-        if self._times.start is not None:
-            active = max(0.0, self._now() - self._times.start)
-            experiment.reconciler.active_since = self._clock() - active
+        self._times = times
         return experiment
 
     def _measure(self, manifest: PopulationSpec, overview: Overview, began: float) -> None:

@@ -8,6 +8,7 @@ from pbt_contract.stores import Store
 from pbt_contract.stores.probe import probe
 from pbt_operator.control.decide import describe
 from pbt_operator.control.events import Event
+from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.reconcile import Looks, Reconciler
 from pbt_operator.manifest.population import PopulationSpec, as_now, recorded, to_core, to_wire
 from pbt_operator.records import owners, results, specs
@@ -28,6 +29,7 @@ class Experiment:
         journal: the records.
         pods: those of the cluster.
         reconciler: drives the ones by the others.
+        last: what the newest pass that was finished said; None before the first.
         is_new: whether the location was empty before.
     """
 
@@ -40,6 +42,7 @@ class Experiment:
         pods: ClusterPods,
         clock: Callable[[], float],
         emit: Callable[[Event], None],
+        active_since: float | None = None,
     ) -> None:
         """Opens the location; it is taken over if nobody drives it or the manifest adopts it.
 
@@ -76,7 +79,9 @@ class Experiment:
             spec=to_core(manifest),
             spec_number=record.number,
             emit=emit,
+            active_since=active_since,
         )
+        self.last: PassResult | None = None
         self._tell_newest_round()
         ended = results.newest_result(store)
         if ended is not None and ended.spec == record.number:
@@ -102,13 +107,18 @@ class Experiment:
     @property
     def hurries(self) -> bool:
         """Whether the next pass has work that waits for nothing."""
-        placement = self.reconciler.num_left > 0 and self.pods.refusal is None
-        return placement or self.reconciler.sweeps or self.pods.num_left > 0
+        last = self.last
+        left = last is not None and (last.sweeps or (last.num_left > 0 and self.pods.refusal is None))
+        return left or self.pods.num_left > 0
 
     @property
     def is_over(self) -> bool:
         """Whether it ended, and its pods with it."""
-        return self.reconciler.outcome is not None and all(pod.ended for pod in self.pods.observe())
+        return (
+            self.last is not None
+            and self.last.outcome is not None
+            and all(pod.ended for pod in self.pods.observe())
+        )
 
     def replace_spec(self, manifest: PopulationSpec, *, render: Callable[[Birth], dict[str, Any]]) -> None:
         """Records a spec that changed and goes on under it; pods that run keep the template they were made from."""
@@ -122,7 +132,7 @@ class Experiment:
         )
         self.reconciler.replace_spec(to_core(manifest), record.number)
 
-    def run_once(self, seen: Mapping[str, PodState], looks: Looks) -> None:
+    def run_once(self, seen: Mapping[str, PodState], looks: Looks) -> PassResult:
         """One pass over what the watch shows now; see `Reconciler.run_once`.
 
         Raises:
@@ -131,7 +141,8 @@ class Experiment:
         """
         self.pods.refresh(seen)
         with self.pods.at_once(READERS):
-            self.reconciler.run_once(looks)
+            self.last = self.reconciler.run_once(looks)
+        return self.last
 
     def _tell_newest_round(self) -> None:
         """Tells it again: an operator may have died between the record and the Event. None is posted twice."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pbt_operator.control.reconcile import Reconciler
+from pbt_operator.control.pass_result import PassResult
 
 
 @dataclass
@@ -25,13 +25,13 @@ class Times:
         """As the status says."""
         return cls(_posix(status.get("startTime")), _posix(status.get("completionTime")))
 
-    def keep(self, reconciler: Reconciler, *, now: float) -> None:
+    def keep(self, done: PassResult, *, now: float) -> None:
         """Brings them up to date; a suspension starts the one anew, as that of a Job."""
-        if reconciler.outcome is not None:
+        if done.outcome is not None:
             self.completion = now if self.completion is None else self.completion
             return
         self.completion = None
-        if reconciler.spec.suspend:
+        if done.spec.suspend:
             self.start = None
         elif self.start is None:
             self.start = now

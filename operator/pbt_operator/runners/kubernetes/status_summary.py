@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from pbt_contract.records import Cause
+from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.pods import Phase, Pod, activity
 from pbt_operator.core.cost import to_status
 from pbt_operator.core.member_status import member_status, state_of, steps
@@ -28,6 +29,7 @@ class Overview:
     """How one experiment stands after a pass; each part is worked out once, for all that tell of it.
 
     Attributes:
+        done: what the pass said.
         pods: as the reconcile saw them last.
         live: the pod of each member that hasn't ended.
         states: by member, but for those that were scaled away.
@@ -35,6 +37,7 @@ class Overview:
     """
 
     experiment: Experiment
+    done: PassResult
     pods: Sequence[Pod]
     live: Mapping[int, Pod]
     states: Mapping[int, MemberState]
@@ -46,14 +49,15 @@ class Overview:
         return sum(pod.phase is Phase.RUNNING for pod in self.live.values())
 
 
-def look(experiment: Experiment) -> Overview:
-    """How it stands now."""
-    history, spec = experiment.repository.history, experiment.reconciler.spec
+def look(experiment: Experiment, done: PassResult) -> Overview:
+    """How it stands after that pass."""
+    history, spec = experiment.repository.history, done.spec
     pods = experiment.pods.observe()
     live = {pod.member: pod for pod in pods if not pod.ended}
     members = (member for member in history.members if member < spec.members)
     return Overview(
         experiment,
+        done,
         pods,
         live,
         states={m: state_of(history, m, spec, active=activity(live.get(m))) for m in members},
@@ -64,7 +68,7 @@ def look(experiment: Experiment) -> Overview:
 def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
     """Everything of the status but the times and conditions; fields that are not known yet are left out."""
     experiment = overview.experiment
-    repository, spec = experiment.repository, experiment.reconciler.spec
+    repository, spec = experiment.repository, overview.done.spec
     history, ledger = repository.history, repository.ledger
     assert ledger is not None, "an experiment counts from its start"
     states = Counter(overview.states.values())
@@ -84,7 +88,7 @@ def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
         "failedMembers": states[MemberState.FAILED],
         "steps": steps(ledger, history, spec),
         "requestCost": to_status(
-            experiment.reconciler.costs.estimate(
+            overview.done.usage.estimate(
                 poll_seconds=poll_seconds,
                 members=spec.members,
                 in_place=spec.restart is Restart.IN_PLACE,
@@ -97,7 +101,7 @@ def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
 def observe(overview: Overview, *, gpus: float) -> Observation:
     """How it stands, for the metrics; each pod has so many GPUs."""
     return Observation(
-        spec=overview.experiment.reconciler.spec,
+        spec=overview.done.spec,
         phase=phase_of(overview),
         states=list(overview.states.values()),
         best=None if overview.best is None else overview.best.score,
@@ -108,7 +112,7 @@ def observe(overview: Overview, *, gpus: float) -> Observation:
 
 def bounded(overview: Overview) -> list[MemberStatus]:
     """At most 32: those in trouble first, then the best."""
-    spec, history = overview.experiment.reconciler.spec, overview.experiment.repository.history
+    spec, history = overview.done.spec, overview.experiment.repository.history
     objective = spec.objective
 
     def order(member: int) -> tuple[int, float, int]:
@@ -128,10 +132,10 @@ def bounded(overview: Overview) -> list[MemberStatus]:
 
 def phase_of(overview: Overview) -> PopulationPhase:
     """For people; the conditions are the API."""
-    reconciler, history = overview.experiment.reconciler, overview.experiment.repository.history
-    if reconciler.outcome is not None:
-        return reconciler.outcome.phase
-    if reconciler.spec.suspend:
+    done, history = overview.done, overview.experiment.repository.history
+    if done.outcome is not None:
+        return done.outcome.phase
+    if done.spec.suspend:
         return PopulationPhase.SUSPENDED
     trained = history.decided > 0 or any(map(history.records, history.members))
     return PopulationPhase.RUNNING if overview.num_running or trained else PopulationPhase.PENDING
@@ -139,8 +143,7 @@ def phase_of(overview: Overview) -> PopulationPhase:
 
 def conditions_of(overview: Overview) -> Iterator[Condition]:
     """The conditions that follow from how the population stands."""
-    reconciler = overview.experiment.reconciler
-    outcome, suspended = reconciler.outcome, reconciler.spec.suspend
+    outcome, suspended = overview.done.outcome, overview.done.spec.suspend
     for phase in (PopulationPhase.COMPLETE, PopulationPhase.FAILED):
         if outcome is not None and outcome.phase is phase:
             yield Condition(phase.value, "True", outcome.reason, outcome.message)
@@ -168,7 +171,7 @@ def _progress(overview: Overview) -> Condition:
     if waiting:
         told = f"{training} pods run, {len(waiting)} wait; {waiting[0].name}: {waiting[0].message}"
         return Condition("Progressing", status, "PodsWaiting", told)
-    spec, history = experiment.reconciler.spec, experiment.repository.history
+    spec, history = overview.done.spec, experiment.repository.history
     told = f"round {history.decided} of {spec.schedule.last_round} is decided; {training} of {spec.slots} pods run"
     return Condition("Progressing", "True", "Training" if running else "Starting", told)
 

@@ -16,6 +16,7 @@ from pbt_contract.errors import PbtError, StoreUnavailable
 from pbt_contract.stores import Store, open_store
 from pbt_contract.stores.probe import probe
 from pbt_operator.control.events import Event
+from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.reconcile import Reconciler
 from pbt_operator.core.history import History
 from pbt_operator.core.spec import Restart
@@ -152,10 +153,11 @@ class LocalRunner:
             spec_number=spec_number,
             emit=self._display.tell,
         )
+        done: PassResult | None = None
         reachable = True
         while True:
             try:
-                reconciler.run_once()
+                done = reconciler.run_once()
                 reachable = True
             except StoreUnavailable as error:
                 if reachable:
@@ -168,8 +170,8 @@ class LocalRunner:
             if self._signals:
                 self._stop_all(pods, wake, repository.history)
                 raise Stopped
-            if reconciler.result is not None and all(pod.ended for pod in seen):
-                return reconciler.result
+            if done is not None and done.result is not None and all(pod.ended for pod in seen):
+                return done.result
             if self._spec.suspend and not seen:
                 raise Stopped
             self._wait(pods, wake)

@@ -49,7 +49,7 @@ class Operator:
         simulation = self.simulation
         self.held += self._running * (simulation.time.now - self._at) * GPUS
         with self.metrics.timed() as began:
-            simulation.reconciler.run_once()
+            simulation.passes()
             self.observes(began)
         self._running = sum(pod.phase is Phase.RUNNING for pod in simulation.pods.observe())
         self._at = simulation.time.now
@@ -58,7 +58,8 @@ class Operator:
         tick.cancelled = True
 
     def observes(self, began: float) -> None:
-        outcome, history = self.simulation.reconciler.outcome, self.simulation.repository.history
+        history, last = self.simulation.repository.history, self.simulation.last
+        outcome = last.outcome if last else None
         best = history.best(self.simulation.spec.objective)
         seen = Observation(
             spec=self.simulation.spec,

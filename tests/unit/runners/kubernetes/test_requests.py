@@ -100,9 +100,9 @@ class Population:
             spec_number=record.number,
             emit=lambda event: None,
         )
-        self.reconciler.run_once()
-        while wholly and self.reconciler.num_left:
-            self.reconciler.run_once()
+        self.last = self.reconciler.run_once()
+        while wholly and self.last.num_left:
+            self.last = self.reconciler.run_once()
 
     def loaded(self):
         repository = Repository(
@@ -138,7 +138,7 @@ class Population:
     def requests(self, looks=Looks.LISTS):
         self.store.requests.clear()
         self.store.listed = 0
-        self.reconciler.run_once(looks)
+        self.last = self.reconciler.run_once(looks)
         return {name: count for name, count in self.store.requests.items() if count}
 
 
@@ -188,21 +188,21 @@ def test_the_few_that_a_round_lacks_are_looked_for_by_their_keys(members):
     population = Population(members)
     population.report(1, range(members - FEW))
     population.requests()
-    assert population.reconciler.expected == set(range(members - FEW, members))
+    assert population.last.awaited == set(range(members - FEW, members))
     assert population.requests(Looks.GLANCES) == {"read reports": FEW}
     population.report(1, range(members - FEW, members))
     found = population.requests(Looks.GLANCES)
     assert population.repository.history.decided == 1
     assert "list reports" not in found
     assert found["read reports"] == 2 * FEW  # who has made one, is asked for the next
-    assert population.reconciler.expected == set()
+    assert population.last.awaited == set()
 
 
 def test_many_that_a_round_lacks_are_not_looked_for():
     population = Population(20)
     population.report(1, range(20 - FEW - 1))
     population.requests()
-    assert population.reconciler.expected == set()
+    assert population.last.awaited == set()
     assert population.requests(Looks.GLANCES) == {}
 
 
@@ -243,8 +243,8 @@ def test_retention_goes_through_a_bounded_number_of_keys_in_a_pass(monkeypatch):
     for number in range(1, 4):
         population.report(number, range(20))
         population.requests()
-        assert population.reconciler.sweeps
-        while population.reconciler.sweeps:
+        assert population.last.sweeps
+        while population.last.sweeps:
             population.requests(Looks.NOT)
             assert population.store.listed <= 8
     kept = {key.split("-x/")[0] for key in population.store.names(keys.CHECKPOINTS)}
@@ -256,10 +256,10 @@ def test_the_members_of_a_large_population_start_in_pieces(monkeypatch):
     """Each start takes a look at the claim; nobody is looked at before it is its turn."""
     monkeypatch.setattr(placement, "STARTS_A_PASS", 8)
     population = Population(20, wholly=False)
-    assert (len(population.pods.pods), population.reconciler.num_left) == (8, 12)
+    assert (len(population.pods.pods), population.last.num_left) == (8, 12)
     assert population.requests(Looks.NOT) == {"read claims": 8}
     assert population.requests(Looks.NOT) == {"read claims": 4}
-    assert (len(population.pods.pods), population.reconciler.num_left) == (20, 0)
+    assert (len(population.pods.pods), population.last.num_left) == (20, 0)
     assert population.requests(Looks.NOT) == {}
 
 
@@ -270,9 +270,9 @@ def test_the_losers_of_a_large_round_are_stopped_in_pieces(monkeypatch):
     population.report(1, range(20))
     population.requests()
     losers = [decision.member for decision in population.repository.history.newest_round.decisions]
-    assert (len(losers), population.reconciler.num_left) == (5, 3)
+    assert (len(losers), population.last.num_left) == (5, 3)
     claims = 2
-    while population.reconciler.num_left or any(pod.ended for pod in population.pods.observe()):
+    while population.last.num_left or any(pod.ended for pod in population.pods.observe()):
         claims += population.requests(Looks.NOT).get("read claims", 0)
     running = {pod.member: pod.incarnation for pod in population.pods.observe()}
     assert running == {member: 2 if member in losers else 1 for member in range(20)}

@@ -13,6 +13,7 @@ from pbt_operator.records.archive import read_archive
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused
 from pbt_operator.runners.kubernetes.status_summary import (
     MAX_MEMBERS,
+    Overview,
     conditions_of,
     look,
     observe,
@@ -59,13 +60,19 @@ def experiment_of(simulation: Simulation) -> Any:
     return SimpleNamespace(
         store=simulation.store,
         repository=simulation.repository,
-        reconciler=simulation.reconciler,
+        simulation=simulation,
         pods=Waiting(of=simulation.pods),
     )
 
 
+def seen(experiment: Any) -> Overview:
+    """How it stands after its newest pass."""
+    simulation = experiment.simulation
+    return look(experiment, simulation.last or simulation.passes())
+
+
 def conditions(experiment: Any) -> dict[str, tuple[str, str]]:
-    return {found.kind: (found.status, found.reason) for found in conditions_of(look(experiment))}
+    return {found.kind: (found.status, found.reason) for found in conditions_of(seen(experiment))}
 
 
 def simulate(**changes: Any) -> Simulation:
@@ -89,7 +96,7 @@ def hundred() -> Any:
 
 
 def test_of_a_hundred_members_the_troubled_are_shown_first_and_then_the_best(hundred):
-    members = summarize(look(hundred), poll_seconds=5)["members"]
+    members = summarize(seen(hundred), poll_seconds=5)["members"]
     assert len(members) == MAX_MEMBERS
     numbers = [member["member"] for member in members]
     assert set(numbers[: len(BROKEN)]) == set(BROKEN)
@@ -104,7 +111,7 @@ def test_of_a_hundred_members_the_troubled_are_shown_first_and_then_the_best(hun
 
 
 def test_the_totals_are_those_of_the_whole_population(hundred):
-    found, told = summarize(look(hundred), poll_seconds=5), read_archive(hundred.store).status()
+    found, told = summarize(seen(hundred), poll_seconds=5), read_archive(hundred.store).status()
     assert told.best is not None
     assert (found["rounds"], found["births"], found["exploits"]) == (told.rounds, told.births, told.exploits)
     assert found["failedMembers"] == len(BROKEN)
@@ -112,7 +119,7 @@ def test_the_totals_are_those_of_the_whole_population(hundred):
     assert found["best"]["score"] == told.best.score
     assert float(found["bestScore"]) == pytest.approx(told.best.score, rel=1e-5)
     assert found["steps"]["productive"] == told.steps.productive
-    states = observe(look(hundred), gpus=1).states
+    states = observe(seen(hundred), gpus=1).states
     assert len(states) == 100
 
 
@@ -123,9 +130,8 @@ def test_no_null_reaches_the_api_server(hundred):
         return any(map(nulls, value)) if isinstance(value, list) else value is None
 
     new = experiment_of(simulate())
-    new.reconciler.run_once()
     for experiment in (hundred, new):
-        assert not nulls(summarize(look(experiment), poll_seconds=5))
+        assert not nulls(summarize(seen(experiment), poll_seconds=5))
 
 
 def test_a_population_that_begins_is_pending_until_a_trainer_runs():
@@ -134,14 +140,14 @@ def test_a_population_that_begins_is_pending_until_a_trainer_runs():
     )
     experiment = experiment_of(simulation)
     simulation.step()
-    found = summarize(look(experiment), poll_seconds=5)
+    found = summarize(seen(experiment), poll_seconds=5)
     assert (found["phase"], found["replicas"], found["readyReplicas"]) == ("Pending", 8, 0)
     assert {member["state"] for member in found["members"]} == {"Starting"}
     assert "best" not in found
     assert conditions(experiment)["Progressing"] == ("True", "Starting")
     while simulation.time.now < 8:
         simulation.step()
-    assert summarize(look(experiment), poll_seconds=5)["phase"] == "Running"
+    assert summarize(seen(experiment), poll_seconds=5)["phase"] == "Running"
     assert conditions(experiment) == {
         "Complete": ("False", "NotEnded"),
         "Failed": ("False", "NotEnded"),
@@ -161,12 +167,12 @@ def test_what_keeps_pods_from_running_is_a_condition():
         message="Unschedulable: full",
     )
     experiment.pods.held = (stuck,)
-    (told,) = [found for found in conditions_of(look(experiment)) if found.kind == "Progressing"]
+    (told,) = [found for found in conditions_of(seen(experiment)) if found.kind == "Progressing"]
     assert (told.status, told.reason) == ("False", "PodsWaiting")
     assert "digits-1-1: Unschedulable: full" in told.message
     for quota, reason in ((True, "QuotaExceeded"), (False, "PodsRefused")):
         experiment.pods.refusal = ApiRefused("no more than 3", quota=quota)
-        (told,) = [found for found in conditions_of(look(experiment)) if found.kind == "Progressing"]
+        (told,) = [found for found in conditions_of(seen(experiment)) if found.kind == "Progressing"]
         assert (told.status, told.reason) == ("False", reason)
         assert "no more than 3" in told.message
 
@@ -190,7 +196,7 @@ def test_an_end_is_told_by_every_condition(changes, phase, reason):
         "Suspended": ("False", "NotSuspended"),
         "Progressing": ("False", reason),
     }
-    found = summarize(look(experiment), poll_seconds=5)
+    found = summarize(seen(experiment), poll_seconds=5)
     assert (found["phase"], found["replicas"]) == (phase, 0)
 
 
@@ -204,5 +210,5 @@ def test_members_that_were_scaled_away_are_not_shown():
         simulation.step()
     removed = [simulation.repository.history.newest_birth(member) for member in (4, 5)]
     assert [birth and birth.cause for birth in removed] == [Cause.REMOVED] * 2
-    found = summarize(look(experiment_of(simulation)), poll_seconds=5)
+    found = summarize(seen(experiment_of(simulation)), poll_seconds=5)
     assert sorted(member["member"] for member in found["members"]) == [0, 1, 2, 3]

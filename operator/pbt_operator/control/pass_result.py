@@ -1,0 +1,33 @@
+"""What one pass answers: all that whoever runs the passes needs to know before the next one."""
+
+from dataclasses import dataclass
+
+from pbt_operator.core.cost import Usage
+from pbt_operator.core.outcome import Outcome
+from pbt_operator.core.spec import Spec
+from pbt_operator.core.status import Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassResult:
+    """How a population stands after a pass.
+
+    Attributes:
+        spec: what the pass ran under.
+        outcome: why the population ended; None while it hasn't.
+        result: the record of that end; None while there is none.
+        active_since: seconds by the pass's clock; activeDeadlineSeconds is counted from there.
+        awaited: the few members whose reports a round lacks; empty if it lacks many, or if no round waits.
+        num_left: how many members could start or be stopped at once and are left to the next pass.
+        sweeps: whether retention has more to delete at once.
+        usage: what the reports since the start say about requests to the store.
+    """
+
+    spec: Spec
+    outcome: Outcome | None
+    result: Result | None
+    active_since: float
+    awaited: frozenset[int]
+    num_left: int
+    sweeps: bool
+    usage: Usage
