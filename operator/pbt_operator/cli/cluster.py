@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pbt_contract.errors import PbtError
 from pbt_operator.cli.output import Mistake, NoPopulation
-from pbt_operator.runners.kubernetes.api_errors import ApiError, Interrupted, Missing, Unreachable
+from pbt_operator.runners.kubernetes.api_errors import ApiError, ApiRefused, Interrupted, Missing, Unreachable
 
 if TYPE_CHECKING:
     from pbt_operator.runners.kubernetes.api import Api
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'pbt-operator[cluster]'"
 MAX_NAMED = 5
 POPULATIONS = "populations.pbt.dev"
+OPERATORS = "app.kubernetes.io/name=pbt-operator"
 
 Resource = Mapping[str, Any]
 
@@ -137,6 +138,18 @@ class Cluster:
             raise ClusterRefused(f"the log of {pod} is gone: {missing}") from None
         except Interrupted as error:
             raise ClusterRefused(f"the log of {pod} broke off: {error}") from error
+
+    def operators(self) -> list[Resource]:
+        """The Deployments of the chart pbt-operator: of the cluster, or of the namespace where only that is allowed.
+
+        Raises:
+            ClusterRefused: see there.
+        """
+        with self._asking("list", "deployments.apps"):
+            try:
+                return list(self._api.deployments(None, selector=OPERATORS))
+            except ApiRefused:
+                return list(self._api.deployments(self.namespace, selector=OPERATORS))
 
     def _similar(self, name: str) -> str:
         """The end of a message: Populations that may have been meant."""

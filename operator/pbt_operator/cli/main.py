@@ -3,13 +3,22 @@
 import os
 import sys
 from contextlib import AbstractContextManager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pbt_operator.cli import RUNS, is_plugin, program
+from pbt_operator.cli.options import (
+    Context,
+    Kubeconfig,
+    Name,
+    Namespace,
+    Output,
+    OutputOption,
+    ScheduleForm,
+    Target,
+)
 from pbt_operator.cli.run_operator import app as operator_app
 
 if TYPE_CHECKING:
@@ -27,37 +36,30 @@ app = typer.Typer(
 app.add_typer(operator_app, name="operator")
 
 
-class Output(StrEnum):
-    """For people, or for programs."""
+def _print_version(*, asked: bool) -> None:
+    if not asked:
+        return
+    from pbt_operator.cli.cluster import ClusterOptions
+    from pbt_operator.cli.show_version import show_version
 
-    TEXT = "text"
-    JSON = "json"
-
-
-class ScheduleForm(StrEnum):
-    """The forms of a schedule."""
-
-    TABLE = "table"
-    YAML = "yaml"
-    JSON = "json"
+    show_version(ClusterOptions(), ask_cluster=is_plugin())
+    raise typer.Exit
 
 
-Target = Annotated[
-    str,
-    typer.Argument(
-        metavar="POPULATION",
-        help="A run on this machine or a Population on a cluster, by its name; a folder; or s3://BUCKET/PREFIX.",
-    ),
-]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The Population on a cluster.")]
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text, or json for programs.")]
-Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Of the Population, on a cluster.")]
-Context = Annotated[
-    str | None, typer.Option("--context", help="The cluster, by its context in the kubeconfig.")
-]
-Kubeconfig = Annotated[
-    str | None, typer.Option("--kubeconfig", metavar="FILE", help="Instead of $KUBECONFIG or ~/.kube/config.")
-]
+@app.callback()
+def options_of_all(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=lambda value: _print_version(asked=value),
+            help="Print the version of pbt; `pbt version` asks the cluster for the operator's too.",
+        ),
+    ] = False,
+) -> None:
+    """Population Based Training: on this machine, and on a cluster."""
 
 
 @app.command()
@@ -234,6 +236,14 @@ def logs(
     from pbt_operator.cli.show_logs import show_logs
 
     show_logs(name, member, _options(namespace, context, kubeconfig), previous=previous, follow=follow)
+
+
+@app.command()
+def version(namespace: Namespace = None, context: Context = None, kubeconfig: Kubeconfig = None) -> None:
+    """Show the versions of pbt and of the operator on a cluster."""
+    from pbt_operator.cli.show_version import show_version
+
+    show_version(_options(namespace, context, kubeconfig), ask_cluster=True)
 
 
 def _options(namespace: str | None, context: str | None, kubeconfig: str | None) -> "ClusterOptions":

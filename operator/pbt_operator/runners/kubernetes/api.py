@@ -211,6 +211,15 @@ class Api:
                 raise error_of(event["object"].get("code") or 500, event["object"])
             yield event["type"], event["object"]
 
+    def deployments(self, namespace: str | None, *, selector: str) -> Iterator[dict[str, Any]]:
+        """The Deployments with certain labels, of a namespace or of the cluster.
+
+        Raises:
+            ApiError: they can't be listed.
+        """
+        place = "" if namespace is None else f"/namespaces/{quote(namespace)}"
+        return self._items(f"/apis/apps/v1{place}/deployments", {"labelSelector": selector})
+
     def _items(self, path: str, options: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
         for page in self._pages(path, options or {}, kind=_Page):
             yield from page.items
