@@ -9,8 +9,8 @@ from pbt_operator.core.status import Result
 from pbt_operator.manifest.errors import ManifestError
 from pbt_operator.manifest.load import load
 from pbt_operator.runners.local.display import display_for, short
-from pbt_operator.runners.local.processes import WardenLost
 from pbt_operator.runners.local.runner import LocalRunner, Stopped, exit_code
+from pbt_operator.runners.local.warden_link import WardenLost
 
 STOPPED = 130
 

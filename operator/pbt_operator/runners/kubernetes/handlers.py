@@ -76,7 +76,7 @@ def serve(config: OperatorConfig) -> None:
     """Runs the operator until it gets SIGTERM or SIGINT."""
     sys.setrecursionlimit(RECURSION_LIMIT)
     operator_log.configure(config.log_format)
-    process = Process(config, api=Api.of_this_pod(connections=MAX_WORKERS))
+    process = Process.open(config, api=Api.of_this_pod(connections=MAX_WORKERS))
     kopf.run(
         registry=registry_of(process),
         settings=kopf.OperatorSettings(),

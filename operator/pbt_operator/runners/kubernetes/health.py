@@ -154,8 +154,16 @@ class HealthServer:
         port: where it listens.
     """
 
-    def __init__(self, port: int, *, health: Health, registry: CollectorRegistry, host: str = "") -> None:
-        """Listens at once.
+    def __init__(self, server: ThreadingHTTPServer) -> None:
+        """Takes a server that listens."""
+        self._server = server
+        self.port: int = server.server_address[1]
+
+    @classmethod
+    def open(
+        cls, port: int, *, health: Health, registry: CollectorRegistry, host: str = ""
+    ) -> "HealthServer":
+        """Begins to listen and to answer.
 
         Args:
             port: 0 for any that is free.
@@ -166,9 +174,15 @@ class HealthServer:
         Raises:
             OSError: the port is taken.
         """
-        self._server = _Server((host, port), _handler(health, registry))
-        self.port: int = self._server.server_address[1]
-        Thread(target=self._server.serve_forever, name="health", daemon=True).start()
+        server = _Server((host, port), _handler(health, registry))
+        try:
+            server.server_bind()
+            server.server_activate()
+        except OSError:
+            server.server_close()
+            raise
+        Thread(target=server.serve_forever, name="health", daemon=True).start()
+        return cls(server)
 
     def close(self) -> None:
         """Stops listening."""
@@ -182,7 +196,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], handler: type[MetricsHandler]) -> None:
         if not address[0] and socket.has_dualstack_ipv6():
             self.address_family = socket.AF_INET6
-        super().__init__(address, handler)
+        super().__init__(address, handler, bind_and_activate=False)
 
     def server_bind(self) -> None:
         if self.address_family == socket.AF_INET6:

@@ -33,16 +33,12 @@ class Process:
     """One operator."""
 
     def __init__(self, config: OperatorConfig, *, api: Api) -> None:
-        """Serves the probes at once, and nothing else yet.
-
-        Raises:
-            OSError: the port is taken.
-        """
+        """Does nothing yet; see `open`."""
         self.config, self._api = config, api
         self._posting = ThreadPoolExecutor(1, thread_name_prefix="events")
         self._recorder = EventRecorder(api.create_event, instance=socket.gethostname(), worker=self._posting)
         self._metrics, self._health = Metrics(), Health()
-        self._server = HealthServer(config.port, health=self._health, registry=self._metrics.registry)
+        self._server: HealthServer | None = None
         self._pods = PodInformer(api, config.namespaces, on_shown=self._pod_shown)
         self._queue = WorkQueue(
             controller_of=self._controller_of,
@@ -54,6 +50,19 @@ class Process:
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def open(cls, config: OperatorConfig, *, api: Api) -> "Process":
+        """Serves the probes at once, and nothing else yet.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        process = cls(config, api=api)
+        process._server = HealthServer.open(
+            config.port, health=process._health, registry=process._metrics.registry
+        )
+        return process
 
     async def start(self) -> None:
         """Begins to look after itself. Populations come by `show_population`."""
@@ -69,7 +78,8 @@ class Process:
         self._pods.close()
         await self._queue.close()
         await asyncio.to_thread(self._posting.shutdown)
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
 
     # what the watches show
 

@@ -94,7 +94,7 @@ class Display(Protocol):
 
 def display_for(stream: TextIO) -> Display:
     """The live table if there is a terminal to draw on."""
-    return LiveTable(Console(file=stream)) if stream.isatty() else Lines()
+    return LiveTable.open(Console(file=stream)) if stream.isatty() else Lines()
 
 
 class Lines:
@@ -115,9 +115,16 @@ class LiveTable:
     """A table that is redrawn in place, with the newest events below."""
 
     def __init__(self, console: Console) -> None:
+        """Draws nothing yet; see `open`."""
         self._events: list[Event] = []
         self._live = Live(console=console, auto_refresh=False, transient=False)
-        self._live.start()
+
+    @classmethod
+    def open(cls, console: Console) -> "LiveTable":
+        """Takes the terminal."""
+        table = cls(console)
+        table._live.start()
+        return table
 
     def tell(self, event: Event) -> None:
         """See `Display.tell`."""

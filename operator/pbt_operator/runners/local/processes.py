@@ -1,11 +1,7 @@
 """Pods as processes of this machine: started, stopped and watched through the warden."""
 
-import contextlib
-import json
 import os
 import signal
-import socket
-import subprocess
 import sys
 import time
 import uuid
@@ -20,12 +16,9 @@ from pbt_contract.records import Birth
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.manifest.template import TrainerContainer, trainer_container
 from pbt_operator.runners.local.gpus import Gpus
+from pbt_operator.runners.local.warden_link import WardenLink
 
 LOG_TAIL_BYTES = 2000
-
-
-class WardenLost(Exception):
-    """The warden ended, and every trainer with it."""
 
 
 @dataclass
@@ -46,47 +39,34 @@ class LocalPods:
     def __init__(
         self,
         *,
+        warden: WardenLink,
         template: Mapping[str, Any],
         source: str,
         assignment: Assignment,
         parallelism: int,
         logs: Path,
         gpus: Gpus,
-        lock: int,
     ) -> None:
-        """Starts the warden.
+        """Starts nothing yet.
 
         Args:
+            warden: starts and ends the processes.
             template: the pod template; its trainer container is what runs.
             source: where the manifest was read from.
             assignment: what every trainer is told; member, incarnation and the rest come from its birth.
             parallelism: among how many trainers the cores are shared out.
             logs: a folder for one log for each member.
             gpus: the machine's.
-            lock: a descriptor of the locked location, which stays open as long as any trainer lives.
         """
+        self._warden = warden
         self._template, self._source, self._assignment = template, source, assignment
         self._logs, self._gpus = logs, gpus
         self._threads = max(1, (os.cpu_count() or 1) // parallelism)
         self._processes: dict[str, Process] = {}
-        self._buffer = b""
-        logs.mkdir(parents=True, exist_ok=True)
-        self._socket, other = socket.socketpair()
-        with other:
-            self._warden = subprocess.Popen(
-                [sys.executable, "-m", "pbt_operator.runners.local.warden", str(other.fileno())],
-                pass_fds=(other.fileno(), lock),
-                start_new_session=True,
-            )
 
     def fileno(self) -> int:
         """Readable when a process has started or ended."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Ends every trainer at once, and the warden."""
-        self._socket.close()
-        self._warden.wait()
+        return self._warden.fileno()
 
     # the verbs
 
@@ -96,11 +76,12 @@ class LocalPods:
         Raises:
             WardenLost: the warden is gone.
         """
-        self._receive()
+        for message in self._warden.receive():
+            self._learn(message)
         now = time.monotonic()
         for process in self._processes.values():
             if now >= process.kill_at and not process.pod.ended:
-                self._send(do="signal", name=process.pod.name, signal=signal.SIGKILL)
+                self._warden.send(do="signal", name=process.pod.name, signal=signal.SIGKILL)
         return [process.pod for process in self._processes.values()]
 
     def look_again(self) -> Sequence[Pod]:
@@ -125,7 +106,7 @@ class LocalPods:
         log = self._note(birth.member, name)
         gpus = self._gpus.take(container.gpus)
         self._processes[name] = Process(pod, log, log.stat().st_size, container.grace_seconds, gpus)
-        self._send(
+        self._warden.send(
             do="start",
             name=name,
             command=list(container.command),
@@ -148,7 +129,7 @@ class LocalPods:
             return
         process.pod = replace(process.pod, stopping=True)
         process.kill_at = time.monotonic() + process.grace_seconds
-        self._send(do="signal", name=pod.name, signal=signal.SIGTERM)
+        self._warden.send(do="signal", name=pod.name, signal=signal.SIGTERM)
 
     def forget(self, pod: Pod) -> None:
         """See `Pods.forget`."""
@@ -156,6 +137,7 @@ class LocalPods:
 
     def _note(self, member: int, told: str) -> Path:
         """Begins a paragraph in the member's log, and says where that is."""
+        self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{member:0{keys.MEMBER_DIGITS}}.log"
         with log.open("a", encoding="utf-8") as lines:
             lines.write(f"--- {told}\n")
@@ -171,24 +153,6 @@ class LocalPods:
             "OMP_NUM_THREADS": str(self._threads),
             **({"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}),
         }
-
-    # the warden
-
-    def _send(self, **message: Any) -> None:
-        try:
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
-        except OSError as error:
-            raise WardenLost(f"the process that keeps the trainers is gone: {error}") from error
-
-    def _receive(self) -> None:
-        data = b""
-        with contextlib.suppress(BlockingIOError):
-            while chunk := self._socket.recv(65536, socket.MSG_DONTWAIT):
-                data += chunk
-            raise WardenLost("the process that keeps the trainers is gone")
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
-        for line in lines:
-            self._learn(json.loads(line))
 
     def _learn(self, message: dict[str, Any]) -> None:
         process = self._processes.get(message["name"])

@@ -29,6 +29,7 @@ from pbt_operator.records.repository import Repository
 from pbt_operator.runners.local.display import Display, view
 from pbt_operator.runners.local.gpus import Gpus
 from pbt_operator.runners.local.processes import LocalPods
+from pbt_operator.runners.local.warden_link import WardenLink
 
 POLL_SECONDS = {"file": 0.1, "s3": 1.0}
 LOCK_SECONDS = 20.0  # a runner that was killed leaves its warden a moment to end the trainers
@@ -101,19 +102,20 @@ class LocalRunner:
             ended = results.newest_result(self._store)
             if ended is not None and ended.spec == record.number:
                 return ended
+            warden = WardenLink.open(lock=lock)
             pods = LocalPods(
+                warden=warden,
                 template=self._template,
                 source=self._source,
                 assignment=self._assignment(),
                 parallelism=self._spec.slots,
                 logs=self.home / "logs",
                 gpus=self._gpus,
-                lock=lock,
             )
             try:
                 return self._drive(pods, spec_number=record.number, wake=wake)
             finally:
-                pods.close()
+                warden.close()
                 self._display.close()
 
     def _assignment(self) -> Assignment:

@@ -30,7 +30,7 @@ def main(fd: int) -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the runner decides when the trainers end
-    warden = Warden(socket.socket(fileno=fd))
+    warden = Warden.open(socket.socket(fileno=fd))
     try:
         warden.serve()
     finally:
@@ -40,23 +40,34 @@ def main(fd: int) -> None:
 class Warden:
     """The trainers, by name."""
 
-    def __init__(self, runner: socket.socket) -> None:
-        self._runner = runner
+    def __init__(self, runner: socket.socket, *, wake: int) -> None:
+        """Starts nothing yet.
+
+        Args:
+            runner: the connection to it.
+            wake: a pipe that becomes readable when a child has ended.
+        """
+        self._runner, self._wake = runner, wake
         self._trainers: dict[int, tuple[str, str]] = {}  # by pid: the name and the mark
         self._buffer = b""
-        self._wake_read, wake_write = os.pipe()
-        for end in (self._wake_read, wake_write):
+
+    @classmethod
+    def open(cls, runner: socket.socket) -> "Warden":
+        """Notices from now on when a child of this process ends."""
+        wake, write = os.pipe()
+        for end in (wake, write):
             os.set_blocking(end, False)
-        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        return cls(runner, wake=wake)
 
     def serve(self) -> None:
         """Obeys until the runner's end is closed."""
         while True:
-            readable, _, _ = select.select([self._runner.fileno(), self._wake_read], [], [])
-            if self._wake_read in readable:
+            readable, _, _ = select.select([self._runner.fileno(), self._wake], [], [])
+            if self._wake in readable:
                 with contextlib.suppress(BlockingIOError):
-                    os.read(self._wake_read, 4096)
+                    os.read(self._wake, 4096)
                 self._reap()
             if self._runner.fileno() in readable and not self._obey():
                 return

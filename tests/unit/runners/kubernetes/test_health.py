@@ -150,7 +150,7 @@ def test_a_store_that_is_down_is_no_reason_to_restart(health, clock):
 def server(health: Health) -> Iterator[HealthServer]:
     registry = CollectorRegistry()
     Gauge("pbt_test", "a test", registry=registry).set(3)
-    server = HealthServer(0, health=health, registry=registry, host="127.0.0.1")
+    server = HealthServer.open(0, health=health, registry=registry, host="127.0.0.1")
     yield server
     server.close()
 
@@ -184,7 +184,7 @@ def test_metrics_are_served_and_nothing_else_is(server):
 
 
 def test_by_default_it_is_reached_by_both_families(health):
-    server = HealthServer(0, health=health, registry=CollectorRegistry())
+    server = HealthServer.open(0, health=health, registry=CollectorRegistry())
     try:
         assert get(server, "/healthz")[0] == 200
     finally:

@@ -27,7 +27,7 @@ VIEW = View(name="digits", round=3, last_round=20, best=None, rows=ROWS)
 
 def drawn(width: int) -> str:
     stream = io.StringIO()
-    table = LiveTable(Console(file=stream, width=width, height=60, force_terminal=False))
+    table = LiveTable.open(Console(file=stream, width=width, height=60, force_terminal=False))
     table.tell(Event("Crashed", "member 1 crashed\x1b]0;title\x07", 1, warning=True))
     table.show(VIEW)
     table.close()
