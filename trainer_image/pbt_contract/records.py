@@ -66,11 +66,13 @@ class Cause(StrEnum):
 class Source(Record, frozen=True, kw_only=True):
     """The checkpoint that a birth starts from: the prefix of its files, and the record that committed it."""
 
-    member: MemberNumber
-    incarnation: IncarnationNumber
-    step: Count
-    checkpoint: str
-    record: str
+    member: Annotated[MemberNumber, msgspec.Meta(description="The number of the member that wrote it.")]
+    incarnation: Annotated[IncarnationNumber, msgspec.Meta(description="The incarnation that wrote it.")]
+    step: Annotated[Count, msgspec.Meta(description="The step that it was written at.")]
+    checkpoint: Annotated[str, msgspec.Meta(description="The prefix of its files, below `location`.")]
+    record: Annotated[
+        str, msgspec.Meta(description="The key of the report or save that committed it, below `location`.")
+    ]
 
     @property
     def life(self) -> Life:

@@ -82,20 +82,11 @@ class PopulationResource:
         told = self._told
         headline = self._headline()
         words = {
-            "best": None,
-            "final": None,
-            "rounds": 0,
-            "exploits": 0,
-            "births": 0,
-            "steps": {"productive": 0, "discarded": 0, "waiting": 0},
             **told,
             "phase": self.phase,
             "reason": headline["reason"],
             "message": headline.get("message", ""),
-            "members": [
-                {"score": None, "hyperparameters": {}, **member}
-                for member in sorted(told.get("members", ()), key=itemgetter("member"))
-            ],
+            "members": sorted(told.get("members", ()), key=itemgetter("member")),
         }
         try:
             return msgspec.convert(words, Status)

@@ -7,8 +7,7 @@ from pbt_operator.cli.cluster import ClusterOptions
 from pbt_operator.cli.output import read_population, say, say_json, say_table, standing
 from pbt_operator.cli.place import OnCluster, find, located
 from pbt_operator.cli.population_resource import PopulationResource
-from pbt_operator.core.status import Best, MemberState, Status
-from pbt_operator.manifest.status_schema import MAX_MEMBERS
+from pbt_operator.core.status import MAX_MEMBERS, Best, MemberState, Status
 from pbt_operator.page.words import counted, life_text, score_text, value_text, values_text
 
 

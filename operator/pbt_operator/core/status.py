@@ -1,11 +1,17 @@
 """The status of a population: the same words in `status`, `results/<n>.json` and `pbt status -o json`."""
 
 from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
 
 from pbt_contract.keys import Life
 from pbt_contract.records import FORMAT, Count, Record, Source, Value
-from pbt_operator.core.lineage import Segment
+from pbt_operator.core.lineage import Segment, schedule
 from pbt_operator.core.round_record import Standing
+
+MAX_MEMBERS = 32  # that a custom resource shows
+HYPERPARAMETERS = "The values that the incarnation was assigned, by hyperparameter."
 
 
 class PopulationPhase(StrEnum):
@@ -38,14 +44,24 @@ class MemberState(StrEnum):
 class MemberStatus(Record, frozen=True, kw_only=True):
     """One member as it is now."""
 
-    member: int
-    incarnation: int
-    state: MemberState
-    step: int
-    score: float | None
-    hyperparameters: dict[str, Value]
-    parent: Source | None = None
-    reason: str = ""
+    member: Annotated[int, Meta(description="The number of the member, from 0.")]
+    incarnation: Annotated[int, Meta(description="The number of its newest incarnation, from 1.")]
+    state: Annotated[MemberState, Meta(description=f"What it is doing: {', '.join(MemberState)}.")]
+    step: Annotated[int, Meta(description="The step of its newest report or save.")]
+    score: Annotated[float | None, Meta(description="Its newest score.")] = None
+    hyperparameters: Annotated[dict[str, Value], Meta(description=HYPERPARAMETERS)] = {}
+    parent: Annotated[
+        Source | None,
+        Meta(
+            description="The checkpoint that its newest incarnation started from. None if it started from nothing."
+        ),
+    ] = None
+    reason: Annotated[
+        str,
+        Meta(
+            description="Why it is in this state, or why it was born anew; after a crash the last lines of its log."
+        ),
+    ] = ""
 
     @property
     def life(self) -> Life:
@@ -56,12 +72,17 @@ class MemberStatus(Record, frozen=True, kw_only=True):
 class Best(Record, frozen=True, kw_only=True):
     """A scored checkpoint."""
 
-    member: int
-    incarnation: int
-    step: int
-    score: float
-    hyperparameters: dict[str, Value]
-    checkpoint: str
+    member: Annotated[int, Meta(description="The number of the member.")]
+    incarnation: Annotated[int, Meta(description="The incarnation of the member.")]
+    step: Annotated[int, Meta(description="The step of the report.")]
+    score: Annotated[float, Meta(description="The value of the objective's metric, the mean of a list.")]
+    hyperparameters: Annotated[dict[str, Value], Meta(description=HYPERPARAMETERS)]
+    checkpoint: Annotated[
+        str,
+        Meta(
+            description="The prefix of the checkpoint's files, below `location`. `pbt fetch` downloads them."
+        ),
+    ]
 
     @classmethod
     def of(cls, standing: Standing | None) -> "Best | None":
@@ -79,33 +100,58 @@ class Best(Record, frozen=True, kw_only=True):
 
 
 class Steps(Record, frozen=True, kw_only=True):
-    """Training steps of all members together.
+    """Training steps of all members together."""
 
-    Attributes:
-        productive: recorded, and part of some member's story.
-        discarded: recorded, but past the step at which a decision or a resume closed the incarnation.
-        waiting: what the members still have before them.
-    """
-
-    productive: Count
-    discarded: Count
-    waiting: Count
+    productive: Annotated[Count, Meta(description="Recorded, and part of some member's story.")] = 0
+    discarded: Annotated[
+        Count,
+        Meta(
+            description="Recorded, but past the step at which a decision or a resume closed the incarnation."
+        ),
+    ] = 0
+    waiting: Annotated[Count, Meta(description="What the members still have before them.")] = 0
 
 
 class Status(Record, frozen=True, kw_only=True):
-    """The whole; `reason` and `message` say why it is in its phase."""
+    """The whole; `reason` and `message` say why it is in its phase.
+
+    The schema of the custom resource's status follows from these fields and their descriptions. A new field needs a
+    default, since earlier versions don't write it, and a line in `pbt_operator.core.status_builder`.
+    """
 
     format: int = FORMAT
-    phase: PopulationPhase
+    phase: Annotated[
+        PopulationPhase,
+        Meta(description=f"For people, how the conditions sum up: {', '.join(PopulationPhase)}."),
+    ]
     reason: str
     message: str = ""
-    best: Best | None
-    final: Best | None
-    members: list[MemberStatus]
-    rounds: int
-    exploits: int
-    births: int
-    steps: Steps
+    best: Annotated[
+        Best | None,
+        Meta(
+            description="The best score that any member has ever reported, and its checkpoint. It is kept to the end."
+        ),
+    ] = None
+    final: Annotated[
+        Best | None, Meta(description="The best score of the last round, at the end of the training.")
+    ] = None
+    members: Annotated[
+        list[MemberStatus],
+        Meta(
+            description=f"At most {MAX_MEMBERS} members: those in trouble first, then the best. "
+            "The store has all of them."
+        ),
+    ] = []
+    rounds: Annotated[int, Meta(description="The newest round that is decided.")] = 0
+    exploits: Annotated[int, Meta(description="How many births were copies of a donor.")] = 0
+    births: Annotated[
+        int, Meta(description="How many incarnations there have been of all members together.")
+    ] = 0
+    steps: Annotated[Steps, Meta(description="Training steps of all members together.")] = Steps()
+
+
+RECORDS_ONLY = frozenset({"format", "reason", "message"})
+"""The fields of a `Status` that a custom resource doesn't have: there the conditions tell them."""
 
 
 class Result(Status, frozen=True, kw_only=True):
@@ -118,3 +164,9 @@ class Result(Status, frozen=True, kw_only=True):
     spec: Count
     lineage: list[Segment]
     schedule: list[Segment]
+
+    @classmethod
+    def of(cls, status: Status, *, spec: int, lineage: list[Segment]) -> "Result":
+        """The status at the end, with the lineage behind its best."""
+        words = {name: getattr(status, name) for name in status.__struct_fields__}
+        return cls(**words, spec=spec, lineage=lineage, schedule=schedule(lineage))

@@ -5,63 +5,16 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from pbt_contract.records import Source
-from pbt_operator.core.status import Best, MemberState, MemberStatus, PopulationPhase, Status, Steps
+from pbt_operator.core.status import MAX_MEMBERS, RECORDS_ONLY, Status
 from pbt_operator.core.wire import OPEN
 from pbt_operator.manifest.schema import Schema
 
-MAX_MEMBERS = 32
-
-_HYPERPARAMETERS = "The values that the incarnation was assigned, by hyperparameter."
 _SCALARS: dict[type[inspect.Type], str] = {
     inspect.IntType: "integer",
     inspect.FloatType: "number",
     inspect.StrType: "string",
     inspect.EnumType: "string",
 }
-ABOUT: dict[type[msgspec.Struct], dict[str, str]] = {
-    Status: {
-        "phase": f"For people, how the conditions sum up: {', '.join(PopulationPhase)}.",
-        "best": "The best score that any member has ever reported, and its checkpoint. It is kept to the end.",
-        "final": "The best score of the last round, at the end of the training.",
-        "members": f"At most {MAX_MEMBERS} members: those in trouble first, then the best. The store has all of them.",
-        "rounds": "The newest round that is decided.",
-        "exploits": "How many births were copies of a donor.",
-        "births": "How many incarnations there have been of all members together.",
-        "steps": "Training steps of all members together.",
-    },
-    MemberStatus: {
-        "member": "The number of the member, from 0.",
-        "incarnation": "The number of its newest incarnation, from 1.",
-        "state": f"What it is doing: {', '.join(MemberState)}.",
-        "step": "The step of its newest report or save.",
-        "score": "Its newest score.",
-        "hyperparameters": _HYPERPARAMETERS,
-        "parent": "The checkpoint that its newest incarnation started from. None if it started from nothing.",
-        "reason": "Why it is in this state, or why it was born anew; after a crash the last lines of its log.",
-    },
-    Best: {
-        "member": "The number of the member.",
-        "incarnation": "The incarnation of the member.",
-        "step": "The step of the report.",
-        "score": "The value of the objective's metric, the mean of a list.",
-        "hyperparameters": _HYPERPARAMETERS,
-        "checkpoint": "The prefix of the checkpoint's files, below `location`. `pbt fetch` downloads them.",
-    },
-    Source: {
-        "member": "The number of the member that wrote it.",
-        "incarnation": "The incarnation that wrote it.",
-        "step": "The step that it was written at.",
-        "checkpoint": "The prefix of its files, below `location`.",
-        "record": "The key of the report or save that committed it, below `location`.",
-    },
-    Steps: {
-        "productive": "Recorded, and part of some member's story.",
-        "discarded": "Recorded, but past the step at which a decision or a resume closed the incarnation.",
-        "waiting": "What the members still have before them.",
-    },
-}
-"""What each field means. Those that aren't here (`format`, `reason`, `message`) aren't in the resource's status."""
 
 
 def status_schema() -> Schema:
@@ -140,11 +93,14 @@ def _conditions() -> Schema:
 
 
 def _fields(record: type[msgspec.Struct]) -> dict[str, Schema]:
-    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(record)}
-    return {
-        name: {**_schema(inspect.type_info(kinds[name])), "description": told}
-        for name, told in ABOUT[record].items()
-    }
+    found = {}
+    for field in msgspec.structs.fields(record):
+        if record is Status and field.name in RECORDS_ONLY:
+            continue
+        told = inspect.type_info(field.type)
+        assert isinstance(told, inspect.Metadata), f"{record.__name__}.{field.name} is not described"
+        found[field.encode_name] = {**_schema(told.type), **(told.extra_json_schema or {})}
+    return found
 
 
 def _schema(kind: inspect.Type) -> Schema:

@@ -1,7 +1,6 @@
 """The whole story of a population, read from its store alone: for the commands, results and the page."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TypeVar, cast
@@ -10,21 +9,22 @@ import msgspec
 
 from pbt_contract import keys
 from pbt_contract.encoding import decode, decode_report
-from pbt_contract.errors import KeyRefused, NewerFormat, NotFound, RecordRefused
+from pbt_contract.errors import NewerFormat, NotFound, RecordRefused
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Report
 from pbt_contract.stores import Store
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.history import History
-from pbt_operator.core.lineage import Segment, lineage_of, schedule
+from pbt_operator.core.lineage import Segment, lineage_of
 from pbt_operator.core.location_records import SpecRecord
-from pbt_operator.core.member_status import member_status, steps
 from pbt_operator.core.report_fault import report_fault
 from pbt_operator.core.round_record import Round, Standing
 from pbt_operator.core.spec import Spec
-from pbt_operator.core.status import Best, MemberState, MemberStatus, PopulationPhase, Result, Status
+from pbt_operator.core.status import PopulationPhase, Result, Status
+from pbt_operator.core.status_builder import claimed_activity, status_of
 from pbt_operator.manifest.population import recorded, to_core
 from pbt_operator.records import specs
+from pbt_operator.records.claims import claimed_lives
 from pbt_operator.records.parallel import read_all
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -82,40 +82,16 @@ class Archive:
             phase, reason, message = PopulationPhase.RUNNING, "NotEnded", ""
         else:
             phase, reason, message = PopulationPhase.PENDING, "NotStarted", ""
-        return self._status(phase=phase, reason=reason, message=message)
-
-    def conclude(self, *, phase: PopulationPhase, reason: str, message: str) -> Result:
-        """The result record of a population that ended so."""
-        best = self.best
-        segments = self.lineage(best) if best else []
-        status = self._status(phase=phase, reason=reason, message=message)
-        return Result(
-            **{name: getattr(status, name) for name in status.__struct_fields__},
-            spec=self.record.number,
-            lineage=segments,
-            schedule=schedule(segments),
-        )
-
-    def _status(self, *, phase: PopulationPhase, reason: str, message: str) -> Status:
-        ledger = self._ledger()
-        return Status(
+        return status_of(
+            self.history,
+            self._ledger(),
+            self.spec,
             phase=phase,
             reason=reason,
             message=message,
-            best=Best.of(self.best),
-            final=Best.of(self.final),
-            members=[self._member(member) for member in self.history.members],
             rounds=len(self.rounds),
-            exploits=ledger.num_exploits,
-            births=ledger.num_births,
-            steps=steps(ledger, self.history, self.spec),
+            activity=claimed_activity(self.history, self.claimed if self.result is None else ()),
         )
-
-    def _member(self, member: int) -> MemberStatus:
-        birth = self.history.newest_birth(member)
-        claimed = birth is not None and (member, birth.incarnation) in self.claimed and self.result is None
-        active = MemberState.TRAINING if claimed else MemberState.WAITING
-        return member_status(self.history, member, self.spec, active=active)
 
     def _ledger(self) -> Ledger:
         ledger = Ledger()
@@ -162,17 +138,11 @@ def read_archive(store: Store, *, readers: int = 1) -> Archive:
         rounds=rounds,
         reports=reports,
         saves=saves,
-        claimed=set(_claimed(store)),
+        claimed=set(claimed_lives(store)),
         result=results[-1] if results and results[-1].spec == record.number else None,
         refused=reader.refused,
         history=history,
     )
-
-
-def _claimed(store: Store) -> Iterator[Life]:
-    for key in store.names(keys.CLAIMS):
-        with suppress(KeyRefused):  # somebody else's file
-            yield keys.life_in(key)
 
 
 def _of_births(

@@ -8,12 +8,13 @@ from pbt_contract.errors import KeyRefused, NewerFormat, NotFound, RecordRefused
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth
 from pbt_contract.stores import Store
-from pbt_operator.core.lineage import lineage_of, schedule
-from pbt_operator.core.member_status import member_status, steps
+from pbt_operator.core.lineage import lineage_of
 from pbt_operator.core.outcome import Outcome
 from pbt_operator.core.round_record import Standing
 from pbt_operator.core.spec import Spec
-from pbt_operator.core.status import Best, MemberState, Result
+from pbt_operator.core.status import Result
+from pbt_operator.core.status_builder import claimed_activity, status_of
+from pbt_operator.records.claims import claimed_lives
 from pbt_operator.records.repository import Repository
 
 
@@ -25,30 +26,17 @@ def conclude(repository: Repository, spec: Spec, outcome: Outcome, *, spec_numbe
     assert ledger is not None, "it was just made"
     best = history.best(spec.objective)
     segments = lineage_of(best, _ancestors(repository, best)) if best is not None else []
-    claimed = _claimed(repository)
-    return Result(
+    status = status_of(
+        history,
+        ledger,
+        spec,
         phase=outcome.phase,
         reason=outcome.reason,
         message=outcome.message,
-        best=Best.of(best),
-        final=Best.of(history.final(spec.objective)),
-        members=[
-            member_status(
-                history,
-                member,
-                spec,
-                active=MemberState.TRAINING if member in claimed else MemberState.WAITING,
-            )
-            for member in history.members
-        ],
         rounds=sum(1 for name in repository.store.names(keys.ROUNDS) if _is_round(name)),
-        exploits=ledger.num_exploits,
-        births=ledger.num_births,
-        steps=steps(ledger, history, spec),
-        spec=spec_number,
-        lineage=segments,
-        schedule=schedule(segments),
+        activity=claimed_activity(history, set(claimed_lives(repository.store))),
     )
+    return Result.of(status, spec=spec_number, lineage=segments)
 
 
 def _ancestors(repository: Repository, standing: Standing) -> dict[Life, Birth]:
@@ -60,18 +48,6 @@ def _ancestors(repository: Repository, standing: Standing) -> dict[Life, Birth]:
             birth = found[life] = repository.peek(life)
             life = birth.source.life if birth.source is not None else None
     return found
-
-
-def _claimed(repository: Repository) -> set[int]:
-    """The members whose newest birth a process has taken."""
-    claimed = set()
-    for name in repository.store.names(keys.CLAIMS):
-        with suppress(KeyRefused):  # somebody else's file
-            member, incarnation = keys.life_in(name)
-            newest = repository.history.newest_birth(member)
-            if newest is not None and newest.incarnation == incarnation:
-                claimed.add(member)
-    return claimed
 
 
 def _is_round(name: str) -> bool:

@@ -12,11 +12,10 @@ from pbt_contract.records import Cause
 from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.pods import Phase, Pod, activity
 from pbt_operator.core.cost import to_status
-from pbt_operator.core.member_status import member_status, state_of, steps
 from pbt_operator.core.round_record import Standing
 from pbt_operator.core.spec import Restart
-from pbt_operator.core.status import Best, MemberState, MemberStatus, PopulationPhase
-from pbt_operator.manifest.status_schema import MAX_MEMBERS
+from pbt_operator.core.status import MAX_MEMBERS, RECORDS_ONLY, MemberState, PopulationPhase
+from pbt_operator.core.status_builder import state_of, status_of
 from pbt_operator.runners.kubernetes.conditions import Condition
 from pbt_operator.runners.kubernetes.experiment import Experiment
 from pbt_operator.runners.kubernetes.metrics import Observation
@@ -72,30 +71,30 @@ def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
     history, ledger = repository.history, repository.ledger
     assert ledger is not None, "an experiment counts from its start"
     states = Counter(overview.states.values())
-    best = Best.of(overview.best)
-    found = {
-        "phase": phase_of(overview),
+    status = status_of(
+        history,
+        ledger,
+        spec,
+        phase=phase_of(overview),
+        rounds=history.decided,
+        activity=lambda member: activity(overview.live.get(member)),
+        members=shown(overview),
+        longest_reason=MAX_REASON,
+    )
+    cost = overview.done.usage.estimate(
+        poll_seconds=poll_seconds, members=spec.members, in_place=spec.restart is Restart.IN_PLACE
+    )
+    cluster = {
         "replicas": len(overview.live),
         "readyReplicas": states[MemberState.TRAINING],
-        "location": experiment.store.url,
-        "best": best,
-        "bestScore": None if best is None else f"{best.score:.6g}",
-        "final": Best.of(history.final(spec.objective)),
-        "members": bounded(overview),
-        "rounds": history.decided,
-        "exploits": ledger.num_exploits,
-        "births": ledger.num_births,
         "failedMembers": states[MemberState.FAILED],
-        "steps": steps(ledger, history, spec),
-        "requestCost": to_status(
-            overview.done.usage.estimate(
-                poll_seconds=poll_seconds,
-                members=spec.members,
-                in_place=spec.restart is Restart.IN_PLACE,
-            )
-        ),
+        "location": experiment.store.url,
+        "bestScore": None if status.best is None else f"{status.best.score:.6g}",
+        "requestCost": to_status(cost),
     }
-    return {name: without_nulls(msgspec.to_builtins(v)) for name, v in found.items() if v is not None}
+    shared = {k: v for k, v in msgspec.to_builtins(status).items() if k not in RECORDS_ONLY}
+    found: dict[str, Any] = without_nulls({**shared, **cluster})
+    return found
 
 
 def observe(overview: Overview, *, gpus: float) -> Observation:
@@ -110,8 +109,8 @@ def observe(overview: Overview, *, gpus: float) -> Observation:
     )
 
 
-def bounded(overview: Overview) -> list[MemberStatus]:
-    """At most 32: those in trouble first, then the best."""
+def shown(overview: Overview) -> list[int]:
+    """At most 32 members: those in trouble first, then the best."""
     spec, history = overview.done.spec, overview.experiment.repository.history
     objective = spec.objective
 
@@ -122,12 +121,7 @@ def bounded(overview: Overview) -> list[MemberStatus]:
         score = history.score(member, objective)
         return (trouble, float("inf") if score is None else -objective.utility(score), member)
 
-    return [
-        member_status(
-            history, member, spec, active=activity(overview.live.get(member)), longest_reason=MAX_REASON
-        )
-        for member in nsmallest(MAX_MEMBERS, overview.states, key=order)
-    ]
+    return nsmallest(MAX_MEMBERS, overview.states, key=order)
 
 
 def phase_of(overview: Overview) -> PopulationPhase:

@@ -14,9 +14,9 @@ from pbt_contract.text import one_line, shortened
 from pbt_operator.control.events import Event
 from pbt_operator.control.pods import Pod, activity
 from pbt_operator.core.history import History
-from pbt_operator.core.member_status import state_of
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Best
+from pbt_operator.core.status_builder import state_of
 
 SHOWN_MEMBERS = 32
 SHOWN_EVENTS = 6

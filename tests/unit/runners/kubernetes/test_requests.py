@@ -25,6 +25,7 @@ from pbt_operator.records.repository import Repository
 from pbt_operator.records.results import conclude
 from simulation import Simulation
 from simulation.memory_store import MemoryStore
+from unit.page.populations import concluded
 
 INTERVAL = DETERMINISTIC["schedule"]["intervalSteps"]
 SIZES = [20, 200]
@@ -330,7 +331,7 @@ def test_the_end_is_told_as_the_whole_story_tells_it():
     told = read_archive(simulation.store)
     found = conclude(simulation.repository, simulation.spec, outcome, spec_number=told.record.number)
     assert len(found.lineage) > 1
-    assert found == told.conclude(phase=outcome.phase, reason=outcome.reason, message=outcome.message)
+    assert found == concluded(told, phase=outcome.phase, reason=outcome.reason, message=outcome.message)
 
 
 def test_the_end_reads_nothing_again_but_what_is_behind_the_best():

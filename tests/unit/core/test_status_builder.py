@@ -6,8 +6,8 @@ from fixtures.hypothesis_strategies import make_spec
 from pbt_contract.records import Birth, Cause, Report
 from pbt_operator.control.pods import Phase, Pod, activity
 from pbt_operator.core.history import History
-from pbt_operator.core.member_status import state_of
 from pbt_operator.core.status import MemberState
+from pbt_operator.core.status_builder import state_of
 
 SPEC = make_spec()
 TOTAL, LAST_ROUND = SPEC.schedule.total_steps, SPEC.schedule.last_round

@@ -1,0 +1,107 @@
+"""Makes a status of what is known: the same for records alone, for a result and for a running cluster."""
+
+from collections.abc import Callable, Collection, Iterable
+
+from pbt_contract.keys import Life
+from pbt_contract.records import Cause
+from pbt_operator.core.accounting import Ledger
+from pbt_operator.core.history import History
+from pbt_operator.core.outcome import finished
+from pbt_operator.core.spec import Spec
+from pbt_operator.core.status import Best, MemberState, MemberStatus, PopulationPhase, Status, Steps
+
+_CLOSED = {Cause.FAILED: MemberState.FAILED, Cause.REMOVED: MemberState.REMOVED}
+
+
+def status_of(
+    history: History,
+    ledger: Ledger,
+    spec: Spec,
+    *,
+    phase: PopulationPhase,
+    reason: str = "",
+    message: str = "",
+    rounds: int,
+    activity: Callable[[int], MemberState],
+    members: Iterable[int] | None = None,
+    longest_reason: int | None = None,
+) -> Status:
+    """The status.
+
+    Args:
+        history: what is known of members and rounds.
+        ledger: what was counted.
+        spec: what is asked.
+        phase: how the population stands as a whole.
+        reason: why, as one word.
+        message: why, for people.
+        rounds: how many are decided.
+        activity: what a member's process does, see `state_of`.
+        members: those to tell of, in this order; all of them where None.
+        longest_reason: cut a member's reason after so many characters.
+    """
+    return Status(
+        phase=phase,
+        reason=reason,
+        message=message,
+        best=Best.of(history.best(spec.objective)),
+        final=Best.of(history.final(spec.objective)),
+        members=[
+            _member(history, member, spec, active=activity(member), longest_reason=longest_reason)
+            for member in (history.members if members is None else members)
+        ],
+        rounds=rounds,
+        exploits=ledger.num_exploits,
+        births=ledger.num_births,
+        steps=_steps(ledger, history, spec),
+    )
+
+
+def state_of(history: History, member: int, spec: Spec, *, active: MemberState) -> MemberState:
+    """What a member is doing: `active`, unless its line is closed or it has made its last report.
+
+    Args:
+        history: what is known.
+        member: which one.
+        spec: what is asked.
+        active: what its process does, by its pod or by its claim.
+    """
+    birth = history.newest_birth(member)
+    assert birth is not None, "a member has a birth"
+    if birth.cause.closes:
+        return _CLOSED[birth.cause]
+    return MemberState.FINISHED if finished(history, member, spec) else active
+
+
+def claimed_activity(history: History, claimed: Collection[Life]) -> Callable[[int], MemberState]:
+    """What a member's process does as far as records tell: it trains if its newest birth is claimed."""
+
+    def activity(member: int) -> MemberState:
+        birth = history.newest_birth(member)
+        return MemberState.TRAINING if birth is not None and birth.life in claimed else MemberState.WAITING
+
+    return activity
+
+
+def _member(
+    history: History, member: int, spec: Spec, *, active: MemberState, longest_reason: int | None
+) -> MemberStatus:
+    birth = history.newest_birth(member)
+    assert birth is not None, "a member has a birth"
+    return MemberStatus(
+        member=member,
+        incarnation=birth.incarnation,
+        state=state_of(history, member, spec, active=active),
+        step=history.position(member),
+        score=history.score(member, spec.objective),
+        hyperparameters=birth.hyperparameters,
+        parent=birth.source,
+        reason=birth.reason[:longest_reason],
+    )
+
+
+def _steps(ledger: Ledger, history: History, spec: Spec) -> Steps:
+    births = [birth for member in history.members if (birth := history.newest_birth(member)) is not None]
+    total = spec.schedule.total_steps
+    waiting = sum(max(0, total - history.position(b.member)) for b in births if not b.cause.closes)
+    return Steps(productive=ledger.productive, discarded=ledger.discarded, waiting=waiting)
