@@ -13,7 +13,7 @@ from pbt_operator.runners.kubernetes.api_errors import ApiError, ApiRefused, Int
 if TYPE_CHECKING:
     from pbt_operator.runners.kubernetes.api import Api
 
-INSTALL = "pip install 'pbt-operator[cluster]'"
+INSTALL = "pip install '.[cluster]' in a checkout of pbt-operator"
 MAX_NAMED = 5
 POPULATIONS = "populations.pbt.dev"
 OPERATORS = "app.kubernetes.io/name=pbt-operator"

@@ -13,7 +13,7 @@ from pbt_operator.manifest.load import load, parse
 from pbt_operator.manifest.template import trainer_container
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 MANIFESTS = sorted(
     file for file in (ROOT / "examples").rglob("*.yaml") if "\nkind: Population\n" in file.read_text()
 )

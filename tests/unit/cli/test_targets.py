@@ -114,7 +114,7 @@ def test_without_the_client_the_message_says_what_to_install(pbt, tmp_path, monk
     for command in [["status", "digits"], ["logs", "digits", "0"]]:
         ended = pbt(*command)
         assert (ended.code, ended.out) == (2, "")
-        assert "pip install 'pbt-operator[cluster]'" in ended.err
+        assert "pip install '.[cluster]' in a checkout" in ended.err
 
 
 def test_runs_on_this_machine_need_no_client(digits, monkeypatch):
