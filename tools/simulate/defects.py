@@ -14,6 +14,7 @@ from pbt_operator.control.decide import Decisions
 from pbt_operator.control.placement import Placement
 from pbt_operator.core import exploit, explore, outcome, retention
 from pbt_operator.core.history import History
+from pbt_operator.core.rules import RoundView
 from pbt_operator.core.slots import Allotment
 from pbt_operator.records.handovers import Handovers
 from pbt_operator.records.repository import Repository
@@ -108,7 +109,7 @@ def _zombies_count() -> Any:
 
 def _chance_differs_from_run_to_run() -> Any:
     drawn = Random(0)
-    return patch.object(exploit, "chance", lambda *_: drawn)
+    return patch.object(RoundView, "chance", lambda *_: drawn)
 
 
 def _explore_leaves_the_space() -> Any:

@@ -1,5 +1,7 @@
 """Writes the births that follow from decisions and from what became of processes."""
 
+from collections.abc import Sequence
+
 from pbt_contract.records import Birth, Cause, Report
 from pbt_operator.core.chance import chance
 from pbt_operator.core.exploit import donors
@@ -7,6 +9,7 @@ from pbt_operator.core.explore import explore, initial, sample
 from pbt_operator.core.history import History
 from pbt_operator.core.round_record import Decision, Entry, Round, Standing
 from pbt_operator.core.spec import Spec
+from pbt_operator.core.transcript import Transcript
 
 CRASHES_BEFORE_REPLACEMENT = 3
 
@@ -75,20 +78,27 @@ def resumed(previous: Birth, record: Report | None, *, crashed: str | None, reas
 
 
 def from_donor(
-    history: History, *, spec: Spec, member: int, cause: Cause, crashes: int = 0, reason: str
+    history: History,
+    *,
+    spec: Spec,
+    member: int,
+    cause: Cause,
+    crashes: int = 0,
+    reason: str,
+    earlier: Sequence[Round] = (),
 ) -> Birth | None:
     """A birth from a donor of the newest decided round, explored; None where there is no donor yet.
 
-    For members that crash again and again, and for slots that are new or came back.
+    For members that crash again and again, and for slots that are new or came back. `earlier` are the rounds before
+    the newest one that the rules look at, the oldest first.
     """
     newest = history.newest_round
     donor = pick_donor(newest, spec=spec, member=member) if newest else None
     if newest is None or donor is None:
         return None
     previous = history.newest_birth(member)
-    hyperparameters, operations = explore(
-        donor.hyperparameters, spec=spec, member=member, round_number=newest.number
-    )
+    transcript = Transcript(spec.view(newest.number, newest.entries, earlier), spec)
+    hyperparameters, operations = explore(donor.hyperparameters, member=member, transcript=transcript)
     return Birth(
         member=member,
         incarnation=previous.incarnation + 1 if previous else 1,

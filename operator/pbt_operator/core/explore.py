@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pbt_contract.records import Value
 from pbt_operator.core.chance import chance
 from pbt_operator.core.spec import Spec
+from pbt_operator.core.transcript import Transcript
 
 
 def sample(spec: Spec, *, member: int, round_number: int) -> dict[str, Value]:
@@ -23,25 +24,32 @@ def initial(spec: Spec, *, member: int) -> dict[str, Value]:
 
 
 def explore(
-    hyperparameters: Mapping[str, Value], *, spec: Spec, member: int, round_number: int
+    hyperparameters: Mapping[str, Value], *, member: int, transcript: Transcript
 ) -> tuple[dict[str, Value], dict[str, str]]:
-    """Resamples or perturbs each copied hyperparameter that is to be explored.
+    """Changes copied hyperparameters by the explore rule.
 
-    A value that is missing or outside its space, in a record that somebody edited, is resampled in any case.
+    A value that is missing or outside its space, in a record that somebody edited or in the rule's answer, is
+    resampled in any case; one that is never explored is copied as it is.
 
     Returns:
         The new hyperparameters, and for each the operation in words.
     """
+    view = transcript.view
+    copied = {
+        h.name: value
+        for h in view.space
+        if (value := hyperparameters.get(h.name)) is not None and h.space.contains(value)
+    }
+    move = transcript.move(copied, member=member)
     values: dict[str, Value] = {}
     operations: dict[str, str] = {}
-    for h in spec.hyperparameters:
-        rng = chance(spec.seed, round_number, member, f"explore/{h.name}")
-        resampled = 100 * rng.random() < spec.explore.resample_percent
-        value = hyperparameters.get(h.name)
-        if value is None or not h.space.contains(value) or (h.explored and resampled):
-            values[h.name], operations[h.name] = h.space.sample(rng), "resampled"
-        elif h.explored:
-            values[h.name], operations[h.name] = h.space.perturb(value, rng, spec.explore.factors)
+    for h in view.space:
+        moved = move.values.get(h.name)
+        if h.name in copied and not h.explored:
+            values[h.name], operations[h.name] = h.space.typed(copied[h.name]), "kept"
+        elif moved is not None and h.space.contains(moved):
+            values[h.name], operations[h.name] = h.space.typed(moved), move.operations.get(h.name, "moved")
         else:
-            values[h.name], operations[h.name] = h.space.typed(value), "kept"
+            rng = view.chance(member, f"explore/{h.name}")
+            values[h.name], operations[h.name] = h.space.sample(rng), "resampled"
     return values, operations

@@ -6,7 +6,7 @@ members never donate.)
 """
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from statistics import median
 
@@ -99,21 +99,40 @@ def ancestor_of(report: Report, history: History, spec: Spec) -> Standing | None
     return finite[-1] if finite else None
 
 
-def decide(history: History, spec: Spec, attendance: Attendance, *, spec_number: int) -> Round:
-    """Compares the members of a ripe round and draws the decisions, from this one snapshot."""
+def decide(
+    history: History,
+    spec: Spec,
+    attendance: Attendance,
+    *,
+    spec_number: int,
+    earlier: Sequence[Round] = (),
+) -> Round:
+    """Compares the members of a ripe round and draws the decisions, from this one snapshot.
+
+    Args:
+        history: what is known.
+        spec: what is asked.
+        attendance: of the round.
+        spec_number: of the spec's record.
+        earlier: the newest decided rounds before it, the oldest first, as many as `Spec.rounds_needed` asks for.
+    """
     number = attendance.number
     entries = [entry_of(attendance.have[m], history, spec) for m in sorted(attendance.have)]
+    chosen = choose(spec.view(number, entries, earlier), spec=spec)
     return Round(
         number=number,
         step=spec.schedule.step_of(number),
         spec=spec_number,
         entries=entries,
-        decisions=choose(entries, spec=spec, round_number=number),
+        decisions=chosen.decisions,
         best=history.best(spec.objective, up_to=number),
+        recorded=chosen.recorded,
     )
 
 
-def judge_straggler(report: Report, *, own: Round, history: History, spec: Spec) -> Decision | None:
+def judge_straggler(
+    report: Report, *, own: Round, history: History, spec: Spec, earlier: Sequence[Round] = ()
+) -> Decision | None:
     """What becomes of a member that reported a round after it was decided without it.
 
     It is judged by that round's recorded scores; a donor comes from the newest decided round, else it never catches up.
@@ -129,4 +148,5 @@ def judge_straggler(report: Report, *, own: Round, history: History, spec: Spec)
         newest=newest.entries,
         spec=spec,
         round_number=own.number,
+        earlier=earlier,
     )

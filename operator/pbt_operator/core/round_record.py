@@ -1,4 +1,8 @@
-"""The record of a round: what was compared and what was decided. Decisions can be replayed from it, bit for bit."""
+"""The record of a round: what was compared and what was decided. Decisions can be replayed from it."""
+
+from typing import Any
+
+from msgspec import UNSET, UnsetType
 
 from pbt_contract import keys
 from pbt_contract.keys import Life
@@ -72,6 +76,60 @@ class Decision(Record, frozen=True, kw_only=True):
     reason: str
 
 
+class Beaten(Record, frozen=True, kw_only=True):
+    """One member that lost, as an exploit said it.
+
+    Attributes:
+        donors: whom it may copy, in the order that one is drawn from.
+    """
+
+    member: MemberNumber
+    donors: list[MemberNumber]
+    why: str
+
+
+class Proposal(Record, frozen=True, kw_only=True):
+    """What an exploit whose replay is recorded said about a round.
+
+    Attributes:
+        inputs: what it was computed from, beyond the round's entries, in the rule's own words.
+    """
+
+    inputs: dict[str, Any] = {}
+    beaten: list[Beaten]
+
+
+class ProposedMove(Record, frozen=True, kw_only=True):
+    """What an explore whose replay is recorded said about one member.
+
+    Attributes:
+        copied: the hyperparameters that it was given.
+        inputs: what it was computed from beyond those and the round's entries, in the rule's own words.
+        hyperparameters: its answer, before what is missing or outside its space was resampled.
+        operations: in words, per hyperparameter.
+    """
+
+    member: MemberNumber
+    copied: dict[str, Value]
+    inputs: dict[str, Any] = {}
+    hyperparameters: dict[str, Value]
+    operations: dict[str, str]
+
+
+class Recorded(Record, frozen=True, kw_only=True):
+    """What a replay of a round can't recompute from its entries.
+
+    Attributes:
+        earlier: the numbers of the earlier rounds that the rules looked at, ascending.
+        exploit: absent where the exploit's replay is exact.
+        explore: by the order in which the members were decided; empty where the explore's replay is exact.
+    """
+
+    earlier: list[Count] = []
+    exploit: Proposal | UnsetType = UNSET
+    explore: list[ProposedMove] = []
+
+
 class Round(Record, frozen=True, kw_only=True):
     """One comparison. Written once: the first write wins and everyone follows it.
 
@@ -79,6 +137,7 @@ class Round(Record, frozen=True, kw_only=True):
         spec: the number of the spec record with the parameters that it was decided with.
         entries: by member number.
         best: the best report that counted up to and including this round.
+        recorded: absent where entries and spec are all that a replay needs, as with most rules.
     """
 
     format: int = FORMAT
@@ -88,6 +147,7 @@ class Round(Record, frozen=True, kw_only=True):
     entries: list[Entry]
     decisions: list[Decision] = []
     best: Standing | None = None
+    recorded: Recorded | UnsetType = UNSET
 
     @property
     def key(self) -> str:

@@ -1,11 +1,13 @@
 """What a population is to do, as the decisions need it. `pbt_operator.manifest` builds it from a manifest."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
 from pbt_contract.records import Value
+from pbt_operator.core.round_record import Entry, Round
+from pbt_operator.core.rules import ExploitRule, ExploreRule, Perturb, RoundView, Truncation
 from pbt_operator.core.search import Hyperparameter, Objective, Schedule
 
 
@@ -25,47 +27,12 @@ class Restart(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Truncation:
-    """The worst `percent` copy uniformly drawn members of the best as many."""
-
-    percent: float = 25
-
-
-@dataclass(frozen=True, slots=True)
-class BinaryTournament:
-    """Each member draws one other and copies it if that one is better."""
-
-
-@dataclass(frozen=True, slots=True)
-class TTest:
-    """Each member draws one other and copies it if its evaluations are better by Welch's t-test."""
-
-    p_value: float = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class NoExploit:
-    """Nobody copies: random search with the same budget."""
-
-
-Strategy = Truncation | BinaryTournament | TTest | NoExploit
-
-
-@dataclass(frozen=True, slots=True)
 class Exploit:
     """Who copies whom; `min_gap` is how much better a donor's score must be, beyond strictly better."""
 
-    strategy: Strategy = Truncation()
+    rule: ExploitRule = field(default_factory=Truncation)
     min_gap: float = 0.0
     copy: Copy = Copy.BOTH
-
-
-@dataclass(frozen=True, slots=True)
-class Explore:
-    """How copied hyperparameters change."""
-
-    factors: tuple[float, ...] = (0.8, 1.25)
-    resample_percent: float = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +55,7 @@ class Spec:
     parallelism: int | None = None
     initial: tuple[Mapping[str, Value], ...] = ()
     exploit: Exploit = Exploit()
-    explore: Explore = Explore()
+    explore: ExploreRule = field(default_factory=Perturb)
     retention: Retention = Retention()
     restart: Restart = Restart.RECREATE
     suspend: bool = False
@@ -106,3 +73,27 @@ class Spec:
     def shares_slots(self) -> bool:
         """Whether a process may be asked to go on as another member, which waits for a slot."""
         return self.restart is Restart.IN_PLACE and self.slots < self.members
+
+    @property
+    def rounds_needed(self) -> int:
+        """How many of the newest rounds its rules look at, the one that is decided included."""
+        return max(self.exploit.rule.rounds, self.explore.rounds)
+
+    def view(self, number: int, entries: Sequence[Entry], earlier: Sequence[Round] = ()) -> RoundView:
+        """What the rules see of a round.
+
+        Args:
+            number: of the round.
+            entries: the ready reports that are compared.
+            earlier: decided rounds before it, the oldest first; what the rules don't look at is left out.
+        """
+        return RoundView(
+            number=number,
+            entries=entries,
+            earlier=earlier,
+            objective=self.objective,
+            schedule=self.schedule,
+            space=self.hyperparameters,
+            seed=self.seed,
+            min_gap=self.exploit.min_gap,
+        ).looking_back(self.rounds_needed)

@@ -4,10 +4,13 @@ The models check the same rules. Left to the operator alone are the names and va
 `choice` may be, and a new order of such values: an expression can't look at a value that may be of any type.
 """
 
+from collections.abc import Collection
+
 from pbt_operator.core.cel_rule import CelRule
 from pbt_operator.core.distributions import DISTRIBUTIONS
+from pbt_operator.core.rules import EXPLOITS
 from pbt_operator.core.wording import any_of
-from pbt_operator.manifest.exploit_explore import EXPLOITS
+from pbt_operator.manifest.exploit_explore import NAMED_EXPLORES
 from pbt_operator.manifest.population_spec import LABEL_PATTERN, MAX_NAME, MAX_ROUNDS
 from pbt_operator.manifest.schema import PATTERNS, Schema, wanted
 
@@ -20,6 +23,12 @@ def pattern_rule(node: Schema) -> CelRule:
 def _given(*names: str) -> str:
     """How many of the fields are there."""
     return f"[{', '.join(f'has(self.{name})' for name in names)}].filter(given, given).size()"
+
+
+def _at_most_one(names: Collection[str]) -> tuple[CelRule, ...]:
+    if len(names) < 2:
+        return ()
+    return (CelRule(f"{_given(*names)} <= 1", f"should have only one of {any_of(names)}"),)
 
 
 _FIXED = CelRule(
@@ -70,7 +79,10 @@ RULES: dict[str, tuple[CelRule, ...]] = {
         CelRule(f"{_given(*DISTRIBUTIONS)} == 1", f"should have exactly one of {any_of(DISTRIBUTIONS)}"),
     ),
     **{f"spec.hyperparameters[].{name}": arm.cel for name, arm in DISTRIBUTIONS.items()},
-    "spec.exploit": (CelRule(f"{_given(*EXPLOITS)} <= 1", f"should have only one of {any_of(EXPLOITS)}"),),
+    "spec.exploit": _at_most_one(EXPLOITS),
+    **{f"spec.exploit.{name}": rule.cel for name, rule in EXPLOITS.items()},
+    "spec.explore": _at_most_one(NAMED_EXPLORES),
+    **{f"spec.explore.{name}": rule.cel for name, rule in NAMED_EXPLORES.items()},
     "spec.storage": (_FIXED,),
     "spec.seed": (_FIXED,),
 }

@@ -13,9 +13,10 @@ from typing import Any
 import yaml
 
 from pbt_operator.core.cel_rule import CelRule
+from pbt_operator.core.rules import EXPLOITS
 from pbt_operator.core.wire import MAX_REAL, OPEN
 from pbt_operator.manifest.cel_rules import RULES, pattern_rule
-from pbt_operator.manifest.exploit_explore import EXPLOITS
+from pbt_operator.manifest.exploit_explore import NAMED_EXPLORES
 from pbt_operator.manifest.schema import Schema, manifest_schema, wanted
 from pbt_operator.manifest.status_schema import status_schema
 
@@ -30,7 +31,11 @@ LISTS: dict[str, Schema] = {
 `choice.values` is none: the server would compare sets by hashes, which values that only the operator refuses have not.
 """
 
-NULLS = {*(f"spec.exploit.{arm}" for arm in EXPLOITS), "spec.hyperparameters[].choice.values[]"}
+NULLS = {
+    *(f"spec.exploit.{arm}" for arm in EXPLOITS),
+    *(f"spec.explore.{arm}" for arm in NAMED_EXPLORES),
+    "spec.hyperparameters[].choice.values[]",
+}
 """Where a null is kept, for the operator to refuse it: pruned, `tTest:` without `{}` would read as truncation."""
 
 BOUNDED = {"integer", "number", "string", "array"}

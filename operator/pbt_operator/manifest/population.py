@@ -11,7 +11,6 @@ from pbt_contract.text import quoted
 from pbt_operator.core import search, spec
 from pbt_operator.core.location_records import SpecRecord
 from pbt_operator.core.wire import Wire
-from pbt_operator.manifest.exploit_explore import Exploit, Truncation
 from pbt_operator.manifest.population_spec import LABEL_PATTERN, MAX_NAME, PopulationSpec
 
 __all__ = [
@@ -103,9 +102,9 @@ def to_core(manifest: PopulationSpec) -> spec.Spec:
         ),
         initial=manifest.initial,
         exploit=spec.Exploit(
-            _strategy(manifest.exploit), min_gap=manifest.exploit.min_gap, copy=manifest.exploit.copy_
+            manifest.exploit.rule, min_gap=manifest.exploit.min_gap, copy=manifest.exploit.copy_
         ),
-        explore=spec.Explore(manifest.explore.factors, resample_percent=manifest.explore.resample_percent),
+        explore=manifest.explore.rule,
         retention=spec.Retention(**dict(manifest.retention)),
         restart=manifest.restart,
         seed=manifest.seed,
@@ -115,16 +114,6 @@ def to_core(manifest: PopulationSpec) -> spec.Spec:
         max_failed_members=manifest.max_failed_members,
         active_deadline_seconds=manifest.active_deadline_seconds,
     )
-
-
-def _strategy(exploit: Exploit) -> spec.Strategy:
-    if exploit.binary_tournament is not None:
-        return spec.BinaryTournament()
-    if exploit.t_test is not None:
-        return spec.TTest(exploit.t_test.p_value)
-    if exploit.none is not None:
-        return spec.NoExploit()
-    return spec.Truncation((exploit.truncation or Truncation()).percent)
 
 
 def identity(manifest: PopulationSpec) -> dict[str, Any]:

@@ -18,12 +18,12 @@ from pbt_contract.stores import Store
 from pbt_operator.core.round_record import Round
 from pbt_operator.records.archive import Archive, read_archive
 from pbt_operator.records.audit_births import birth_violations
-from pbt_operator.records.audit_rounds import AcceptedSpecs, replay, round_violations
+from pbt_operator.records.audit_rounds import AcceptedSpecs, round_violations
 from pbt_operator.records.parallel import read_all
 from pbt_operator.records.violation import Violation
 from pbt_operator.records.written_form import form_fault
 
-__all__ = ["Audit", "Violation", "audit", "replay", "violations"]
+__all__ = ["Audit", "Violation", "audit", "violations"]
 
 
 @dataclass(frozen=True, slots=True)

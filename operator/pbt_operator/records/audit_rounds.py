@@ -6,14 +6,13 @@ import msgspec
 from msgspec.structs import replace
 
 from pbt_contract import keys
-from pbt_contract.encoding import encode
 from pbt_contract.errors import NotFound, RecordRefused
 from pbt_contract.stores import Store
 from pbt_contract.text import quoted
-from pbt_operator.core.exploit import choose
 from pbt_operator.core.history import standing_of
 from pbt_operator.core.quorum import entry_of
-from pbt_operator.core.round_record import Decision, Entry, Round, Standing
+from pbt_operator.core.replay import replay_faults
+from pbt_operator.core.round_record import Entry, Round, Standing
 from pbt_operator.core.spec import Spec
 from pbt_operator.manifest.population import recorded, to_core
 from pbt_operator.records import specs
@@ -44,12 +43,16 @@ class AcceptedSpecs:
 def round_violations(archive: Archive, accepted: AcceptedSpecs) -> Iterator[Violation]:
     """What is wrong with the recorded rounds."""
     previous: Round | None = None
+    rounds = {decided.number: decided for decided in archive.rounds}
     for decided in archive.rounds:
         spec = accepted.get(decided.spec)
         if isinstance(spec, str):
             yield _wrong(decided, f"it was decided with {spec}")
             continue
-        for what in _faults(decided, previous, spec, archive):
+        for what in (
+            *_faults(decided, previous, spec, archive),
+            *replay_faults(decided, spec=spec, rounds=rounds),
+        ):
             yield _wrong(decided, what)
         previous = decided
 
@@ -67,13 +70,6 @@ def _faults(decided: Round, previous: Round | None, spec: Spec, archive: Archive
     for entry in decided.entries:
         yield from _entry_faults(entry, decided, spec, archive)
     yield from _best_faults(decided, previous, spec, archive)
-    if list(map(encode, replay(decided, spec))) != list(map(encode, decided.decisions)):
-        yield "its decisions don't follow from its scores"
-
-
-def replay(decided: Round, spec: Spec) -> list[Decision]:
-    """The decisions that follow from what a round recorded."""
-    return choose(decided.entries, spec=spec, round_number=decided.number)
 
 
 def _entry_faults(entry: Entry, decided: Round, spec: Spec, archive: Archive) -> Iterator[str]:

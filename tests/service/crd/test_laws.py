@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from fixtures.wrong_manifests import GOOD, put
+from pbt_operator.core.rules import EXPLOITS
 from pbt_operator.core.wire import as_json_number
 from pbt_operator.manifest.errors import ManifestError
-from pbt_operator.manifest.exploit_explore import EXPLOITS
 from pbt_operator.manifest.load import parse
 from service.crd.client import Populations, Refused
 

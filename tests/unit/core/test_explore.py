@@ -2,30 +2,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixtures.hypothesis_strategies import (
+    explored,
     factors,
     integer,
     log_uniform,
     make_spec,
+    perturb,
     spaces,
     uniform,
     values_of,
 )
-from pbt_operator.core.explore import explore, initial, sample
+from pbt_operator.core.explore import initial, sample
+from pbt_operator.core.rules import Perturb
 from pbt_operator.core.search import Hyperparameter
-from pbt_operator.core.spec import Explore
 
-NEVER, ALWAYS = Explore(resample_percent=0), Explore(resample_percent=100)
+NEVER, ALWAYS = Perturb(resamplePercent=0), Perturb(resamplePercent=100)
 
 
 @given(st.lists(spaces, min_size=1, max_size=4), factors, st.floats(0, 100), st.integers(0, 9))
 def test_any_chain_of_explores_stays_within_the_spaces(spaces, factors, percent, member):
     spec = make_spec(
         hyperparameters=tuple(Hyperparameter(f"h{n}", space) for n, space in enumerate(spaces)),
-        explore=Explore(factors, percent),
+        explore=perturb(factors, percent),
     )
     values = initial(spec, member=member)
     for number in range(1, 12):
-        values, operations = explore(values, spec=spec, member=member, round_number=number)
+        values, operations = explored(values, spec=spec, member=member, round_number=number)
         assert values.keys() == operations.keys() == {h.name for h in spec.hyperparameters}
         assert all(h.space.contains(values[h.name]) for h in spec.hyperparameters)
 
@@ -34,7 +36,7 @@ def test_the_same_round_and_member_explore_the_same_and_others_differ():
     spec = make_spec()
 
     def at(member, number):
-        return explore(values_of(0), spec=spec, member=member, round_number=number)
+        return explored(values_of(0), spec=spec, member=member, round_number=number)
 
     assert at(1, 2) == at(1, 2)
     assert at(1, 2) != at(1, 3)
@@ -46,7 +48,7 @@ def test_each_hyperparameter_has_its_own_draw():
     drawn = sample(alike, member=1, round_number=0)
     assert drawn["a"] != drawn["b"]
     same = {"a": 0.1, "b": 0.1}
-    moved = [explore(same, spec=alike, member=1, round_number=n)[1] for n in range(9)]
+    moved = [explored(same, spec=alike, member=1, round_number=n)[1] for n in range(9)]
     assert any(operations["a"] != operations["b"] for operations in moved)
 
 
@@ -54,16 +56,16 @@ def test_a_hyperparameters_draws_do_not_depend_on_the_others():
     spec = make_spec()
     fewer = make_spec(hyperparameters=spec.hyperparameters[1:])
     assert sample(fewer, member=1, round_number=0).items() <= sample(spec, member=1, round_number=0).items()
-    values, _ = explore(values_of(0), spec=spec, member=1, round_number=2)
-    values_of_fewer, _ = explore(values_of(0), spec=fewer, member=1, round_number=2)
+    values, _ = explored(values_of(0), spec=spec, member=1, round_number=2)
+    values_of_fewer, _ = explored(values_of(0), spec=fewer, member=1, round_number=2)
     assert values_of_fewer.items() <= values.items()
 
 
 def test_resample_percent_is_how_often_a_hyperparameter_is_resampled():
     def operations(percent):
-        spec = make_spec(explore=Explore(resample_percent=percent))
+        spec = make_spec(explore=Perturb(resamplePercent=percent))
         return [
-            explore(values_of(0), spec=spec, member=member, round_number=1)[1]["lr"] for member in range(400)
+            explored(values_of(0), spec=spec, member=member, round_number=1)[1]["lr"] for member in range(400)
         ]
 
     assert "resampled" not in operations(0)
@@ -73,13 +75,13 @@ def test_resample_percent_is_how_often_a_hyperparameter_is_resampled():
 
 def test_factors_are_drawn_alike():
     spec = make_spec(explore=NEVER)
-    words = [explore(values_of(0), spec=spec, member=m, round_number=1)[1]["lr"] for m in range(200)]
+    words = [explored(values_of(0), spec=spec, member=m, round_number=1)[1]["lr"] for m in range(200)]
     assert set(words) == {"x0.8", "x1.25"}
     assert 70 < words.count("x0.8") < 130
 
 
 def test_what_is_not_explored_is_copied_even_if_all_else_is_resampled():
-    values, operations = explore(values_of(3), spec=make_spec(explore=ALWAYS), member=1, round_number=1)
+    values, operations = explored(values_of(3), spec=make_spec(explore=ALWAYS), member=1, round_number=1)
     assert (values["layers"], operations["layers"]) == (values_of(3)["layers"], "kept")
 
 
@@ -87,7 +89,7 @@ def test_a_value_that_is_missing_or_outside_is_resampled():
     spec = make_spec(explore=NEVER)
     broken = values_of(0) | {"lr": 7.0, "batch": "8", "width": 33, "layers": True, "gone": 1}
     del broken["dropout"]
-    values, operations = explore(broken, spec=spec, member=1, round_number=1)
+    values, operations = explored(broken, spec=spec, member=1, round_number=1)
     assert {name for name, word in operations.items() if word == "resampled"} == broken.keys() - {
         "gone",
         "momentum",
@@ -120,6 +122,6 @@ def test_a_whole_number_for_a_float_becomes_one():
         "dropout": float,
         "layers": int,
     }
-    explored, _ = explore({"lr": 1, "dropout": 0, "layers": 1}, spec=spec, member=0, round_number=1)
-    assert type(explored["dropout"]) is float
-    assert type(explored["layers"]) is int
+    found, _ = explored({"lr": 1, "dropout": 0, "layers": 1}, spec=spec, member=0, round_number=1)
+    assert type(found["dropout"]) is float
+    assert type(found["layers"]) is int

@@ -10,29 +10,31 @@ from fixtures.hypothesis_strategies import (
     INTERVAL,
     ROUND,
     choice,
+    chosen,
     entry,
+    explored,
     integer,
     log_uniform,
     make_spec,
     round_of,
     source_of,
+    truncation,
     uniform,
     values_of,
 )
 from pbt_contract.encoding import decode, encode
 from pbt_contract.records import Report, Value
 from pbt_contract.scores import wire_metrics
-from pbt_operator.core.exploit import choose, judge
-from pbt_operator.core.explore import explore
+from pbt_operator.core.exploit import judge
 from pbt_operator.core.ranking import rank
+from pbt_operator.core.rules import BinaryTournament, Perturb, Truncation, TTest
 from pbt_operator.core.search import Schedule
-from pbt_operator.core.spec import BinaryTournament, Explore, Truncation, TTest
 
 FACTORS = (0.8, 1.25)
 
 
 def decide(entries, strategy=None, *, number=ROUND, **changes):
-    return choose(entries, spec=make_spec(strategy, **changes), round_number=number)
+    return chosen(entries, spec=make_spec(strategy, **changes), round_number=number)
 
 
 def report(metrics):
@@ -55,7 +57,7 @@ def report(metrics):
 
 def test_trap_05_checkpoint_and_hyperparameters_come_from_the_scored_report():
     """Trap 5: a donor ranked at one step and copied at another."""
-    (decision,) = decide(round_of(0.0, 1.0), explore=Explore(resample_percent=0))
+    (decision,) = decide(round_of(0.0, 1.0), explore=Perturb(resamplePercent=0))
     assert decision.source == source_of(1)
     assert decision.hyperparameters["layers"] == values_of(1)["layers"]
 
@@ -102,7 +104,7 @@ def test_trap_07_minimize_is_maximize_of_the_negative_everywhere():
         assert decide(losses, strategy, goal="Minimize", min_gap=2.5) == []
 
 
-@pytest.mark.parametrize("strategy", [Truncation(50), BinaryTournament(), TTest()])
+@pytest.mark.parametrize("strategy", [Truncation(percent=50), BinaryTournament(), TTest()])
 @pytest.mark.parametrize("score", [0.0, 1.0, -1.5])
 def test_trap_08_when_all_are_equal_nobody_copies(strategy, score):
     """Trap 8: identical scores that exploit all the same."""
@@ -138,7 +140,7 @@ def test_trap_09_lists_of_evaluations_rank_by_their_mean():
 @pytest.mark.parametrize("num_members", [1, 2, 3, 4, 5])
 def test_trap_11_small_populations_and_odd_percentages(num_members, percent):
     """Trap 11: floor(0.2 x 4) = 0, list[-0:], best and worst that overlap, a member that copies itself."""
-    decisions = decide(round_of(*map(float, range(num_members))), Truncation(percent))
+    decisions = decide(round_of(*map(float, range(num_members))), truncation(percent))
     losers, donors = {d.member for d in decisions}, {d.source.member for d in decisions}
     assert bool(losers) == (percent > 0 and num_members > 1)
     assert len(losers) <= num_members // 2
@@ -189,7 +191,7 @@ def test_trap_15_no_exploit_in_burn_in_nor_at_the_end():
 def test_trap_20_what_shapes_the_weights_goes_with_them(copy, weights_of):
     """Trap 20: weights of one shape with a hyperparameter that means another."""
     for seed in range(10):
-        changes = {"copy": copy, "seed": seed, "explore": Explore(resample_percent=100)}
+        changes = {"copy": copy, "seed": seed, "explore": Perturb(resamplePercent=100)}
         (decision,) = decide(round_of(0.0, 1.0), **changes)
         assert decision.source.member == weights_of
         assert decision.hyperparameters["layers"] == values_of(weights_of)["layers"]
@@ -257,14 +259,14 @@ def test_trap_28_choices_go_to_a_neighbour_without_wrapping():
     assert {ordered.perturb(16, Random(n), FACTORS)[0] for n in range(9)} == {32}
     assert {ordered.perturb(32, Random(n), FACTORS)[0] for n in range(9)} == {16, 64}
     assert unordered.perturb("sgd", Random(0), FACTORS) == ("sgd", "kept")
-    values, operations = explore(values_of(0) | {"width": 48}, spec=make_spec(), member=0, round_number=1)
+    values, operations = explored(values_of(0) | {"width": 48}, spec=make_spec(), member=0, round_number=1)
     assert operations["width"] == "resampled"
     assert values["width"] in {32, 64, 128}
 
 
 def test_trap_29_only_and_all_of_the_copied_are_explored():
     """Trap 29: winners and the middle disturbed, or the copied left unexplored."""
-    decisions = decide(round_of(*map(float, range(8))), explore=Explore(resample_percent=0))
+    decisions = decide(round_of(*map(float, range(8))), explore=Perturb(resamplePercent=0))
     assert [d.member for d in decisions] == [0, 1]
     for decision in decisions:
         assert decision.operations["lr"] in {"x0.8", "x1.25", "x0.8, reflected", "x1.25, reflected"}
@@ -276,7 +278,7 @@ def test_trap_30_what_is_explored_is_what_the_donor_had_at_its_checkpoint():
     entries = round_of(0.0, 1.0, 2.0)
     for seed in range(30):
         spec = make_spec(BinaryTournament(), seed=seed)
-        for decision in choose(entries, spec=spec, round_number=ROUND):
+        for decision in chosen(entries, spec=spec, round_number=ROUND):
             had = values_of(decision.source.member)
-            expected = explore(had, spec=spec, member=decision.member, round_number=ROUND)
+            expected = explored(had, spec=spec, member=decision.member, round_number=ROUND)
             assert (decision.hyperparameters, decision.operations) == expected

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pbt_operator.core import search
 from pbt_operator.core import spec as core
 from pbt_operator.core.distributions import Choice, Integer, LogUniform, Uniform
+from pbt_operator.core.rules import BinaryTournament, ExploitRule, NoExploit, Perturb, Truncation, TTest
 from pbt_operator.manifest.load import parse
 from pbt_operator.manifest.population import PopulationSpec, changed_identity, identity, to_core, to_wire
 
@@ -38,8 +39,8 @@ def test_the_full_manifest_reaches_the_core(full: dict[str, Any]) -> None:
             search.Hyperparameter("optimizer", Choice(values=("sgd", "adamw"))),
         ),
         initial=({"lr": 0.1, "momentum": 0.9},),
-        exploit=core.Exploit(core.Truncation(25), min_gap=0.0, copy=core.Copy.BOTH),
-        explore=core.Explore((0.8, 1.25), 25),
+        exploit=core.Exploit(Truncation(percent=25), min_gap=0.0, copy=core.Copy.BOTH),
+        explore=Perturb(factors=(0.8, 1.25), resamplePercent=25),
         retention=core.Retention(2, "Retain"),
         restart=core.Restart.RECREATE,
         seed=7,
@@ -63,15 +64,15 @@ def test_defaults_are_those_of_the_core(small: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("exploit", "strategy"),
     [
-        ({}, core.Truncation(25)),
-        ({"truncation": {}}, core.Truncation(25)),
-        ({"truncation": {"percent": 40}}, core.Truncation(40)),
-        ({"binaryTournament": {}}, core.BinaryTournament()),
-        ({"tTest": {"pValue": 0.1}}, core.TTest(0.1)),
-        ({"none": {}}, core.NoExploit()),
+        ({}, Truncation(percent=25)),
+        ({"truncation": {}}, Truncation(percent=25)),
+        ({"truncation": {"percent": 40}}, Truncation(percent=40)),
+        ({"binaryTournament": {}}, BinaryTournament()),
+        ({"tTest": {"pValue": 0.1}}, TTest(pValue=0.1)),
+        ({"none": {}}, NoExploit()),
     ],
 )
-def test_strategies(small: dict[str, Any], exploit: dict[str, Any], strategy: core.Strategy) -> None:
+def test_strategies(small: dict[str, Any], exploit: dict[str, Any], strategy: ExploitRule) -> None:
     small["spec"]["exploit"] = {**exploit, "minGap": 1, "copy": "Weights"}
     assert to_core(spec_of(small)).exploit == core.Exploit(strategy, min_gap=1.0, copy=core.Copy.WEIGHTS)
 

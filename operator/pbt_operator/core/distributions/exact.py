@@ -6,6 +6,7 @@ Moves fold back at the bounds in rational arithmetic. Logarithms come from `deci
 
 import decimal
 from fractions import Fraction
+from functools import lru_cache
 from random import Random
 
 _PRECISION = decimal.Context(prec=25)
@@ -26,6 +27,7 @@ def fold(x: Fraction, low: float, high: float) -> Fraction:
     return start + min(offset, 2 * width - offset)
 
 
+@lru_cache(maxsize=256)  # the bounds are asked for again and again
 def log(x: float) -> float:
     """The natural logarithm."""
     return float(decimal.Decimal(x).ln(_PRECISION))

@@ -41,10 +41,12 @@ class Integer(Distribution):
             return value, "kept"
         factor = rng.choice(factors)
         product = value * Fraction(factor)
-        result = int(fold(Fraction(round(product)), self.min, self.max))
+        result, word = round(product), f"x{factor:g}"
+        if not self.min <= result <= self.max:
+            result = int(fold(Fraction(result), self.min, self.max))
+            word += ", reflected"
         if result != value:
-            reflected = not self.min <= round(product) <= self.max
-            return result, f"x{factor:g}{', reflected' if reflected else ''}"
+            return result, word
         upwards = product > value or (product == value and factor > 1)
         if value == (self.max if upwards else self.min):
             upwards = not upwards

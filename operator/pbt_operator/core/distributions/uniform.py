@@ -50,8 +50,9 @@ class Uniform(Distribution):
             moved = Fraction(value) * Fraction(factor)
             word = f"x{factor:g}"
         if not self.min <= moved <= self.max:
+            moved = fold(moved, self.min, self.max)
             word += ", reflected"
-        result = float(fold(moved, self.min, self.max))
+        result = float(moved)
         return result, "kept" if result == value else word
 
     def admit(self, value: Value) -> float:

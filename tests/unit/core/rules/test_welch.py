@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pbt_operator.core.welch import welch
+from pbt_operator.core.rules.welch import welch
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 lists = st.lists(numbers, max_size=6)

@@ -1,0 +1,54 @@
+"""The explore that is the default: each value is resampled, or moved by a factor."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from pbt_contract.records import Value
+from pbt_operator.core.round_record import Decision
+from pbt_operator.core.rules.round_view import RoundView
+from pbt_operator.core.rules.rule import ExploreRule, Move
+from pbt_operator.core.wire import Real, Whole
+
+Factor = Annotated[Real, Field(gt=0, le=1000)]
+
+
+class Perturb(ExploreRule):
+    """Each value is multiplied by a factor, or drawn anew."""
+
+    factors: tuple[Factor, ...] = Field(
+        default=(0.8, 1.25),
+        min_length=1,
+        max_length=16,
+        description="One of them is drawn and multiplied with the copied value; what would leave the bounds of "
+        "its space is reflected back into them.",
+    )
+    resample_percent: Whole = Field(
+        default=25,
+        ge=0,
+        le=100,
+        description="The chance, in percent, that a value is drawn anew from its distribution instead.",
+    )
+
+    def move(self, copied: Mapping[str, Value], *, member: int, view: RoundView) -> Move:
+        """Each hyperparameter by itself, from a generator of its own."""
+        values: dict[str, Value] = {}
+        operations: dict[str, str] = {}
+        for h in view.space:
+            rng = view.chance(member, f"explore/{h.name}")
+            resampled = 100 * rng.random() < self.resample_percent
+            value = copied.get(h.name)
+            if value is None or (h.explored and resampled):
+                values[h.name], operations[h.name] = h.space.sample(rng), "resampled"
+            elif h.explored:
+                values[h.name], operations[h.name] = h.space.perturb(value, rng, self.factors)
+        return Move(values, operations)
+
+    def laws(self, view: RoundView, decisions: Sequence[Decision]) -> Iterator[str]:
+        """At 100 percent everything that is explored is resampled."""
+        explored = [h.name for h in view.space if h.explored] if self.resample_percent == 100 else []
+        for decision in decisions:
+            for name in explored:
+                if decision.operations.get(name) != "resampled":
+                    yield f"{name} of member {decision.member} isn't resampled"

@@ -1,0 +1,126 @@
+"""What a rule is: an arm of the manifest that decides.
+
+Its fields, with their descriptions and limits, are its arm in the manifest; its docstring describes it there. It is
+pure: the same view gives the same answer, and all that it draws comes from `RoundView.chance`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, ClassVar, NamedTuple
+
+from pbt_contract.records import Value
+from pbt_operator.core.cel_rule import CelRule
+from pbt_operator.core.round_record import Decision, Entry, Proposal, ProposedMove
+from pbt_operator.core.rules.round_view import RoundView
+from pbt_operator.core.wire import Wire
+
+MAX_ROUNDS = 64
+
+
+class Replay(StrEnum):
+    """How a rule's part in a round is checked afterwards."""
+
+    EXACT = "exact"  # recomputed, bit for bit
+    RECORDED = "recorded"  # its inputs and its answer are in the round's record, and it checks them itself
+
+
+class Rule(Wire, ABC):
+    """An exploit or an explore.
+
+    Attributes:
+        rounds: how many of the newest rounds it looks at, the one that is decided included: 1 to 64.
+        replay: `RECORDED` where its numerics may differ from machine to machine.
+        cel: what the API server checks of the arm beyond its fields' types and limits.
+    """
+
+    rounds: ClassVar[int] = 1
+    replay: ClassVar[Replay] = Replay.EXACT
+    cel: ClassVar[tuple[CelRule, ...]] = ()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuses a rule that looks back too far, for its rounds are kept in memory."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if not 1 <= cls.rounds <= MAX_ROUNDS:
+            raise TypeError(f"{cls.__name__} looks at {cls.rounds} rounds; should be 1 to {MAX_ROUNDS}")
+
+    def laws(self, view: RoundView, decisions: Sequence[Decision]) -> Iterator[str]:  # noqa: ARG002
+        """What is broken in a round that this rule decided: a sentence for each, none if all is well.
+
+        What holds for every rule, `pbt_operator.core.laws` checks.
+        """
+        return iter(())
+
+
+class Loser(NamedTuple):
+    """A member that is to be replaced.
+
+    Attributes:
+        donors: whom it may copy, in the order that one is drawn from; empty only where nobody has a finite score.
+        why: the first half of the reason, for people.
+    """
+
+    entry: Entry
+    donors: Sequence[Entry]
+    why: str
+
+
+class ExploitRule(Rule, ABC):
+    """Says who loses a round, and whom each loser may copy.
+
+    Attributes:
+        replaces_diverged: whether members without a finite score lose in addition; left in place they would stay so
+            to the end.
+    """
+
+    replaces_diverged: ClassVar[bool] = True
+
+    @property
+    def donor_percent(self) -> float:
+        """How many of the best a donor is drawn from where the rule has named none: for the diverged, the new."""
+        return 25
+
+    @abstractmethod
+    def beaten(self, view: RoundView) -> Iterable[Loser]:
+        """Who of `view.finite` loses: each member once, in any order, with donors that are better by the gap."""
+
+    def inputs(self, view: RoundView) -> dict[str, Any]:  # noqa: ARG002
+        """With `RECORDED`: what the answer was computed from, as JSON, beyond the entries; it is put on record."""
+        return {}
+
+    def verify(self, view: RoundView, proposal: Proposal) -> Iterator[str]:
+        """With `RECORDED`: what is wrong with an answer on record, given a tolerance of the rule's own."""
+        raise NotImplementedError
+
+
+class Move(NamedTuple):
+    """Hyperparameters for a newborn.
+
+    Attributes:
+        values: by name; what is missing here or outside its space is resampled.
+        operations: by name, in words of two or three: `x1.25`.
+        inputs: with `RECORDED`, what the values were computed from, as JSON.
+    """
+
+    values: Mapping[str, Value]
+    operations: Mapping[str, str]
+    inputs: Mapping[str, Any] = {}
+
+
+class ExploreRule(Rule, ABC):
+    """Says how copied hyperparameters change."""
+
+    @abstractmethod
+    def move(self, copied: Mapping[str, Value], *, member: int, view: RoundView) -> Move:
+        """Changes what a member copied.
+
+        Args:
+            copied: by name; without those whose value is missing or outside its space.
+            member: the newborn.
+            view: of the round that it lost, or of the newest one, where it is no loser.
+        """
+
+    def verify(self, view: RoundView, proposed: ProposedMove) -> Iterator[str]:
+        """With `RECORDED`: what is wrong with a move on record, given a tolerance of the rule's own."""
+        raise NotImplementedError
