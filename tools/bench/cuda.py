@@ -21,11 +21,11 @@ STEPS = 200
 _UPLOAD = """
 import sys
 from pathlib import Path
-from pbt_trainer.courier.courier import _checksum
+from pbt_trainer.courier.upload import checksum
 from pbt_contract.stores.folder import FolderStore
 path, size, folder = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 print(flush=True)
-_checksum(path, size)
+checksum(path, size)
 FolderStore(folder).upload("checkpoints/state", path, size=size)
 """
 
@@ -60,7 +60,7 @@ def _one(torch: Any, size: str, layers: int, folder: Path) -> Iterator[Sample]:
     pairs.clear()
     yield Sample(f"cuda.{size}.copy-to-host", to_host, "s")
     yield Sample(f"cuda.{size}.copy-to-gpu", to_gpu, "s")
-    staging = Staging()
+    staging = Staging.create()
     yield Sample(
         f"cuda.{size}.report-unprepared-first", _seconds(torch, lambda: tracked.capture(staging)), "s"
     )

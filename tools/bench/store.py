@@ -20,11 +20,11 @@ from bench.settings import quick
 from pbt_contract.records import Birth, Cause, Report
 from pbt_contract.stores.s3 import S3Store
 from pbt_operator.records.repository import Repository
+from pbt_trainer.courier.channel import Channel
 from pbt_trainer.courier.courier import Courier
 from pbt_trainer.courier.messages import (
     Began,
     Begin,
-    Channel,
     Fetched,
     Look,
     Looked,

@@ -8,6 +8,9 @@ from typing import Any, Self
 from pbt_contract.errors import UsageError
 from pbt_contract.records import Value
 
+TERMINATION_LOG = "PBT_TERMINATION_LOG"
+"""The variable that names the container's termination log, whose end the kubelet puts into the pod's status."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:

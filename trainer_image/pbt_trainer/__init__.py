@@ -25,7 +25,8 @@ from pbt_contract.errors import (
     StoreUnavailable,
     UsageError,
 )
-from pbt_trainer.run import Advance, Run, Stopped, join
+from pbt_trainer.joining import join
+from pbt_trainer.run import Advance, Run, Stopped
 
 __all__ = [
     "Advance",

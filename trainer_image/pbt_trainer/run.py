@@ -1,4 +1,4 @@
-"""What a training script sees: `join`, and the run with its steps, reports and hyperparameters."""
+"""What a training script works with: its run, with steps, reports and hyperparameters."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -6,17 +6,14 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pbt_contract.assignment import Assignment
 from pbt_contract.errors import ExitCode, UsageError
-from pbt_contract.records import Value
-from pbt_trainer.exit import TERMINATION_LOG, tell_crash
 from pbt_trainer.session.hyperparameters import Hyperparameters
 from pbt_trainer.session.metrics import plain
-from pbt_trainer.session.ranks import Ranks, Verdict
+from pbt_trainer.session.ranks import Ranks
 from pbt_trainer.session.session import Session
 from pbt_trainer.session.takeover import consult
+from pbt_trainer.session.verdict import Verdict
 from pbt_trainer.state.files import files_below
-from pbt_trainer.state.random_state import reseed
 from pbt_trainer.state.tracked import Tracked
 
 
@@ -24,7 +21,7 @@ class Advance(Enum):
     """What `Run.advance` says about the step to do next."""
 
     GO = auto()
-    SWAPPED = auto()  # go on as well, but everything tracked was replaced and `run.step` has jumped
+    SWAPPED = auto()  # do it as well, but everything tracked was replaced and `run.step` has jumped
     STOP = auto()
 
 
@@ -38,46 +35,6 @@ class Stopped(Enum):
 
 Hook = TypeVar("Hook", bound=Callable[["Run"], object])
 
-_joined = False
-
-
-def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int) -> "Run":
-    """Joins the population that this process was started for, or starts a run of its own where there is none.
-
-    Call it once, before the model is built; from the main thread, or SIGTERM is not noticed.
-
-    Args:
-        defaults: every hyperparameter that the script reads, for a run alone. In a population those that the
-            manifest has come from there.
-        total_steps: when training ends; in a population the manifest's number wins.
-        interval_steps: how often a report is due; likewise.
-
-    Raises:
-        UsageError: the manifest has a hyperparameter that `defaults` lacks, or a number is below 1; or this
-            process has joined before.
-    """
-    global _joined  # noqa: PLW0603 - a process has one birth, and that is claimed once
-    if log := os.environ.get(TERMINATION_LOG):
-        tell_crash(Path(log))
-    ranks = Ranks.from_environment(os.environ)
-    assignment = Assignment.from_environment(os.environ)
-    if assignment is None:
-        hp = Hyperparameters(defaults)
-        return Run(hp, total_steps=total_steps, interval_steps=interval_steps, ranks=ranks)
-    if _joined:
-        raise UsageError("join() was called before: a process is one member")
-    _joined = True
-    os.environ.pop("PBT_PREFETCHED", None)  # ours now, and removed in the end: for no later image to look for
-    member = Session(assignment, ranks=ranks, defaults=defaults)
-    reseed(member.seed_key)
-    return Run(
-        member.hp,
-        total_steps=assignment.total_steps,
-        interval_steps=assignment.interval_steps,
-        ranks=ranks,
-        member=member,
-    )
-
 
 class Run:
     """One training run: alone, or as a member of a population.
@@ -85,8 +42,9 @@ class Run:
     Attributes:
         hp: the hyperparameters. After a takeover in place the same mapping has new values.
         total_steps: the last step.
-        interval_steps: a report is due after each so many steps, and at the end.
-        step: the step being done; before the first one, the step that this run goes on from.
+        interval_steps: a report is due at each multiple of it, and at the end.
+        rank: of this process among those of its member, from 0.
+        step: the step being done; before the first one, the step that this run continues from.
         stopped: why the loop ended; None until then.
     """
 
@@ -114,8 +72,8 @@ class Run:
         self._start_step = self.step
         self._reported_step = self.step
         self._hooks: list[Callable[[Run], object]] = []
-        self._restored: bool | None = None  # None until it was tried
-        self._left = False  # whether the script was told that it may leave this step
+        self._restored: bool | None = None  # None before a restore was tried
+        self._left = False  # whether `superseded` has let the script leave this step
 
     @property
     def member(self) -> int:
@@ -141,8 +99,8 @@ class Run:
     def superseded(self) -> bool:
         """Whether what this step does is lost: its member was exploited, and the donor's state is ready here.
 
-        For steps that take long, as an iteration of reinforcement learning does: where a script asks now and then
-        within a step, it may leave the step half-done and let `steps` or `advance` go on; nothing has to be reported
+        For steps that take long, as an iteration of reinforcement learning does: a script that asks now and then
+        within a step may leave the step half-done and continue with `steps` or `advance`; nothing has to be reported
         then. A question costs microseconds. Always False with several ranks, which can only leave a step together.
         """
         if self._member and self._member.ranks.alone and not self._left:

@@ -8,14 +8,19 @@ from types import FrameType
 
 
 class Termination:
-    """Whether the process was asked to leave, and until when it may take.
+    """Whether the process was asked to leave, and how long that may take.
 
     Attributes:
         requested: SIGTERM came.
-        deadline: by the monotonic clock; infinite until then.
+        deadline: seconds of the monotonic clock; infinite until then.
     """
 
     def __init__(self, grace_seconds: float) -> None:
+        """Listens after `install`.
+
+        Args:
+            grace_seconds: from SIGTERM to the deadline.
+        """
         self.requested = False
         self.deadline = math.inf
         self._grace_seconds = grace_seconds
@@ -30,7 +35,7 @@ class Termination:
         self._installed = True
 
     def uninstall(self) -> None:
-        """Puts the previous handler back, unless somebody has taken our place since."""
+        """Puts the previous handler back, unless another one was installed since."""
         if self._installed and signal.getsignal(signal.SIGTERM) == self._handle:
             signal.signal(signal.SIGTERM, signal.SIG_DFL if self._previous is None else self._previous)
         self._installed = False

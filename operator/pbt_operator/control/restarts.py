@@ -16,7 +16,9 @@ from pbt_operator.records.repository import Repository
 LONGEST_BACKOFF_SECONDS = 60.0
 MAX_LINE = 200
 LAST_LINES = 3  # of a Python traceback: where, the line itself, and the error
-ANNOUNCEMENT = re.compile(r"pbt: member \d+, incarnation \d+, ")
+ANNOUNCEMENT = re.compile(
+    r"\bmember \d+, incarnation \d+, from step \d+: "
+)  # in whatever format a script logs
 
 
 @dataclass
@@ -109,7 +111,7 @@ class Restarts:
 
 def last_words(output: str) -> str:
     """The last lines of a trainer's output, but for the one by which the SDK announces itself."""
-    lines = [line.strip() for line in output.splitlines() if line.strip() and not ANNOUNCEMENT.match(line)]
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not ANNOUNCEMENT.search(line)]
     return " | ".join(quoted(line, size=MAX_LINE) for line in lines[-LAST_LINES:]) if lines else "no output"
 
 

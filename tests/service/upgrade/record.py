@@ -181,7 +181,7 @@ def checkpoint() -> dict[str, bytes]:
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
     scheduler.step()
-    staging = Staging()
+    staging = Staging.create()
     captured = objects.capture(staging)
     tensors = Path(f"/proc/self/fd/{staging.fd}").read_bytes()[: captured.num_bytes]
     staging.close()

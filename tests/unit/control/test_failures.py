@@ -286,6 +286,8 @@ def test_who_is_replaced_after_the_end_needs_no_process():
         ("", "no output"),
         ("Traceback\n\n  File\n  raise x\nValueError: x\n\n", "File | raise x | ValueError: x"),
         ("boom\npbt: member 3, incarnation 2, from step 5: crashed: boom", "boom"),
+        ("boom\nINFO:pbt:member 3, incarnation 2, from step 5: crashed: boom", "boom"),
+        ('boom\n{"level": "INFO", "message": "member 3, incarnation 2, from step 5: crashed"}', "boom"),
         ("pbt: giving up on the store: gone", "pbt: giving up on the store: gone"),
     ],
 )

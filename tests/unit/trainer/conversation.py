@@ -14,8 +14,9 @@ from pbt_contract.encoding import decode_report, encode
 from pbt_contract.errors import StoreUnavailable
 from pbt_contract.records import Birth, Cause, LifeName, Report, Yield
 from pbt_trainer.courier import courier, retry
+from pbt_trainer.courier.channel import Channel
 from pbt_trainer.courier.courier import Courier
-from pbt_trainer.courier.messages import Began, Begin, Channel, Fetched, Notice, Order, Upload
+from pbt_trainer.courier.messages import Began, Begin, Fetched, Notice, Order, Upload
 from simulation.memory_store import MemoryStore
 
 

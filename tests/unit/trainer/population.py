@@ -103,7 +103,7 @@ class Trainer:
 
 def _is_courier(pid: str) -> bool:
     try:
-        return b"pbt_trainer.courier.courier" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"pbt_trainer.courier" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 

@@ -19,7 +19,7 @@ def test_importing_the_sdk_loads_no_heavy_library() -> None:
 
 
 def test_the_courier_loads_no_heavy_library() -> None:
-    assert _loaded_by("pbt_trainer.courier.courier") == set()
+    assert _loaded_by("pbt_trainer.courier.__main__") == set()
 
 
 def test_what_the_package_exports() -> None:

@@ -162,7 +162,7 @@ class Member:
         self.hp = dict(hp)
         self.objects = build(hp)
         self.tracked = Tracked(self.hp)
-        self.staging = Staging()
+        self.staging = Staging.create()
         for name, value in self.objects.items():
             self.tracked.add(name, value)
 

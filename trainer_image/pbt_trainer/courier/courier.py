@@ -1,39 +1,29 @@
-"""The helper process beside a trainer: all of its storage I/O, so that training never waits for a store.
+"""A trainer's storage I/O, in a process of its own: training never waits for a store.
 
-`python -m pbt_trainer.courier.courier FD` serves one socket until the trainer closes it or dies. It claims the birth,
-fetches the checkpoint to start from, uploads and commits what is handed over, and watches for the next birth, its
-member's own or, where members share slots, another one's.
+The courier claims the birth, fetches the checkpoint to start from, uploads and commits what is handed over, and watches
+for the next birth: its member's own or, where members share slots, another one's.
 Each order runs in a thread of its own; the main thread only listens and so never misses the end.
 """
 
-import hashlib
-import mmap
 import os
 import shutil
-import signal
-import socket
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from msgspec.structs import replace
-
 from pbt_contract import keys
 from pbt_contract.errors import NotFound, PbtError, StoreUnavailable
-from pbt_contract.records import Birth, File, Report
+from pbt_contract.records import Birth, Report
 from pbt_contract.stores import Store, open_store
+from pbt_trainer.courier.channel import Channel
 from pbt_trainer.courier.incarnation import Incarnation, ReportedElsewhere
 from pbt_trainer.courier.messages import (
     Began,
     Begin,
-    Channel,
     Failed,
     Fetched,
     Keep,
@@ -52,10 +42,10 @@ from pbt_trainer.courier.messages import (
 )
 from pbt_trainer.courier.retry import Abandoned, Retry
 from pbt_trainer.courier.successor import SuccessorWatch
-from pbt_trainer.exit import say
+from pbt_trainer.courier.upload import in_folder, in_memory, store_checkpoint
+from pbt_trainer.log import logger
 
 SETTLING_SECONDS = 1.0
-_LOWEST_PRIORITY = 19
 
 T = TypeVar("T")
 
@@ -74,9 +64,9 @@ class Courier:
         self._channel = channel
         self._begin = begin
         self._store = store
-        self._patience = Retry(begin.patience_seconds)
+        self._retry = Retry(begin.patience_seconds)
         self._incarnation: Incarnation | None = None
-        self._moving = threading.Lock()  # nothing of a former life is told once the next one is
+        self._moving = threading.Lock()  # after a takeover the trainer hears nothing more of its former life
         self._offered: list[Incarnation] = []
         self._abandoned = threading.Event()
         self._successor_watch: SuccessorWatch | None = None
@@ -130,11 +120,11 @@ class Courier:
         try:
             task()
         except Abandoned:
-            return  # it belongs to a life that is over
+            return  # it belongs to a former life
         except PbtError as error:
             self._tell(Failed(error=type(error).__name__, message=str(error)))
-        except Exception as error:  # noqa: BLE001 - a thread's own end would leave the trainer waiting for ever
-            traceback.print_exc()
+        except Exception as error:  # noqa: BLE001 - a thread that only ended would leave the trainer waiting
+            logger.exception("the helper process failed")
             self._tell(Failed(error="", message=f"{type(error).__name__}: {error}"))
 
     def _tell(self, notice: Notice) -> None:
@@ -143,47 +133,34 @@ class Courier:
 
     def _start(self) -> None:
         begin = self._begin
-        store = self._store or self._patience.at_start(lambda: open_store(begin.location))
+        store = self._store or self._retry.at_start(lambda: open_store(begin.location))
         self._incarnation = Incarnation(
             store, member=begin.member, incarnation=begin.incarnation, pod=begin.pod, nonce=begin.nonce
         )
         birth = self._promised(self._current.open)
-        if not (self._patience.at_start(self._current.claim) if begin.leads else self._await_claim()):
+        if not (self._retry.at_start(self._current.claim) if begin.leads else self._await_claim()):
             self._tell(Unclaimed(reason=self._holder()))
             return
         self._tell(Began(birth=birth))
         try:
             report, folder = self._fetch(self._current)
         except NotFound:  # retention deletes what only a birth that was replaced would need
-            successor = self._patience.at_start(self._current.successor)
+            successor = self._retry.at_start(self._current.successor)
             if successor is None:
                 raise
             self._tell(Unclaimed(reason=_replaced_by(successor)))
             return
-        successor_watch = self._look_out()
+        successor_watch = self._new_watch()
         self._tell(Fetched(report=report, folder=folder))
         if begin.watch:
             successor_watch.watch()
 
     def _upload(self, order: Upload, descriptors: Sequence[int], abandoned: threading.Event) -> None:
-        incarnation = self._current
-        report = order.report
-        prefix = keys.checkpoint(report.member, report.incarnation, report.step, os.urandom(4).hex())
-        memory = [
-            (name, Path(f"/proc/self/fd/{descriptor}"), size)
-            for descriptor, (name, size) in zip(descriptors, order.sizes.items(), strict=True)
-        ]
-        files = []
-        _give_way()
         try:
-            for name, path, size in memory + _spooled(order.spool):
-                send = partial(incarnation.store.upload, prefix + name, path, size=size)
-                with ThreadPoolExecutor(1) as beside:
-                    checksum = beside.submit(_checksum, path, size)
-                    self._patience.later(send, abandoned=abandoned)
-                files.append(File(name=name, size=size, sha256=checksum.result()))
-            report = replace(report, checkpoint=prefix, files=files)
-            self._patience.later(lambda: incarnation.commit(report), abandoned=abandoned)
+            parts = in_memory(order.sizes, descriptors) + in_folder(order.spool)
+            report = store_checkpoint(
+                order.report, parts, self._current, retry=self._retry, abandoned=abandoned
+            )
         except ReportedElsewhere as refusal:
             self._tell(Unclaimed(reason=str(refusal)))
             return
@@ -200,28 +177,28 @@ class Courier:
         try:
             successor = self._current.successor()
         except StoreUnavailable as error:
-            say(f"the store can't be asked for a successor: {error}")
+            logger.warning("the store can't be asked for a successor: %s", error)
             successor = None
         self._tell(Looked(successor=successor))
 
     def _take(self, order: Take) -> None:
         taken = self._current.other(order.member, order.incarnation)
-        won = not self._begin.leads or self._patience.later(taken.claim)
+        won = not self._begin.leads or self._retry.later(taken.claim)
         with self._moving:
             useless = [self._downloads(taken)]
             if won:
                 former = map(self._downloads, [*self._offered, self._current])
                 useless = [folder for folder in former if folder not in useless]
                 self._incarnation, self._offered = taken, []
-            successor_watch = self._look_out() if won else None
+            successor_watch = self._new_watch() if won else None
             self._tell(Taken(won=won))
         for folder in useless:
             shutil.rmtree(folder, ignore_errors=True)
         if successor_watch is not None:
             successor_watch.watch()
 
-    def _look_out(self) -> SuccessorWatch:
-        """A lookout for the current life in place of the former one's."""
+    def _new_watch(self) -> SuccessorWatch:
+        """A watch over the current life, in place of the former life's."""
         if self._successor_watch is not None:
             self._successor_watch.close()
         begin = self._begin
@@ -230,16 +207,16 @@ class Courier:
         )
         return self._successor_watch
 
-    # what the lookout has found
+    # what the watch has found
 
     def replaced(self, birth: Birth, *, life: Incarnation) -> None:
-        """See `Heard.replaced`."""
+        """See `Listener.replaced`."""
         with self._moving:
             if life is self._incarnation:
                 self._tell(Replaced(reason=_replaced_by(birth)))
 
     def offer(self, birth: Birth, following: Incarnation, *, life: Incarnation) -> None:
-        """See `Heard.offer`. What it needs is fetched while training goes on."""
+        """See `Listener.offer`. Fetches what the birth needs while training continues."""
         report, folder = self._fetch(following)
         with self._moving:
             if life is self._incarnation:
@@ -256,8 +233,8 @@ class Courier:
         return self._incarnation
 
     def _await_claim(self) -> bool:
-        """For the other ranks: waits until rank 0 has claimed."""
-        while (claimed := self._patience.at_start(self._current.claimed_by_pod)) is None:
+        """For the other ranks: waits until rank 0 has claimed the birth."""
+        while (claimed := self._retry.at_start(self._current.claimed_by_pod)) is None:
             time.sleep(0.2)
         return claimed
 
@@ -277,12 +254,12 @@ class Courier:
         return report, str(self._promised(lambda: incarnation.fetch(report, downloads)))
 
     def _promised(self, action: Callable[[], T]) -> T:
-        """What was stored before anybody was told to fetch it. A bucket that is being deleted looks empty at first."""
+        """Reads what a record names, so it was stored before. A bucket that is being deleted looks empty at first."""
         try:
-            return self._patience.at_start(action)
+            return self._retry.at_start(action)
         except NotFound:
             time.sleep(SETTLING_SECONDS)
-            return self._patience.at_start(action)
+            return self._retry.at_start(action)
 
     def _downloads(self, incarnation: Incarnation) -> Path:
         return Path(self._begin.folder, keys.life(incarnation.member, incarnation.number))
@@ -290,51 +267,3 @@ class Courier:
 
 def _replaced_by(birth: Birth) -> str:
     return f"incarnation {birth.incarnation} was born: {birth.reason}"
-
-
-def _give_way() -> None:
-    """Leaves the CPU to training: this thread, and those that it starts, take what nobody else wants."""
-    with suppress(OSError, AttributeError):  # no Linux: the process has one priority
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
-
-
-def _spooled(folder: str | None) -> list[tuple[str, Path, int]]:
-    if folder is None:
-        return []
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-    return [(path.relative_to(folder).as_posix(), path, path.stat().st_size) for path in files]
-
-
-def _checksum(path: Path, size: int) -> str:
-    if size == 0:
-        return hashlib.sha256().hexdigest()
-    with path.open("rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as content:
-        return hashlib.sha256(content).hexdigest()
-
-
-def main(descriptor: int) -> None:
-    """Serves the socket `descriptor`, cleans up, and ends the process without waiting for any thread."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer decides when to leave
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    channel: Channel[Order] = Channel(socket.socket(fileno=descriptor), Order)
-    status = 1
-    try:
-        begin = channel.receive(None)
-        assert isinstance(begin, Begin)
-        courier = Courier(channel, begin)
-        try:
-            courier.serve()
-            status = 0
-        finally:
-            courier.remove_folder()
-    except EOFError:  # the trainer died before it said anything
-        pass
-    except BaseException:
-        traceback.print_exc()
-        raise
-    finally:
-        os._exit(status)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

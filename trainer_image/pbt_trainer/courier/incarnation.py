@@ -23,7 +23,8 @@ class Incarnation:
     Attributes:
         member: whose.
         number: which incarnation this is.
-        holder: the claim that is stored, once somebody asked for it.
+        store: opened at the population's location.
+        holder: the claim that is stored, once it was read.
     """
 
     def __init__(self, store: Store, *, member: int, incarnation: int, pod: str, nonce: str) -> None:
@@ -33,8 +34,8 @@ class Incarnation:
             store: opened at the population's location.
             member: whose birth.
             incarnation: which of its births.
-            pod: told to others by the claim.
-            nonce: unique to this process; it tells our claim from everybody else's.
+            pod: named by the claim.
+            nonce: unique to this process; it tells its claim from any other.
         """
         self.store = store
         self.member = member
@@ -56,14 +57,14 @@ class Incarnation:
         return self._birth
 
     def claim(self) -> bool:
-        """Takes the birth; False if somebody else has it. May be asked again after a failure of the store."""
+        """Takes the birth; False if another process has it. May be repeated after a failure of the store."""
         ours = Claim(member=self.member, incarnation=self.number, pod=self._pod, nonce=self._nonce)
         key = keys.claim(self.member, self.number)
         self.holder = decode(Claim, self.store.create(key, encode(ours)), key=key)
         return self.holder == ours
 
     def claimed_by_pod(self) -> bool | None:
-        """For the other ranks of a pod: whether their pod has the birth; None while nobody has."""
+        """For the other ranks of a pod: whether their pod has the birth; None while it is unclaimed."""
         key = keys.claim(self.member, self.number)
         try:
             self.holder = decode(Claim, self.store.read(key), key=key)
@@ -84,8 +85,6 @@ class Incarnation:
         report = decode_report(self.store.read(source.record), key=source.record)
         if report.source != source:
             raise RecordRefused(f"{source.record}: not the checkpoint that the birth names")
-        if not report.checkpoint.endswith("/"):
-            raise RecordRefused(f"{source.record}: its checkpoint {report.checkpoint!r} is not a folder")
         return report
 
     def fetch(self, report: Report, folder: Path) -> Path:
@@ -131,7 +130,7 @@ class Incarnation:
             return None
 
     def yielded(self) -> "Incarnation | None":
-        """The life of another member that this process is asked to go on with, if it is asked.
+        """The life of another member that this process is asked to continue with, if it is asked.
 
         Raises:
             RecordRefused: the record is not one that this version can follow.

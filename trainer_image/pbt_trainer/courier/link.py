@@ -1,28 +1,27 @@
-"""The trainer's end of the socket to its courier: starts it, hands work over, and learns what came of it."""
+"""The trainer's end of the socket to its courier: hands work over, and learns what came of it."""
 
 import math
 import secrets
 import shutil
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar, cast
+from typing import NoReturn, Self, TypeVar, cast
 
 from pbt_contract import errors
 from pbt_contract.assignment import Assignment
 from pbt_contract.errors import ExitCode, StoreUnavailable
 from pbt_contract.records import Birth, Report
+from pbt_trainer.courier.channel import Channel
 from pbt_trainer.courier.messages import (
     Began,
     Begin,
-    Channel,
     Failed,
     Fetched,
     Keep,
+    Logged,
     Look,
     Looked,
     Message,
@@ -36,7 +35,9 @@ from pbt_trainer.courier.messages import (
     Upload,
     Uploaded,
 )
+from pbt_trainer.courier.start import start_courier
 from pbt_trainer.exit import leave
+from pbt_trainer.log import is_set_up, logger
 from pbt_trainer.signals import Termination
 
 _SLICE_SECONDS = 0.1  # a signal must not wait for the courier
@@ -49,51 +50,76 @@ class Link:
     """What the trainer knows of its courier's work.
 
     Every call may end the process: with `ExitCode.STORAGE` after a failed upload or the courier's death, with
-    `ExitCode.UNCLAIMED` if somebody else has the birth.
+    `ExitCode.UNCLAIMED` if another process has the birth.
 
     Attributes:
         offer: a takeover that is ready.
         taken: the one that was claimed last.
         replaced: why another process is this member now.
+        termination: whether SIGTERM came; it ends waiting.
         dropped: whether the last takeover left an upload behind, whose memory the courier may still read.
     """
 
-    def __init__(self, assignment: Assignment, *, leads: bool, alone: bool, termination: Termination) -> None:
-        """Starts the courier, which begins at once.
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        channel: Channel[Notice],
+        *,
+        folder: Path,
+        termination: Termination,
+    ) -> None:
+        """Use `open`.
 
         Args:
-            assignment: what to take part in.
-            leads: whether to claim and write; other ranks only read.
-            alone: whether there is no other rank: several can't agree on whose life to go on with.
+            process: the courier.
+            channel: to it.
+            folder: for its downloads and for copies of files; removed at the end.
             termination: ends waiting.
         """
         self.offer: Offer | None = None
         self.taken: Offer | None = None
         self.replaced: str | None = None
         self.dropped = False
-        self._termination = termination
+        self._process: subprocess.Popen[bytes] | None = process
+        self._channel = channel
+        self._folder = folder
+        self.termination = termination
         self._pending: str | None = None
         self._heard: dict[type[Message], Message] = {}
         self._keep = False
         self._num_spools = 0
-        self._process: subprocess.Popen[bytes] | None
-        self._process, self._channel = _start_courier()
-        self._folder = Path(assignment.prefetched or tempfile.mkdtemp(prefix="pbt-"))
-        self._send(
+
+    @classmethod
+    def open(cls, assignment: Assignment, *, leads: bool, alone: bool, termination: Termination) -> Self:
+        """Starts the courier, which begins at once.
+
+        Args:
+            assignment: what to take part in.
+            leads: whether to claim and write; other ranks only read.
+            alone: whether there is no other rank: several can't agree on whose life to continue with.
+            termination: ends waiting.
+        """
+        process, channel = start_courier()
+        folder = Path(assignment.prefetched or tempfile.mkdtemp(prefix="pbt-"))
+        link = cls(process, channel, folder=folder, termination=termination)
+        link._send(
             Begin(
                 location=assignment.location,
                 member=assignment.member,
                 incarnation=assignment.incarnation,
                 pod=assignment.pod,
                 nonce=secrets.token_hex(8),
-                folder=str(self._folder),
+                folder=str(folder),
                 leads=leads,
                 watch=assignment.in_place,
                 shares=assignment.shared_slots and alone,
                 poll_seconds=assignment.poll_seconds,
                 patience_seconds=assignment.store_patience_seconds,
+                log_level=logger.getEffectiveLevel(),
+                forwards_log=is_set_up(),
             )
         )
+        return link
 
     # the beginning
 
@@ -126,7 +152,8 @@ class Link:
 
         Args:
             report: complete but for its checkpoint and files.
-            memory: by name, the descriptor and the size of memory files, to stay as they are until it is committed.
+            memory: by name, the descriptor and the size in bytes of each memory file, which must not change until
+                the checkpoint is committed.
             spool: a folder with further files.
         """
         assert not self.uploading
@@ -142,7 +169,7 @@ class Link:
     # successors
 
     def poll(self) -> None:
-        """Takes in what the courier has said; one system call where it hasn't."""
+        """Takes in what the courier has sent; one system call where it sent nothing."""
         while self._take_in(0.0):
             pass
 
@@ -161,18 +188,14 @@ class Link:
         return self.offer
 
     def take(self, offer: Offer) -> bool:
-        """Claims a takeover and drops what isn't committed; False if somebody else was faster."""
+        """Claims a takeover and drops what isn't committed; False if another process was faster."""
         self.dropped = self.uploading
         self._pending = None
         self._heard.pop(Taken, None)
         self._send(Take(member=offer.birth.member, incarnation=offer.birth.incarnation))
         won = self._hear(Taken).won
         if won:
-            self.taken, self.offer, self.replaced = (
-                offer,
-                None,
-                None,
-            )  # what was told before is of the former life
+            self.taken, self.offer, self.replaced = offer, None, None  # the rest was about the former life
         elif self.offer is offer:
             self.offer = None
         return won
@@ -217,9 +240,9 @@ class Link:
     ) -> bool:
         end = time.monotonic() + timeout
         while not ready():
-            if beginning and self._termination.requested:
+            if beginning and self.termination.requested:
                 leave(ExitCode.DONE, "SIGTERM before the first step")
-            if time.monotonic() >= min(end, self._termination.deadline):
+            if time.monotonic() >= min(end, self.termination.deadline):
                 return False
             self._take_in(_SLICE_SECONDS)
         return True
@@ -244,7 +267,7 @@ class Link:
             case Began() | Fetched() | Looked() | Taken():
                 self._heard[type(notice)] = notice
             case Uploaded(record=record):
-                if record == self._pending:  # else it belongs to a life that is over
+                if record == self._pending:  # else it belongs to a former life
                     self._pending = None
             case Offer():
                 self.offer = notice
@@ -254,12 +277,13 @@ class Link:
                 leave(ExitCode.UNCLAIMED, reason)
             case Failed(error=error, message=message):
                 self._failed(error, message)
+            case Logged(level=level, message=message):
+                logger.log(level, "%s", message)
 
     def _failed(self, error: str, message: str) -> NoReturn:
         self._pending = None
-        kind = (
-            getattr(errors, error, None) if error else RuntimeError
-        )  # of the machine: a disk that is full, say
+        # Without a name it is a fault of the machine: a full disk, for example.
+        kind = getattr(errors, error, None) if error else RuntimeError
         if kind is None or issubclass(kind, StoreUnavailable):
             leave(ExitCode.STORAGE, f"giving up on the store: {message}")
         raise kind(message)
@@ -268,19 +292,3 @@ class Link:
         status = "unknown" if self._process is None else self._process.wait(_END_SECONDS)
         self.close()
         leave(ExitCode.STORAGE, f"the helper process that stores checkpoints died (exit status {status})")
-
-
-def _start_courier() -> tuple["subprocess.Popen[bytes]", "Channel[Notice]"]:
-    """A fresh interpreter: no fork of a process that may hold a GPU, no second run of the script."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        process = subprocess.Popen(
-            # -P: a file of the script's folder must not stand in for a module of the standard library
-            [sys.executable, "-P", "-m", "pbt_trainer.courier.courier", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            # The terminal's Ctrl-C is the trainer's to answer. No session of its own: Linux shares the CPU out among
-            # sessions first (autogroup), and the low priority of uploads would mean nothing to the trainer.
-            process_group=0,
-        )
-    return process, Channel(ours, Notice)

@@ -1,25 +1,10 @@
-"""What the trainer and its courier say to each other: typed messages over one socket, memory files alongside.
+"""The messages between a trainer and its courier: orders one way, notices the other. `channel` carries them."""
 
-A message is its length in 8 bytes and then JSON. The file descriptors that belong to it travel with the
-length.
-"""
-
-import select
-import socket
-import struct
-import threading
-from array import array
-from collections import deque
-from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+import logging
 
 import msgspec
 
 from pbt_contract.records import Birth, Report
-
-_LENGTH = struct.Struct("!Q")
-_CHUNK = 1 << 18
-_ANCILLARY = socket.CMSG_SPACE(8 * struct.calcsize("i"))
 
 
 class Message(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -33,9 +18,19 @@ class Begin(Message, frozen=True, kw_only=True):
     """The first message: what to take part in.
 
     Attributes:
+        location: URL of the population's location.
+        member: whose birth to claim.
+        incarnation: which of its births.
+        pod: unique for each pod; claims carry it.
+        nonce: unique to the process; tells its claim from any other.
+        folder: for downloads and copies of files.
         leads: false for the other ranks, which only read.
         watch: look for the next birth.
-        shares: look for another member's birth to go on with, too.
+        shares: also look for a birth of another member to continue with.
+        poll_seconds: between two looks while nothing is expected.
+        patience_seconds: how long a store that can't be reached is tried.
+        log_level: of the trainer's logger `pbt`.
+        forwards_log: send records of the log to the trainer, whose script has set up logging.
     """
 
     location: str
@@ -49,15 +44,17 @@ class Begin(Message, frozen=True, kw_only=True):
     shares: bool
     poll_seconds: float
     patience_seconds: float
+    log_level: int = logging.INFO
+    forwards_log: bool = False
 
 
 class Upload(Message, frozen=True, kw_only=True):
-    """Store a checkpoint and commit it.
+    """Stores a checkpoint and commits it.
 
     Attributes:
         report: complete but for its checkpoint and files.
-        sizes: by name, how many bytes of each memory file; the descriptors come in this order.
-        spool: a folder with further files, which the courier removes in the end.
+        sizes: bytes of each memory file, by its name in the checkpoint; the descriptors come in this order.
+        spool: a folder with further files, which the courier removes afterwards.
     """
 
     report: Report
@@ -66,22 +63,22 @@ class Upload(Message, frozen=True, kw_only=True):
 
 
 class Look(Message, frozen=True):
-    """Is there a successor already?"""
+    """Asks whether there is a successor already."""
 
 
 class Take(Message, frozen=True, kw_only=True):
-    """Claim the takeover that was offered, and drop what the former life had still to store."""
+    """Claims the takeover that was offered, and drops what the former life had still to store."""
 
     member: int
     incarnation: int
 
 
 class Restored(Message, frozen=True):
-    """The fetched checkpoint is not needed any more."""
+    """Ends the use of the checkpoint that was fetched."""
 
 
 class Keep(Message, frozen=True):
-    """Leave the downloads where they are: the next image of this process goes on with them."""
+    """Leaves the downloads where they are: the next image of this process uses them."""
 
 
 Order = Begin | Upload | Look | Take | Restored | Keep
@@ -90,19 +87,19 @@ Order = Begin | Upload | Look | Take | Restored | Keep
 
 
 class Began(Message, frozen=True):
-    """The birth is ours."""
+    """The birth is claimed by this process."""
 
     birth: Birth
 
 
 class Unclaimed(Message, frozen=True):
-    """Somebody else has the birth, or acts as if."""
+    """Another process has the birth, or has reported as if it had."""
 
     reason: str
 
 
 class Fetched(Message, frozen=True):
-    """The checkpoint to start from, verified; nothing where the birth has none."""
+    """The checkpoint to start from, verified; None for both where the birth has none."""
 
     report: Report | None
     folder: str | None
@@ -115,7 +112,7 @@ class Uploaded(Message, frozen=True):
 
 
 class Offer(Message, frozen=True):
-    """A takeover in place: the next birth, or another member's, its checkpoint fetched and verified if it has one."""
+    """A takeover in place: the next birth, or another member's; its checkpoint, if it has one, is here and verified."""
 
     birth: Birth
     report: Report | None
@@ -147,83 +144,11 @@ class Failed(Message, frozen=True):
     message: str
 
 
-Notice = Began | Unclaimed | Fetched | Uploaded | Offer | Replaced | Looked | Taken | Failed
+class Logged(Message, frozen=True, kw_only=True):
+    """A record of the courier's log, for the trainer's handlers; `level` as in `logging`."""
 
-M = TypeVar("M")
+    level: int
+    message: str
 
 
-class Channel(Generic[M]):
-    """One end of the socket. Any thread may send, one may receive."""
-
-    def __init__(self, end: socket.socket, incoming: Any) -> None:
-        """Takes over `end`.
-
-        Args:
-            end: a connected stream socket.
-            incoming: the union of the messages that may arrive.
-        """
-        self._socket = end
-        self._decoder: msgspec.json.Decoder[M] = msgspec.json.Decoder(incoming)
-        self._poll = select.poll()
-        self._poll.register(end, select.POLLIN)
-        self._sending = threading.Lock()
-        self._received = bytearray()
-        self._descriptors: deque[int] = deque()
-
-    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
-        """Sends; the descriptors stay open here.
-
-        Raises:
-            OSError: the other end is gone.
-        """
-        payload = msgspec.json.encode(message)
-        length = [_LENGTH.pack(len(payload))]
-        with self._sending:
-            if descriptors:
-                socket.send_fds(self._socket, length, descriptors)
-            else:
-                self._socket.sendall(length[0])
-            self._socket.sendall(payload)
-
-    def receive(self, timeout: float | None = 0.0) -> M | None:
-        """The next message; None if none has come within `timeout` seconds. None as a timeout waits for ever.
-
-        Raises:
-            EOFError: the other end is gone.
-        """
-        while (message := self._next()) is None:
-            if not self._poll.poll(None if timeout is None else timeout * 1000):
-                return None
-            try:
-                self._read()
-            except ConnectionError as error:
-                raise EOFError from error
-        return message
-
-    def descriptors(self, count: int) -> list[int]:
-        """The next `count` descriptors that came; they belong to the caller."""
-        return [self._descriptors.popleft() for _ in range(count)]
-
-    def close(self) -> None:
-        """Tells the other end by the end of the stream."""
-        self._socket.close()
-
-    def _read(self) -> None:
-        data, ancillary, _, _ = self._socket.recvmsg(_CHUNK, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
-        if not data:
-            raise EOFError
-        self._received += data
-        for level, kind, payload in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                self._descriptors.extend(array("i", payload))
-
-    def _next(self) -> M | None:
-        start = _LENGTH.size
-        if len(self._received) < start:
-            return None
-        (length,) = _LENGTH.unpack_from(self._received)
-        if len(self._received) < start + length:
-            return None
-        payload = bytes(self._received[start : start + length])
-        del self._received[: start + length]
-        return self._decoder.decode(payload)
+Notice = Began | Unclaimed | Fetched | Uploaded | Offer | Replaced | Looked | Taken | Failed | Logged

@@ -1,4 +1,4 @@
-"""When the courier looks for the next birth: often after a report, when a decision is likely, else seldom."""
+"""When the courier looks for the next birth: often after a report, when a decision is likely; otherwise seldom."""
 
 QUICK_SECONDS = 0.25
 QUICK_LOOKS = 40
@@ -6,10 +6,10 @@ QUICK_LOOKS = 40
 
 
 class Pace:
-    """The time of the next look. Each report buys at most `QUICK_LOOKS` looks more than the slow pace has.
+    """The time of the next look. Each report adds at most `QUICK_LOOKS` looks to those of the slow pace.
 
-    A report brings the next look nearer and never puts it off: a trainer that reports without a pause is looked
-    after as well.
+    A report brings the next look nearer and never puts it off, so a trainer that reports without a pause also learns of
+    its next birth.
     """
 
     def __init__(self, slow_seconds: float, now: float) -> None:

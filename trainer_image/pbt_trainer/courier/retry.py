@@ -1,4 +1,4 @@
-"""Patience with a store: what can't be done now is tried again, with growing pauses, for a limited time."""
+"""Retries of a store: what fails is tried again, with growing pauses, for a limited time."""
 
 import random
 import threading
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from pbt_contract.errors import StoreRefused, StoreUnavailable
-from pbt_trainer.exit import say
+from pbt_trainer.log import logger
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 
@@ -22,11 +22,11 @@ class Retry:
     """Repeats actions while the store can't be reached."""
 
     def __init__(self, seconds: float) -> None:
-        """Gives up on an action that has failed for so long."""
+        """Gives up on an action that has failed for `seconds`."""
         self._seconds = seconds
 
     def at_start(self, action: Callable[[], T]) -> T:
-        """Repeats `action`, but what is refused before training began was never right.
+        """Repeats `action`, unless the store refuses it: before training began, a refusal doesn't mend itself.
 
         Raises:
             StoreRefused: the store refused it.
@@ -59,7 +59,9 @@ class Retry:
             except StoreUnavailable as error:
                 if deadline is None:
                     deadline = time.monotonic() + self._seconds
-                    say(f"the store can't be reached, retrying for up to {self._seconds:.0f} s: {error}")
+                    logger.warning(
+                        "the store can't be reached, retrying for up to %.0f s: %s", self._seconds, error
+                    )
                 if time.monotonic() + pause > deadline:
                     raise
             abandoned.wait(pause * random.uniform(0.5, 1.0))

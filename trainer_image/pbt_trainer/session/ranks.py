@@ -1,26 +1,22 @@
-"""Several processes of one member (torchrun): who leads, and how all of them agree."""
+"""Several processes of one member (torchrun): which one leads, and how all of them agree."""
 
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 from pbt_contract.errors import UsageError
-
-
-class Verdict(IntEnum):
-    """What is to be done between two steps."""
-
-    GO = 0
-    SWAP = 1  # a takeover in place, already claimed
-    TERMINATE = 2  # SIGTERM
-    REPLACED = 3  # another process has the member
+from pbt_trainer.session.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process's place among those of its member."""
+    """This process's place among those of its member.
+
+    Attributes:
+        rank: from 0, which leads.
+        world: how many processes the member has.
+    """
 
     rank: int = 0
     world: int = 1
@@ -53,7 +49,13 @@ class Ranks:
         return self.alone or _distributed() is not None
 
     def agree(self, verdict: Verdict) -> Verdict:
-        """Rank 0's verdict; all ask at the same step. Unconnected processes decide for themselves."""
+        """Rank 0's verdict, broadcast as one int64; every rank calls this at the same step.
+
+        Processes that aren't connected decide for themselves.
+
+        Args:
+            verdict: of this process.
+        """
         distributed = _distributed()
         if self.alone or distributed is None:
             return verdict

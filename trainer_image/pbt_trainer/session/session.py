@@ -1,20 +1,21 @@
 """A run's place in its population: its birth, what it restores, and the records it hands over."""
 
-import atexit
 import math
 import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pbt_contract.assignment import Assignment
 from pbt_contract.errors import ExitCode, UsageError
-from pbt_contract.records import Report, Value
+from pbt_contract.records import Birth, Report, Value
 from pbt_contract.scores import wire_metrics
 from pbt_trainer.courier.link import Link
 from pbt_trainer.courier.messages import Offer
-from pbt_trainer.exit import leave, say
+from pbt_trainer.exit import leave
+from pbt_trainer.log import logger
+from pbt_trainer.session.exit_hooks import ExitHooks
 from pbt_trainer.session.hyperparameters import Hyperparameters
 from pbt_trainer.session.ranks import Ranks
 from pbt_trainer.signals import Termination
@@ -28,51 +29,77 @@ class Session:
     """One process of one member, from its claim to its end.
 
     Attributes:
-        birth: whose life this is; a takeover in place replaces it.
+        assignment: what the process was started for; a takeover in place doesn't change it.
+        ranks: this process's place among those of its member.
+        link: to the courier.
+        birth: the life that this process has; a takeover in place replaces it.
         hp: what the script reads.
         tracked: what checkpoints hold; None for a script that keeps nothing, or only files.
         files: the folder of the restored checkpoint's own files.
         recorded_step: of the newest record, or of the start.
         reports_files: whether the newest checkpoint has files of the script's own.
-        has_hooks: whether the script wants to be told of a restore.
+        has_hooks: whether the script has hooks to be called after a restore.
     """
 
-    def __init__(self, assignment: Assignment, *, ranks: Ranks, defaults: Mapping[str, Value]) -> None:
-        """Claims the birth; the checkpoint to start from is fetched meanwhile.
-
-        Raises:
-            UsageError: the birth has a hyperparameter that `defaults` doesn't name.
-        """
+    def __init__(
+        self,
+        assignment: Assignment,
+        birth: Birth,
+        hp: Hyperparameters,
+        *,
+        ranks: Ranks,
+        link: Link,
+        hooks: ExitHooks,
+    ) -> None:
+        """Use `open`."""
         self.assignment = assignment
+        self.birth = birth
+        self.hp = hp
         self.ranks = ranks
-        self.termination = Termination(assignment.grace_seconds)
-        self.termination.install()
-        self.link = Link(assignment, leads=ranks.leads, alone=ranks.alone, termination=self.termination)
-        atexit.register(self._at_exit)
-        os.register_at_fork(after_in_child=self._disown)
-        self.birth = self.link.birth()
-        self.hp = Hyperparameters({**defaults, **_known(self.birth.hyperparameters, defaults)})
+        self.link = link
         self.tracked: Tracked | None = None
         self.files: Path | None = None
-        self.recorded_step = self.birth.start_step
+        self.recorded_step = birth.start_step
         self.reports_files = False
         self.has_hooks = False
+        self._hooks = hooks
         self._staging: Staging | None = None
         self._notes: list[str] = []
         self._unread_noted = False
         self._since = time.monotonic()
-        self._tell()
+
+    @classmethod
+    def open(cls, assignment: Assignment, *, ranks: Ranks, defaults: Mapping[str, Value]) -> Self:
+        """Listens to SIGTERM, starts the courier and claims the birth; the checkpoint is fetched meanwhile.
+
+        Args:
+            assignment: which birth, and where.
+            ranks: this process's place among those of its member.
+            defaults: every hyperparameter that the script reads.
+
+        Raises:
+            UsageError: the birth has a hyperparameter that `defaults` doesn't name.
+        """
+        termination = Termination(assignment.grace_seconds)
+        termination.install()
+        link = Link.open(assignment, leads=ranks.leads, alone=ranks.alone, termination=termination)
+        hooks = ExitHooks.register(link, termination)
+        birth = link.birth()
+        hp = Hyperparameters({**defaults, **_known(birth.hyperparameters, defaults)})
+        session = cls(assignment, birth, hp, ranks=ranks, link=link, hooks=hooks)
+        session._announce()
+        return session
 
     @property
     def seed_key(self) -> tuple[int, ...]:
-        """What random state is seeded with, so that a population can be repeated and clones are not twins."""
+        """The seed of random state: a population can be repeated, and two clones of a donor differ."""
         return (self.assignment.seed, self.birth.seed_round or 0, self.birth.member, self.ranks.rank)
 
     # the beginning of a life
 
     @property
     def succeeded(self) -> bool:
-        """Whether the member goes on from elsewhere, as far as was heard: what this life still does is lost."""
+        """Whether the member continues elsewhere, as far as is known here: what this life still does is lost."""
         offer = self.link.offer
         return self.link.replaced is not None or (
             offer is not None and offer.birth.member == self.birth.member
@@ -87,7 +114,7 @@ class Session:
         return True
 
     def become(self, offer: Offer) -> None:
-        """Goes on as the next incarnation, or another member's, which was claimed already; with its source's state."""
+        """Becomes the next incarnation, or another member's, which was claimed already; with its source's state."""
         assert offer.report is not None
         assert offer.folder is not None
         self.birth = offer.birth
@@ -97,18 +124,22 @@ class Session:
             self._staging.close()
             self._staging = None
         self._load(offer.report, Path(offer.folder), in_place=True)
-        self._tell()
+        self._announce()
 
     def start_clock(self) -> None:
-        """Training goes on from here; the time until the next record is counted."""
+        """Training continues here: the time until the next record is counted."""
         self._since = time.monotonic()
 
-    def _tell(self) -> None:
+    def _announce(self) -> None:
+        """One line by which a log shows whose it is; the operator knows its form (`ANNOUNCEMENT`)."""
         if self.ranks.leads:
             birth = self.birth
-            say(
-                f"member {birth.member}, incarnation {birth.incarnation}, from step {birth.start_step}: "
-                f"{birth.reason}"
+            logger.info(
+                "member %d, incarnation %d, from step %d: %s",
+                birth.member,
+                birth.incarnation,
+                birth.start_step,
+                birth.reason,
             )
 
     def _load(self, report: Report, folder: Path, *, in_place: bool) -> None:
@@ -134,19 +165,24 @@ class Session:
     def _random_state(self) -> Literal["restore"] | tuple[int, ...]:
         if self.birth.seed_round is not None:
             return self.seed_key
-        # A checkpoint holds the random state of rank 0; the others must not become its twins.
+        # A checkpoint holds the random state of rank 0; the other ranks must not draw the same numbers.
         return "restore" if self.ranks.leads else (*self.seed_key, self.birth.start_step)
 
     def prepare(self) -> None:
         """Makes memory ready for the next checkpoint, once the state has its full size: after a step."""
         if self.tracked is not None and self.ranks.leads and not self.link.uploading:
-            self._staging = self._staging or Staging()
+            self._staging = self._staging or Staging.create()
             self.tracked.prepare(self._staging)
 
     # records
 
     def report(self, step: int, *, metrics: Mapping[str, float | list[float]], files: Path | None) -> None:
         """Hands a ready report over; training stops for the copy of the state, and for an upload under way.
+
+        Args:
+            step: that was evaluated.
+            metrics: numbers, or lists of them.
+            files: a directory to take along.
 
         Raises:
             StateError: an object or a file can't be kept.
@@ -160,10 +196,8 @@ class Session:
         self._record(step, number=None, metrics={}, files=None)
 
     def close(self) -> None:
-        """Ends the courier and listens to no signal any more."""
-        self.link.close()
-        self.termination.uninstall()
-        atexit.unregister(self._at_exit)
+        """Ends the courier and stops listening to SIGTERM."""
+        self._hooks.close()
 
     def _record(
         self,
@@ -203,7 +237,7 @@ class Session:
         if self.tracked is None:
             self.link.upload(report, memory={}, spool=spool)
             return
-        self._staging = self._staging or Staging()
+        self._staging = self._staging or Staging.create()
         captured = self.tracked.capture(self._staging)
         with open(os.memfd_create(STATE), "wb") as tree:  # noqa: PTH123 - a descriptor
             tree.write(captured.tree)
@@ -220,19 +254,6 @@ class Session:
             unread = sorted(self.birth.hyperparameters.keys() - self.hp.read)
             notes += [f"{name} was never read from run.hp" for name in unread]
         return notes
-
-    def _disown(self) -> None:
-        """In a forked worker: the courier is its parent's, and SIGTERM ends it as usual."""
-        self.termination.uninstall()
-        self.link.disown()
-
-    def _at_exit(self) -> None:
-        try:
-            self.link.flush()
-        except SystemExit:  # the reason was told; the exit code is settled by now
-            pass
-        finally:
-            self.close()
 
 
 def _known(given: Mapping[str, Value], defaults: Mapping[str, Value]) -> Mapping[str, Value]:

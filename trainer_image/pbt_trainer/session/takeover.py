@@ -1,25 +1,29 @@
-"""What is to be done between two steps: go on, take the next birth over, make way, or save and leave."""
+"""What happens between two steps: train on, take the next birth over, make room, or save and leave."""
 
 import time
 from dataclasses import replace
 from typing import NoReturn
 
 from pbt_trainer.courier.messages import Offer
-from pbt_trainer.exit import say, start_anew
-from pbt_trainer.session.ranks import Verdict
+from pbt_trainer.exit import restart
+from pbt_trainer.log import logger
 from pbt_trainer.session.session import Session
+from pbt_trainer.session.verdict import Verdict
 from pbt_trainer.state.files import has_files
 
 _LOOK_SECONDS = 5.0
 
 
 def consult(member: Session, *, step: int, due: bool) -> Verdict:
-    """Learns what became of the member, and acts on it; may also replace this process's image.
+    """Learns what became of the member, and acts on it; may replace this process's image.
 
     Args:
         member: between two steps.
         step: the one that is done.
         due: whether it was one to report; several ranks can agree only then.
+
+    Returns:
+        What `Run.advance` has to do. A takeover in place has happened by then.
     """
     member.link.poll()
     if not (member.ranks.alone or due):
@@ -31,13 +35,13 @@ def consult(member: Session, *, step: int, due: bool) -> Verdict:
     elif verdict is Verdict.TERMINATE:
         _terminate(member, step)
     elif verdict is Verdict.REPLACED:
-        say(member.link.replaced or "another process is this member now")
+        logger.info("%s", member.link.replaced or "another process is this member now")
     return verdict
 
 
 def _decide(member: Session, step: int) -> Verdict:
     link = member.link
-    if member.termination.requested:
+    if member.link.termination.requested:
         return Verdict.TERMINATE
     if link.replaced is not None:
         return Verdict.REPLACED
@@ -48,13 +52,13 @@ def _decide(member: Session, step: int) -> Verdict:
     if _can_swap(member, link.offer):
         return Verdict.SWAP if link.take(link.offer) else Verdict.REPLACED
     if member.ranks.alone:
-        _start_anew(member, link.offer)
-    link.offer = None  # several ranks can't start anew together: a new pod takes the birth
+        _restart(member, link.offer)
+    link.offer = None  # several ranks can't restart together: a new pod takes the birth
     return Verdict.GO
 
 
 def _make_room(member: Session, offer: Offer, step: int) -> Verdict:
-    """Saves the member, so that it can go on elsewhere at once, and goes on as another one that waits for a place."""
+    """Saves the member, which can then continue elsewhere, and becomes another one that waits for a slot."""
     link, own = member.link, member.birth
     if step > member.recorded_step:
         if member.reports_files:  # only the script can save its files: right after its next report
@@ -64,19 +68,19 @@ def _make_room(member: Session, offer: Offer, step: int) -> Verdict:
     if not link.flush():
         return Verdict.TERMINATE
     link.poll()
-    if member.termination.requested or link.replaced is not None or link.offer is not offer:
+    if member.link.termination.requested or link.replaced is not None or link.offer is not offer:
         return _decide(member, step)
-    say(f"member {own.member} makes room for member {offer.birth.member} at step {step}")
+    logger.info("member %d makes room for member %d at step %d", own.member, offer.birth.member, step)
     if not _can_swap(member, offer):
-        _start_anew(member, offer)
+        _restart(member, offer)
     if link.take(offer):
         return Verdict.SWAP
-    say(f"another process has member {offer.birth.member}: going on as member {own.member}")
+    logger.info("another process has member %d: going on as member %d", offer.birth.member, own.member)
     return Verdict.GO
 
 
 def _can_swap(member: Session, offer: Offer) -> bool:
-    """Whether the running loop can go on: each hyperparameter that changes reaches it, and so does the state."""
+    """Whether the running loop can continue: each hyperparameter that changes reaches it, and so does the state."""
     if offer.report is None or not member.ranks.connected:
         return False
     if has_files(offer.report) and not member.has_hooks:
@@ -98,11 +102,12 @@ def _swap(member: Session) -> None:
     member.become(link.taken)
 
 
-def _start_anew(member: Session, offer: Offer) -> NoReturn:
-    say(f"incarnation {offer.birth.incarnation} can't be taken over by the running loop: starting anew")
+def _restart(member: Session, offer: Offer) -> NoReturn:
+    number = offer.birth.incarnation
+    logger.info("incarnation %d can't be taken over by the running loop: starting anew", number)
     downloads = member.link.keep()
     member.close()
-    start_anew(
+    restart(
         replace(
             member.assignment,
             member=offer.birth.member,
@@ -114,17 +119,19 @@ def _start_anew(member: Session, offer: Offer) -> NoReturn:
 
 
 def _terminate(member: Session, step: int) -> None:
-    """Saves, unless somebody else goes on from elsewhere: then nobody would ever read it."""
+    """Saves, unless the member continues elsewhere: such a save would never be read."""
     if not member.ranks.leads:
         return
     link = member.link
-    remaining = member.termination.deadline - time.monotonic()
+    remaining = member.link.termination.deadline - time.monotonic()
     if member.succeeded or link.successor(timeout=min(_LOOK_SECONDS, remaining / 4)) is not None:
-        say("SIGTERM: leaving unsaved, a successor was born")
+        logger.info("SIGTERM: leaving unsaved, a successor was born")
         return
     if member.reports_files:
-        say("SIGTERM: only the script can save its files; its newest report stands")
+        logger.warning("SIGTERM: only the script can save its files; its newest report stands")
     elif step > member.recorded_step:
         member.save(step)
     if not link.flush():
-        say(f"SIGTERM: the grace period ended before step {step} was stored; the newest record stands")
+        logger.warning(
+            "SIGTERM: the grace period ended before step %d was stored; the newest record stands", step
+        )

@@ -3,6 +3,7 @@
 import mmap
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,17 +20,18 @@ MAX_STATE_BYTES = 256 * 1024 * 1024  # tensors are elsewhere: more is an acciden
 
 
 class Checkpoint:
-    """The files in one folder, open for reading; nothing in them can run code."""
+    """The files in one folder; nothing in them can run code.
+
+    Every question raises `RecordRefused` where the files are missing or malformed, and `NewerFormat` where only a
+    newer version can read them.
+    """
 
     def __init__(self, folder: Path, *, gpu: Any = None) -> None:
-        """Opens it.
+        """Reads nothing yet: `with` does, or the first question.
 
         Args:
             folder: with the files.
             gpu: the device that most of the state goes to; None for the CPU.
-
-        Raises:
-            RecordRefused: the files are missing, malformed, or of a newer format.
         """
         self._folder = folder
         self._gpu = gpu
@@ -37,7 +39,6 @@ class Checkpoint:
         self._mapped: MappedFile | None = None
         self._files = ExitStack()
         self._opened: dict[str, Any] = {}
-        self._content = self._load()
 
     @property
     def names(self) -> list[str]:
@@ -53,7 +54,7 @@ class Checkpoint:
         return str(self._content["objects"][name]["class"])
 
     def built(self, name: str) -> Any:
-        """The options that the script had built it with."""
+        """The options that its script had built it with."""
         return self._decode(self._content["objects"][name]["built"], copy=True)
 
     def state(self, name: str, *, copy: bool = True) -> Any:
@@ -61,8 +62,8 @@ class Checkpoint:
 
         Args:
             name: of the object.
-            copy: whether tensors may outlive the checkpoint; without, they lie in the file itself and are
-                only good to be copied from. Arrays may always be kept and changed: see `MappedFile.array`.
+            copy: whether tensors may outlive the checkpoint. Otherwise they lie in the file itself and may only be
+                copied from. Arrays may always be kept and changed: see `MappedFile.array`.
         """
         return self._decode(self._content["objects"][name]["state"], copy=copy)
 
@@ -73,12 +74,14 @@ class Checkpoint:
                 yield name, self._decode(tree, copy=True)
 
     def __enter__(self) -> Self:
+        _ = self._content
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._files.close()
 
-    def _load(self) -> dict[str, Any]:
+    @cached_property
+    def _content(self) -> dict[str, Any]:
         path = self._folder / STATE
         try:
             if path.stat().st_size > MAX_STATE_BYTES:
@@ -118,15 +121,15 @@ class Checkpoint:
             raise RecordRefused(f"{TENSORS}: {quoted(str(error))}") from error
 
     def _array(self, leaf: str) -> Any:
-        # Not the library's, which is a copy: its pages are most of the time where memory is new to the process.
+        # Not the library's, which is a copy: its pages take most of the time where memory is new to the process.
         if self._mapped is None:
-            self._mapped = MappedFile(self._folder / TENSORS, access=mmap.ACCESS_COPY)
+            self._mapped = MappedFile.open(self._folder / TENSORS, access=mmap.ACCESS_COPY)
         return self._mapped.array(leaf)
 
     def _for_gpu(self, leaf: str, stored: Any) -> Any:
         if self._gpu is None:
             return stored
         if self._locked is None:
-            self._locked = LockedFile(self._folder / TENSORS, device=self._gpu)
+            self._locked = LockedFile.open(self._folder / TENSORS, device=self._gpu)
             self._files.callback(self._locked.close)
         return self._locked.tensor(leaf, stored)

@@ -1,30 +1,39 @@
-"""A safetensors file that the library has checked, in memory: what is in it is read where it lies."""
+"""A safetensors file that the library has checked, mapped into memory and read in place."""
 
 import json
 import mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pbt_trainer.state.tensors import array_type
 
 
 class MappedFile:
-    """The file's content, and where each leaf lies in it."""
+    """The file's content, and where each leaf lies in it.
 
-    def __init__(self, path: Path, *, access: int) -> None:
-        """Maps it.
+    Attributes:
+        memory: all bytes of the file.
+    """
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        """Use `open`, unless the file is mapped already."""
+        self.memory = memory
+        self._start = 8 + int.from_bytes(memory[:8], "little")
+        self._header: dict[str, Any] = json.loads(memory[8 : self._start])
+
+    @classmethod
+    def open(cls, path: Path, *, access: int) -> Self:
+        """Maps a file.
 
         Args:
             path: of the file, which may be removed afterwards but not be changed.
             access: `mmap.ACCESS_READ`, or `mmap.ACCESS_COPY` where what is read may be written to.
         """
         with path.open("rb") as file:
-            self.memory = mmap.mmap(file.fileno(), 0, access=access)
-        self._start = 8 + int.from_bytes(self.memory[:8], "little")
-        self._header: dict[str, Any] = json.loads(self.memory[8 : self._start])
+            return cls(mmap.mmap(file.fileno(), 0, access=access))
 
     def place(self, name: str) -> tuple[int, int]:
-        """Where a leaf begins and ends.
+        """The offsets in bytes at which a leaf begins and ends.
 
         Raises:
             KeyError: there is none of this name.
@@ -33,19 +42,23 @@ class MappedFile:
         return self._start + begin, self._start + end
 
     def array(self, name: str) -> Any:
-        """A leaf as a numpy array in the file's own pages; None where numpy can't read it there.
+        """A leaf as a numpy array in the file's own pages, of the dtype and shape that the file states.
 
         With `mmap.ACCESS_COPY` it may be kept and written to: a page that is written to becomes the process's own, and
         the mapping lasts as long as the last array in it.
+
+        Returns:
+            The array; None where numpy can't read the leaf there: it has no such dtype, or the leaf is empty,
+            misaligned or not in the file.
         """
         import numpy as np
 
         if name not in self._header:
             return None
         begin, end = self.place(name)
-        told = array_type(self._header[name]["dtype"])
-        if told is None or begin == end or begin % np.dtype(told).alignment:
+        name_of_type = array_type(self._header[name]["dtype"])
+        if name_of_type is None or begin == end or begin % np.dtype(name_of_type).alignment:
             return None
-        dtype = np.dtype(told)
+        dtype = np.dtype(name_of_type)
         found = np.frombuffer(self.memory, dtype, count=(end - begin) // dtype.itemsize, offset=begin)
         return found.reshape(self._header[name]["shape"])

@@ -6,9 +6,9 @@ import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pbt_trainer.exit import say
+from pbt_trainer.log import logger
 from pbt_trainer.state.mapped import MappedFile
 from pbt_trainer.state.tensors import Leaf, is_tensor
 
@@ -24,9 +24,14 @@ def devices(leaves: Iterable[Leaf]) -> list[Any]:
 
 
 def touch(memory: Any, start: int, length: int) -> None:
-    """Gives pages to a part of a writable mapping, without the interpreter's lock, which madvise() would keep.
+    """Gives pages to a part of a writable mapping, without the interpreter's lock, which `mmap.madvise` would keep.
 
     Where the system can't (Linux can since 5.14), the pages come with the first copy.
+
+    Args:
+        memory: the mapping.
+        start: of the part, in bytes; a multiple of the page size.
+        length: of the part, in bytes.
     """
     if sys.platform == "linux":
         address = ctypes.c_void_p(_place(memory)[0] + start)
@@ -50,12 +55,14 @@ def pin(memory: Any, *, device: Any, read_only: bool = False) -> bool:
     with torch.cuda.device(device):
         error = int(torch.cuda.cudart().cudaHostRegister(address, length, flags))
     if error:
-        say(f"a checkpoint is copied through pageable memory: cudaHostRegister gave error {error}")
+        logger.warning(
+            "a checkpoint is copied through pageable memory: cudaHostRegister gave error %d", error
+        )
     return error == 0
 
 
 def unpin(memory: Any) -> None:
-    """Gives the memory of `pin` back."""
+    """Gives back memory that `pin` locked."""
     import torch
 
     torch.cuda.cudart().cudaHostUnregister(_place(memory)[0])
@@ -72,50 +79,63 @@ def wait(gpus: Iterable[Any]) -> None:
 class LockedFile:
     """A safetensors file that the library has checked, in memory that a GPU reads by itself."""
 
-    def __init__(self, path: Path, *, device: Any) -> None:
-        """Maps the file, and locks the pages of the page cache themselves: nothing is copied.
+    def __init__(self, file: MappedFile, *, locked: bool) -> None:
+        """Use `open`.
+
+        Args:
+            file: the file, mapped to be read.
+            locked: whether the pages of the mapping are locked.
+        """
+        self._file = file
+        self._memory = file.memory
+        self._address = _place(self._memory)[0]
+        self._locked = locked
+
+    @classmethod
+    def open(cls, path: Path, *, device: Any) -> Self:
+        """Maps a file, and locks the pages of the page cache themselves: nothing is copied.
 
         Args:
             path: of the file, which may be removed afterwards.
             device: a GPU that is in use.
         """
-        self._file = MappedFile(path, access=mmap.ACCESS_READ)
-        self._memory = self._file.memory
-        self._address = _place(self._memory)[0]
-        self._device = device
-        self._locked = False
-        locking = threading.Thread(target=self._lock)
+        file = MappedFile.open(path, access=mmap.ACCESS_READ)
+        locked = threading.Event()
+
+        def lock() -> None:
+            if pin(file.memory, device=device, read_only=True):
+                locked.set()
+
+        locking = threading.Thread(target=lock)
         locking.start()
         locking.join()
+        return cls(file, locked=locked.is_set())
 
     def tensor(self, name: str, like: Any) -> Any:
-        """A tensor of the file, only to be copied from; what the library gives for it where nothing is locked.
+        """A tensor of the file, only to be copied from; the library's own where nothing is locked.
 
         Args:
             name: its key.
-            like: the library's tensor, of the same type and shape.
+            like: the library's tensor, whose dtype and shape the result has.
         """
         if not self._locked or not like.numel():
             return like
         import torch
 
         begin, end = self._file.place(name)
-        # By its address: torch warns of memory that can't be written, which nobody does here.
+        # By its address: torch warns of memory that can't be written, though only copies are made from it here.
         place = (ctypes.c_char * (end - begin)).from_address(self._address + begin)
         return torch.frombuffer(place, dtype=torch.uint8).view(like.dtype).view(like.shape)
 
     def close(self) -> None:
-        """Gives the memory back, in a thread: training need not wait for it."""
+        """Gives the memory back, in a thread, so that training doesn't wait for it."""
         if self._locked:
             self._locked = False
             threading.Thread(target=unpin, args=(self._memory,), daemon=True).start()
 
-    def _lock(self) -> None:
-        self._locked = pin(self._memory, device=self._device, read_only=True)
-
 
 def _place(memory: Any) -> tuple[int, int]:
-    """Address and length of a buffer."""
+    """Address and length in bytes of a buffer."""
     try:
         return ctypes.addressof(ctypes.c_char.from_buffer(memory)), len(memory)
     except TypeError:  # it can't be written

@@ -2,10 +2,14 @@
 
 Training waits for one copy of each tensor and for nothing else, so the layout of a safetensors file is
 written here: the library's own writer wants every tensor contiguous on the CPU and joins them into one more
-buffer or a file, all of it inside the training process. Reading, where the format is checked, stays the
-library's business. The memory is an anonymous file (not in /dev/shm, which has 64 MiB in a pod), whose
-descriptor the helper gets; it is kept from one checkpoint to the next, and a thread touches it before the
-first one, so that none pays for page faults. Where tensors are on a GPU, that thread also locks the pages.
+buffer or a file, all of it inside the training process. Reading, where the format is checked, is left to the
+library. The memory is an anonymous file (not in /dev/shm, which has 64 MiB in a pod), whose descriptor the
+helper gets. It is kept from one checkpoint to the next, and a thread touches it before the first one, so that
+no checkpoint pays for page faults. Where tensors are on a GPU, that thread also locks the pages.
+
+The file is 8 bytes with the header's length (little-endian), the header (JSON: dtype, shape and offsets of each leaf,
+padded with blanks until the leaves begin at a multiple of 64 bytes), and then the bytes of the leaves in C order,
+without gaps, widest elements first.
 """
 
 import json
@@ -14,7 +18,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from pbt_trainer.state import pinned
 from pbt_trainer.state.tensors import Leaf, is_array
@@ -29,17 +33,26 @@ class Staging:
     One checkpoint at a time: what is staged stays as it is until the next `stage`.
     """
 
-    def __init__(self) -> None:
-        if hasattr(os, "memfd_create"):
-            self._fd = os.memfd_create("pbt-checkpoint")
-        else:  # no Linux
-            with tempfile.TemporaryFile() as file:
-                self._fd = os.dup(file.fileno())
+    def __init__(self, fd: int) -> None:
+        """Use `create`.
+
+        Args:
+            fd: the descriptor of an empty file, which `close` closes.
+        """
+        self._fd = fd
         self._memory: mmap.mmap | None = None
         self._length = self._prepared = 0
         self._pinned = False
         self._closed = False
         self._preparation: threading.Thread | None = None
+
+    @classmethod
+    def create(cls) -> Self:
+        """Makes an empty file without a name."""
+        if hasattr(os, "memfd_create"):
+            return cls(os.memfd_create("pbt-checkpoint"))
+        with tempfile.TemporaryFile() as file:  # no Linux
+            return cls(os.dup(file.fileno()))
 
     @property
     def fd(self) -> int:
@@ -50,7 +63,7 @@ class Staging:
         """Copies the leaves, whatever device they are on; afterwards they may change.
 
         Args:
-            leaves: with unique names.
+            leaves: tensors and arrays of any shape and memory order, with unique names.
             aliases: goes to the file's metadata (removed name: kept name), where the library's own
                 `save_model` puts the names of tied weights.
 
@@ -73,7 +86,12 @@ class Staging:
         return size
 
     def prepare(self, leaves: Sequence[Leaf], *, aliases: Mapping[str, str] | None = None) -> None:
-        """Makes memory ready for such leaves while training goes on; what was staged before is lost."""
+        """Makes memory ready for such leaves while training continues; what was staged before is lost.
+
+        Args:
+            leaves: of the sizes that the next checkpoint will have.
+            aliases: as for `stage`; they are part of the file's length.
+        """
         _, _, size = _layout(leaves, aliases or {})
         if not leaves or self._preparation is not None or size == self._prepared:
             return
@@ -84,7 +102,7 @@ class Staging:
         self._preparation.start()
 
     def close(self) -> None:
-        """Frees the memory, as far as no other process holds it."""
+        """Frees the memory, unless another process still holds it."""
         self._closed = True
         self._await_preparation()
         self._unpin()
@@ -121,7 +139,7 @@ class Staging:
 
 
 def _layout(leaves: Sequence[Leaf], aliases: Mapping[str, str]) -> tuple[list[Leaf], bytes, int]:
-    """The leaves in the file's order, its header, and its length."""
+    """The leaves in the file's order, its header, and its length in bytes."""
     # The format allows no gaps, and vector instructions fault on a misaligned address: with the widest
     # elements first every offset is a multiple of the element's size.
     ordered = sorted(leaves, key=lambda leaf: -leaf.alignment)
@@ -142,6 +160,7 @@ def _header(leaves: Sequence[Leaf], aliases: Mapping[str, str]) -> bytes:
 
 
 def _copy(leaf: Leaf, memory: mmap.mmap, offset: int, *, non_blocking: bool) -> None:
+    """Copies a leaf, of its own dtype and shape, to `leaf.num_bytes` contiguous bytes from `offset` on."""
     source = leaf.source
     if is_array(source):
         import numpy as np

@@ -5,14 +5,13 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pbt_contract.assignment import Assignment
+from pbt_contract.assignment import TERMINATION_LOG, Assignment
 from pbt_contract.records import Birth
 from pbt_operator.core.wire import Path
 from pbt_operator.core.wording import shown
 from pbt_operator.manifest.errors import Problem
 from pbt_operator.manifest.template import POD, Reading
 from pbt_operator.runners.kubernetes.config import StoreConfig
-from pbt_trainer.exit import TERMINATION_LOG
 
 MANAGER = "pbt-operator"
 MANAGED_BY = "app.kubernetes.io/managed-by"

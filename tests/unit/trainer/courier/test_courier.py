@@ -228,7 +228,7 @@ def test_a_courier_that_cannot_start_leaves_nothing_behind(population: Populatio
     population.birth()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "sitecustomize.py").write_text(
-        "import sys; 'pbt_trainer.courier.courier' in sys.orig_argv and sys.exit('broken')"
+        "import sys; 'pbt_trainer.courier' in sys.orig_argv and sys.exit('broken')"
     )
     trainer = population.start(environment={"PYTHONPATH": str(tmp_path / "broken")})
     assert trainer.end() == ExitCode.STORAGE

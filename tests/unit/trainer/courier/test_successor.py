@@ -57,13 +57,12 @@ def test_a_process_that_was_given_up_is_told_so(
 
 
 def test_a_successor_that_cannot_be_read_is_left_to_a_new_pod(
-    store: Flaky, talk: Callable[..., Conversation], capfd: pytest.CaptureFixture[str]
+    store: Flaky, talk: Callable[..., Conversation], caplog: pytest.LogCaptureFixture
 ) -> None:
     store.put(keys.birth(0, 2), b'{"format": 99}')
     conversation = talk(watch=True)
     begun(conversation)
-    seen: list[str] = []
-    until(lambda: seen.append(capfd.readouterr().err) or "incarnation 2 can't be taken over" in "".join(seen))
+    until(lambda: "incarnation 2 can't be taken over" in caplog.text)
     conversation.channel.send(Look())
     assert conversation.hear(Failed).error == "NewerFormat"
 

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from pbt_trainer import UsageError
-from pbt_trainer.session.ranks import Ranks, Verdict
+from pbt_trainer.session.ranks import Ranks
+from pbt_trainer.session.verdict import Verdict
 from unit.trainer.population import TRAINERS, Population, until
 
 

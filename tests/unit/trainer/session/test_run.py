@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pbt_contract.assignment import TERMINATION_LOG
 from pbt_contract.errors import ExitCode
-from pbt_trainer.exit import TERMINATION_LOG, tell_crash
+from pbt_trainer.exit import tell_crash
 from unit.trainer.population import Population, population_in
 
 

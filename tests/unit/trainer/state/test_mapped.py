@@ -30,7 +30,7 @@ def of(value: Keeper) -> Member:
 
 
 def mapped(path: Path) -> MappedFile:
-    return MappedFile(path, access=mmap.ACCESS_COPY)
+    return MappedFile.open(path, access=mmap.ACCESS_COPY)
 
 
 def test_an_object_may_keep_and_change_what_it_was_given(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Controller:
 
 def test_the_first_checkpoint_takes_no_new_memory_either() -> None:
     leaves = leaves_of(torch.ones(4_000_000))  # 16 MB: 4,000 pages
-    staging = Staging()
+    staging = Staging.create()
     staging.prepare(leaves)
     staging.prepare(leaves)  # is under way
     while staging._preparation is not None and staging._preparation.is_alive():
@@ -64,7 +64,7 @@ def test_the_first_checkpoint_takes_no_new_memory_either() -> None:
 
 def test_what_is_staged_survives_a_preparation_for_its_own_size() -> None:
     value = torch.randn(3_000_000)
-    staging = Staging()
+    staging = Staging.create()
     staging.stage(leaves_of(value))
     staging.prepare(leaves_of(value))
     staging.stage(leaves_of(value + 1))
@@ -74,7 +74,7 @@ def test_what_is_staged_survives_a_preparation_for_its_own_size() -> None:
 
 
 def test_another_size_than_prepared_is_no_harm() -> None:
-    staging = Staging()
+    staging = Staging.create()
     for length in (1000, 10, 5_000_000, 7):
         staging.prepare(leaves_of(torch.ones(1000)))
         value = torch.randn(length)
@@ -86,7 +86,7 @@ def test_locked_memory_is_waited_for_once_a_checkpoint_and_given_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     controller = Controller(monkeypatch)
-    staging = Staging()
+    staging = Staging.create()
     value = torch.randn(1000)
     staging.prepare(leaves_of(value, value + 1))
     for count in (1, 2):
@@ -100,7 +100,7 @@ def test_locked_memory_is_given_back_before_the_file_changes_its_length(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     controller = Controller(monkeypatch)
-    staging = Staging()
+    staging = Staging.create()
     staging.prepare(leaves_of(torch.randn(5000)))
     staging.stage(leaves_of(torch.randn(5000)))
     for length in (50, 5000):  # back at the old length the pages are others
@@ -118,7 +118,7 @@ def test_locked_memory_is_given_back_before_the_file_changes_its_length(
 
 def test_a_limit_on_locked_memory_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     controller = Controller(monkeypatch, willing=False)
-    staging = Staging()
+    staging = Staging.create()
     value = torch.randn(1000)
     staging.prepare(leaves_of(value))
     staging.stage(leaves_of(value))
@@ -128,7 +128,7 @@ def test_a_limit_on_locked_memory_is_no_error(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_closing_ends_a_preparation_under_way() -> None:
-    staging = Staging()
+    staging = Staging.create()
     staging.prepare(leaves_of(torch.ones(8_000_000)))
     staging.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
@@ -140,7 +140,7 @@ def test_a_locked_file_has_the_tensors_that_the_library_reads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, willing: bool
 ) -> None:
     controller = Controller(monkeypatch, willing=willing)
-    staging = Staging()
+    staging = Staging.create()
     values = [
         torch.randn(3, 5),
         torch.arange(7),
@@ -151,7 +151,7 @@ def test_a_locked_file_has_the_tensors_that_the_library_reads(
     size = staging.stage(leaves_of(*values))
     path = tmp_path / "state.safetensors"
     path.write_bytes(os.pread(staging.fd, size, 0))
-    locked = LockedFile(path, device="gpu")
+    locked = LockedFile.open(path, device="gpu")
     assert controller.locked == ([size] if willing else [])
     with safe_open(path, framework="pt") as file:
         for index, value in enumerate(values):
@@ -172,7 +172,7 @@ def test_tensors_on_a_gpu_are_stored_bit_by_bit(*, prepared: bool) -> None:
     value = torch.randn(3_000_000, device="cuda")
     leaves = leaves_of(value, value.double(), value.bfloat16(), value.reshape(1000, 3000).t())
     tree = encode([value, value.double(), value.bfloat16(), value.reshape(1000, 3000).t()], path="object")[0]
-    staging = Staging()
+    staging = Staging.create()
     if prepared:
         staging.prepare(leaves)
     staging.stage(leaves)

@@ -53,7 +53,7 @@ class Training:
 
 
 def checkpoint(training: Training, folder: Path, *, prepared: bool) -> Path:
-    staging = Staging()
+    staging = Staging.create()
     if prepared:
         training.tracked.prepare(staging)
     tree, size = training.tracked.capture(staging)

@@ -49,7 +49,7 @@ def reader(staging: Staging) -> Callable[[str, str], Any]:
 
     def read(leaf: str, kind: str) -> Any:
         if kind == "array":
-            found = MappedFile(Path(path), access=mmap.ACCESS_COPY).array(leaf)
+            found = MappedFile.open(Path(path), access=mmap.ACCESS_COPY).array(leaf)
             if found is not None:
                 return found
         with safe_open(path, framework="pt" if kind == "tensor" else "np") as file:
@@ -59,7 +59,7 @@ def reader(staging: Staging) -> Callable[[str, str], Any]:
 
 
 def through_staging(value: object) -> Any:
-    staging = Staging()
+    staging = Staging.create()
     tree, leaves = encode(value, path="object")
     assert staging.stage(leaves) == os.fstat(staging.fd).st_size
     return decode(tree, reader(staging))
@@ -148,7 +148,7 @@ def test_a_person_reads_the_file_with_the_plain_library() -> None:
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(2, 3))
     model[1].weight = model[0].weight
     tree, leaves = encode(dict(model.state_dict()), path="model")
-    staging = Staging()
+    staging = Staging.create()
     staging.stage(leaves, aliases={"model.1.weight": "model.0.weight"})
     with safe_open(f"/proc/self/fd/{staging.fd}", framework="pt") as file:
         assert set(file.keys()) == {"model.0.weight", "model.0.bias", "model.1.bias"}
@@ -161,7 +161,7 @@ def test_every_tensor_is_aligned_for_readers_that_map_the_file() -> None:
     dtypes = [torch.uint8, torch.float32, torch.int8, torch.complex128, torch.bfloat16, torch.float64]
     value = [torch.zeros(3, dtype=dtype) for dtype in dtypes] + [np.array(["a"]), np.zeros(3, ">i2")]
     _, leaves = encode(value, path="object")
-    staging = Staging()
+    staging = Staging.create()
     content = os.pread(staging.fd, staging.stage(leaves), 0)
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:start])
@@ -172,7 +172,7 @@ def test_every_tensor_is_aligned_for_readers_that_map_the_file() -> None:
 def test_it_is_a_snapshot() -> None:
     tensor, array = torch.ones(1000), np.ones(1000)
     tree, leaves = encode({"t": tensor, "a": array}, path="object")
-    staging = Staging()
+    staging = Staging.create()
     staging.stage(leaves)
     tensor.zero_()
     array[:] = 0
@@ -182,7 +182,7 @@ def test_it_is_a_snapshot() -> None:
 
 
 def test_larger_and_smaller_states_follow_each_other() -> None:
-    staging = Staging()
+    staging = Staging.create()
     for length in (10, 100_000, 7, 200_000, 0, 50):
         value = torch.randn(length)
         tree, leaves = encode([value], path="object")
@@ -191,13 +191,13 @@ def test_larger_and_smaller_states_follow_each_other() -> None:
 
 
 def test_no_state_takes_no_file() -> None:
-    assert Staging().stage([]) == 0
+    assert Staging.create().stage([]) == 0
 
 
 def test_the_second_checkpoint_of_a_size_takes_no_new_memory() -> None:
     tensor = torch.ones(4_000_000)  # 16 MB: 4,000 pages
     _, leaves = encode([tensor], path="object")
-    staging = Staging()
+    staging = Staging.create()
     staging.stage(leaves)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     staging.stage(leaves)
@@ -211,7 +211,7 @@ def test_it_works_without_memfd(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_closing_gives_the_descriptor_back() -> None:
-    staging = Staging()
+    staging = Staging.create()
     staging.stage(encode([torch.ones(3)], path="object")[1])
     staging.close()
     with pytest.raises(OSError, match="Bad file descriptor"):

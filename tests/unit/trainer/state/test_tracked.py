@@ -222,7 +222,7 @@ def test_state_that_is_too_large_for_json_is_refused(monkeypatch: pytest.MonkeyP
     tracked = Tracked({})
     tracked.add("loader", Counting(order=list(range(10_000))))
     with pytest.raises(StateError, match="keep large tables as numpy arrays"):
-        tracked.capture(Staging())
+        tracked.capture(Staging.create())
 
 
 class TestEffective:
@@ -330,7 +330,7 @@ class Thing:
     def load_state_dict(self, state): self.state = state
 
 folder = Path(sys.argv[1])
-thing, tracked, staging = Thing({state}), Tracked({{}}), Staging()
+thing, tracked, staging = Thing({state}), Tracked({{}}), Staging.create()
 tracked.add("thing", thing)
 captured = tracked.capture(staging)
 (folder / "state.json").write_bytes(captured.tree)

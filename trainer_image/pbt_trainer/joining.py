@@ -1,0 +1,58 @@
+"""Joins a training script to the population that its process was started for."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pbt_contract.assignment import TERMINATION_LOG, Assignment
+from pbt_contract.errors import UsageError
+from pbt_contract.records import Value
+from pbt_trainer.exit import tell_crash
+from pbt_trainer.log import set_up_default
+from pbt_trainer.run import Run
+from pbt_trainer.session.hyperparameters import Hyperparameters
+from pbt_trainer.session.ranks import Ranks
+from pbt_trainer.session.session import Session
+from pbt_trainer.state.random_state import reseed
+
+_joined = False
+
+
+def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int) -> Run:
+    """Joins the population that this process was started for, or starts a run of its own where there is none.
+
+    Call it once, before the model is built and after logging is set up; from the main thread, or SIGTERM is not
+    noticed.
+
+    Args:
+        defaults: every hyperparameter that the script reads, for a run alone. In a population those that the
+            manifest has come from there.
+        total_steps: when training ends; in a population the manifest's number wins.
+        interval_steps: how often a report is due; likewise.
+
+    Raises:
+        UsageError: the manifest has a hyperparameter that `defaults` lacks, or a number is below 1; or this
+            process has joined before.
+    """
+    global _joined  # noqa: PLW0603 - a process has one birth, and that is claimed once
+    set_up_default()
+    if log := os.environ.get(TERMINATION_LOG):
+        tell_crash(Path(log))
+    ranks = Ranks.from_environment(os.environ)
+    assignment = Assignment.from_environment(os.environ)
+    if assignment is None:
+        hp = Hyperparameters(defaults)
+        return Run(hp, total_steps=total_steps, interval_steps=interval_steps, ranks=ranks)
+    if _joined:
+        raise UsageError("join() was called before: a process is one member")
+    _joined = True
+    os.environ.pop("PBT_PREFETCHED", None)  # this process removes the folder: no later image may look for it
+    member = Session.open(assignment, ranks=ranks, defaults=defaults)
+    reseed(member.seed_key)
+    return Run(
+        member.hp,
+        total_steps=assignment.total_steps,
+        interval_steps=assignment.interval_steps,
+        ranks=ranks,
+        member=member,
+    )

@@ -1,0 +1,12 @@
+"""What succession decides between two steps."""
+
+from enum import IntEnum
+
+
+class Verdict(IntEnum):
+    """What is to be done now. The numbers travel between ranks."""
+
+    GO = 0
+    SWAP = 1  # a takeover in place, already claimed
+    TERMINATE = 2  # SIGTERM
+    REPLACED = 3  # another process has the member
