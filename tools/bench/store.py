@@ -93,7 +93,7 @@ def counted(server: Server, sizes: Mapping[str, int]) -> Iterator[Sample]:
             trainers, operator = Tally(client), Tally(operators)
             store = S3Store(server.bucket, f"counts/{name}", client=client)
             repository = _repository(S3Store(server.bucket, f"counts/{name}", client=operators))
-            repository.write_birth(_birth(0))
+            repository.write_births([_birth(0)])
             repository.load()
             control = yield from _reporting(store, trainers, name, size)
             operator.take()
@@ -104,7 +104,7 @@ def counted(server: Server, sizes: Mapping[str, int]) -> Iterator[Sample]:
             yield _count(f"{name}.operators-lists", listed)
             yield from _by_operation(f"{name}.operator", looked)
             yield _count(f"{name}.control-requests", control + looked.total())
-            repository.write_birth(_birth(1, report))
+            repository.write_births([_birth(1, report)])
             yield from _fetching(store, trainers, name)
 
 

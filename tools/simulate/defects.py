@@ -132,7 +132,7 @@ def _losers_are_born_again_and_again() -> Any:
                 birth = decide.births.decided(
                     decision, round_number=decided.number, at_step=decided.step, history=self._history
                 )
-                self._repository.write_birth(birth)
+                self._repository.write_births([birth])
 
     return patch.object(Decisions, "_follow", twice)
 

@@ -1,8 +1,11 @@
 """Runs a population in virtual time: the in-memory runner of the tests of decisions and of fault simulation."""
 
+from collections.abc import Callable
+
 from pbt_operator.control.events import Event
 from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.reconcile import Reconciler
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.manifest.population import PopulationSpec, to_core, to_wire
 from pbt_operator.records import specs
 from pbt_operator.records.repository import Repository
@@ -29,8 +32,9 @@ class Simulation:
         durations: Durations = Durations(),  # noqa: B008 - frozen
         store: MemoryStore | None = None,
         tick_seconds: float = 5.0,
+        allowance: Callable[[], Allowance] = Allowance,
     ) -> None:
-        """Prepares a run; a store that was used before is gone on with."""
+        """Prepares a run; a store that was used before is gone on with. Each pass has an `allowance` of its own."""
         self.spec, self.events = to_core(spec), list[Event]()
         self.store = store or MemoryStore()
         accepted = specs.accept(self.store, name="simulated", namespace="simulation", spec=to_wire(spec))
@@ -39,7 +43,7 @@ class Simulation:
         self.pods = SimulatedPods(
             time=self.time, store=self.store, spec=self.spec, trainable=trainable, durations=durations
         )
-        self._tick_seconds = tick_seconds
+        self._tick_seconds, self._allowance = tick_seconds, allowance
         self.operator_restarts()
 
     def operator_restarts(self) -> None:
@@ -52,7 +56,8 @@ class Simulation:
                 Event("RecordRefused", f"{key}: {why}", warning=True)
             ),
         )
-        self.repository.load()
+        while self.repository.load(self._allowance()) is not None:
+            pass
         self.reconciler = Reconciler(
             repository=self.repository,
             pods=self.pods,
@@ -68,8 +73,10 @@ class Simulation:
         return self.last is not None and self.last.outcome is not None and not self.pods.observe()
 
     def passes(self) -> PassResult:
-        """One pass, now."""
-        self.last = self.reconciler.run_once()
+        """One pass, now; with those that it takes to read everything before."""
+        self.last = self.reconciler.run_once(allowance=self._allowance())
+        while self.last.cursor is not None:
+            self.last = self.reconciler.run_once(allowance=self._allowance())
         return self.last
 
     def step(self) -> None:

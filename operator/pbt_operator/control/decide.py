@@ -11,7 +11,8 @@ from pbt_operator.core import births, quorum
 from pbt_operator.core.history import standing_of
 from pbt_operator.core.round_record import Decision, Round, Standing
 from pbt_operator.core.spec import Spec
-from pbt_operator.records.repository import ROUNDS_KEPT, Repository
+from pbt_operator.records.repository import Repository
+from pbt_operator.records.round_log import ROUNDS_KEPT
 
 
 class Decisions:
@@ -48,7 +49,7 @@ class Decisions:
             self._repository.catch_up(birth.member)
             position = self._history.position(birth.member)
             end = births.closed(birth, cause=Cause.REMOVED, position=position, reason="scaled away")
-            self._repository.write_birth(end)
+            self._repository.write_births([end])
             self._emit(
                 Event("ScaledAway", f"member {birth.member} is scaled away at step {position}", birth.member)
             )
@@ -75,7 +76,7 @@ class Decisions:
             number=self._history.decided,
             position=self._history.position(worst),
         )
-        self._repository.write_birth(birth)
+        self._repository.write_births([birth])
         self._emit(Event("Rescued", f"member {worst} {birth.reason}", worst))
 
     def _is_rescued(self, standing: Standing, spec: Spec) -> bool:

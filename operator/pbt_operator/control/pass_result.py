@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pbt_operator.core.allowance import Cursor
 from pbt_operator.core.cost import Usage
 from pbt_operator.core.outcome import Outcome
 from pbt_operator.core.spec import Spec
@@ -14,6 +15,8 @@ class PassResult:
 
     Attributes:
         spec: what the pass ran under.
+        cursor: what it has left unread because its allowance was spent; None if nothing. A pass with a cursor has done
+            nothing but read: the next one is due at once, after others had their turn.
         outcome: why the population ended; None while it hasn't.
         result: the record of that end; None while there is none.
         active_since: seconds by the pass's clock; activeDeadlineSeconds is counted from there.
@@ -24,6 +27,7 @@ class PassResult:
     """
 
     spec: Spec
+    cursor: Cursor | None
     outcome: Outcome | None
     result: Result | None
     active_since: float

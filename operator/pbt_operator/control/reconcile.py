@@ -16,6 +16,7 @@ from pbt_operator.control.pods import Phase, Pods
 from pbt_operator.control.restarts import Restarts
 from pbt_operator.control.sweep import Retention
 from pbt_operator.control.timers import Timers
+from pbt_operator.core.allowance import Allowance, Cursor
 from pbt_operator.core.cost import Costs
 from pbt_operator.core.outcome import Outcome, outcome_of
 from pbt_operator.core.spec import Spec
@@ -67,6 +68,7 @@ class Reconciler:
                 resets it.
         """
         self.spec, self.spec_number = spec, spec_number
+        self._cursor: Cursor | None = None
         self._outcome: Outcome | None = None
         self._result: Result | None = None
         self._repository, self._history, self._pods = repository, repository.history, pods
@@ -80,11 +82,12 @@ class Reconciler:
             repository, pods=pods, ends=self._ends, timers=self._timers, clock=clock, emit=emit
         )
 
-    def run_once(self, looks: Looks = Looks.LISTS) -> PassResult:
+    def run_once(self, looks: Looks = Looks.LISTS, allowance: Allowance | None = None) -> PassResult:
         """One pass. What it can't finish, the next one does.
 
         Args:
             looks: how it learns of reports. What it doesn't look for, a later pass finds.
+            allowance: what it may spend on that; None is as much as it takes.
 
         Returns:
             How the population stands now.
@@ -94,10 +97,9 @@ class Reconciler:
         """
         if self.spec.suspend:
             self._active_since = self._clock()
-        if looks is Looks.LISTS:
-            self._repository.refresh()
-        else:
-            self._repository.glance(self._expected() if looks is Looks.GLANCES else ())
+        self._look(looks, allowance)
+        if self._cursor is not None:
+            return self._answer()
         live = self._observe()
         self._remark()  # also about what was found of processes that have ended
         goes_on = self._outcome is None
@@ -111,8 +113,23 @@ class Reconciler:
         else:
             self._placement.place(live, self.spec)
         self._retention.sweep(self.spec, begins=goes_on)
+        return self._answer()
+
+    def _look(self, looks: Looks, allowance: Allowance | None) -> None:
+        """Learns of reports; first of those that the pass before has left unread."""
+        left, self._cursor = self._cursor, None  # a look that failed begins again
+        if left is not None:
+            self._cursor = self._repository.read_on(allowance)
+        elif looks is Looks.LISTS:
+            self._cursor = self._repository.refresh(allowance)
+        else:
+            members = self._expected() if looks is Looks.GLANCES else ()
+            self._cursor = self._repository.glance(members, allowance)
+
+    def _answer(self) -> PassResult:
         return PassResult(
             spec=self.spec,
+            cursor=self._cursor,
             outcome=self._outcome,
             result=self._result,
             active_since=self._active_since,

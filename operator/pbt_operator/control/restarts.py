@@ -92,7 +92,7 @@ class Restarts:
         if crashes > spec.backoff_limit:
             reason = f"{counted}, above backoffLimit {spec.backoff_limit}: {fault}"
             end = births.closed(birth, cause=Cause.FAILED, position=history.position(member), reason=reason)
-            repository.write_birth(end)
+            repository.write_births([end])
             return [Event("MemberFailed", f"member {member} failed for good: {reason}", member, warning=True)]
         self.not_before[member] = now + backoff_seconds(crashes)
         reborn = None
@@ -104,7 +104,7 @@ class Restarts:
             )
         if reborn is None:
             reborn = births.resumed(birth, own, crashed=fault, reason=f"{counted}: {fault}")
-        stored = repository.write_birth(reborn)
+        (stored,) = repository.write_births([reborn])
         told = f"member {member} crashed and goes on at step {stored.start_step}: {stored.reason}"
         return [Event("Crashed", told, member, warning=True)]
 
@@ -137,9 +137,8 @@ def next_birth(repository: Repository, member: int, spec: Spec, *, claimed: bool
     if newest is None or newest.cause is Cause.REMOVED:
         reason = "the population grew"
         donated = births.from_donor(history, spec=spec, member=member, cause=Cause.SCALE, reason=reason)
-        return repository.write_birth(
-            donated or births.sampled(history, spec=spec, member=member, reason=reason)
-        )
+        sampled = births.sampled(history, spec=spec, member=member, reason=reason)
+        return repository.write_births([donated or sampled])[0]
     if newest.cause.closes:
         return None
     if not claimed:
@@ -148,6 +147,5 @@ def next_birth(repository: Repository, member: int, spec: Spec, *, claimed: bool
     if finished(history, member, spec):  # another operator has seen it through meanwhile
         return None
     own = history.own_record(member)
-    return repository.write_birth(
-        births.resumed(newest, own, crashed=None, reason="goes on after its process ended")
-    )
+    resumed = births.resumed(newest, own, crashed=None, reason="goes on after its process ended")
+    return repository.write_births([resumed])[0]

@@ -207,15 +207,15 @@ def test_an_interrupted_rescue_is_not_done_twice():
     while simulation.time.now < 55:
         simulation.step()
     smaller = replace(simulation.reconciler.spec, members=3)
-    write = simulation.repository.write_birth
+    write = simulation.repository.write_births
 
-    def dies_at_the_close(birth):
-        if birth.cause is Cause.REMOVED:
+    def dies_at_the_close(births):
+        if any(birth.cause is Cause.REMOVED for birth in births):
             raise KeyboardInterrupt
-        return write(birth)
+        return write(births)
 
     simulation.reconciler.spec = smaller
-    simulation.repository.write_birth = dies_at_the_close
+    simulation.repository.write_births = dies_at_the_close
     with pytest.raises(KeyboardInterrupt):
         simulation.step()
     simulation.operator_restarts()

@@ -74,7 +74,7 @@ def test_a_laggard_that_catches_up_between_two_looks_is_read_whole():
     store = MemoryStore()
     repository = journal_of(store)
     for member in (0, 1, 2):
-        repository.write_birth(birth(member))
+        repository.write_births([birth(member)])
     record(store, *(report(m, n) for m in (0, 1) for n in (1, 2, 3)))
     repository.refresh()
     repository.write_round(round_of(3, 0, 1))
@@ -99,10 +99,10 @@ def test_a_round_whose_answer_was_lost_is_known_at_the_next_look():
 def test_a_birth_whose_answer_was_lost_is_known_at_the_next_look():
     store = Forgetful()
     repository = journal_of(store)
-    repository.write_birth(birth(0))
+    repository.write_births([birth(0)])
     store.loses = True
     with pytest.raises(StoreUnavailable):
-        repository.write_birth(birth(0, 2, cause=Cause.RESUME))
+        repository.write_births([birth(0, 2, cause=Cause.RESUME)])
     store.loses = False
     repository.refresh()
     newest = repository.history.newest_birth(0)
@@ -122,7 +122,7 @@ def test_births_of_another_operator_are_learned_without_gaps():
     store = MemoryStore()
     one, other = journal_of(store), journal_of(store)
     for incarnation, cause in enumerate((Cause.INITIAL, Cause.RESUME, Cause.RESUME), start=1):
-        one.write_birth(birth(0, incarnation, cause=cause))
+        one.write_births([birth(0, incarnation, cause=cause)])
     other.learn_birth(0, 3)
     assert [b.incarnation for b in other.history.line(0)] == [3, 2, 1]
     other.learn_birth(0, 7)  # a label that somebody made up

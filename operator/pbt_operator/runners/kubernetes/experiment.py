@@ -108,8 +108,10 @@ class Experiment:
     def hurries(self) -> bool:
         """Whether the next pass has work that waits for nothing."""
         last = self.last
-        left = last is not None and (last.sweeps or (last.num_left > 0 and self.pods.refusal is None))
-        return left or self.pods.num_left > 0
+        if last is None:
+            return self.pods.num_left > 0
+        starts = last.num_left > 0 and self.pods.refusal is None
+        return last.cursor is not None or starts or last.sweeps or self.pods.num_left > 0
 
     @property
     def is_over(self) -> bool:

@@ -214,7 +214,7 @@ def test_a_member_that_is_closed_for_good_is_not_asked_for_anything():
     end = Birth(
         member=19, incarnation=2, cause=Cause.FAILED, hyperparameters=last.hyperparameters, reason="a test"
     )
-    population.repository.write_birth(end)
+    population.repository.write_births([end])
     population.report(1, range(19))
     population.requests()
     assert population.repository.history.decided == 1

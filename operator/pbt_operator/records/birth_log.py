@@ -1,0 +1,160 @@
+"""The births of one population: read as they are needed, written once."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+
+from pbt_contract import keys
+from pbt_contract.encoding import decode, encode
+from pbt_contract.errors import KeyRefused, NotFound
+from pbt_contract.keys import Life
+from pbt_contract.records import Birth
+from pbt_contract.stores import Store
+from pbt_operator.core.accounting import Ledger
+from pbt_operator.core.allowance import Allowance
+from pbt_operator.core.history import History
+from pbt_operator.records.parallel import read_all
+
+
+class BirthLog:
+    """Reads births into a history and writes them.
+
+    Attributes:
+        alone: whether no birth shows that another operator is at work.
+        ledger: counts over the whole life; None until `count` is called.
+        unread: whose births `load` has still to read.
+    """
+
+    def __init__(self, store: Store, history: History, *, readers: int) -> None:
+        """Reads nothing yet; later, so many births at once."""
+        self._store, self._history, self._readers = store, history, readers
+        self.alone = True
+        self.ledger: Ledger | None = None
+        self.unread: deque[Life] = deque()
+        self._in_doubt: set[Life] = set()  # sent and never answered: they may be stored all the same
+
+    # reading
+
+    def begin_load(self) -> None:
+        """Learns each member's newest birth by name."""
+        newest = newest_lives(self._store.names(keys.BIRTHS))
+        self.unread = deque(Life(member, incarnation) for member, incarnation in newest.items())
+
+    def load(self, allowance: Allowance) -> None:
+        """Reads those that are `unread`, and those before them as far as they go on with one another."""
+        while self.unread:
+            some = list(islice(self.unread, allowance.at_once(len(self.unread))))
+            births = read_all(self.peek, some, readers=self._readers)
+            allowance.spend(reads=len(some))
+            for birth in births:
+                self._add(birth)
+                self.unread.popleft()
+            self.unread.extend(
+                Life(b.member, b.incarnation - 1) for b in births if b.cause.resumes and b.incarnation > 1
+            )
+            if allowance.is_spent:
+                return
+
+    def count(self) -> Ledger:
+        """Begins to count: reads every birth."""
+        ledger = Ledger()
+        lives = [life for life, _ in by_life(self._store.names(keys.BIRTHS))]
+        for birth in read_all(self.peek, lives, readers=self._readers):
+            ledger.add_birth(birth)
+        self.ledger = ledger
+        return ledger
+
+    def peek(self, life: Life) -> Birth:
+        """One birth, which the history need not know or remember.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._history.birth(*life) or self._read(life)
+
+    def birth(self, member: int, incarnation: int) -> Birth:
+        """One birth. If it is newer than all that were known, another operator ordered it, and those before it.
+
+        Raises:
+            NotFound: there is none.
+        """
+        known = self._history.birth(member, incarnation)
+        if known is not None:
+            return known
+        found = self._read(Life(member, incarnation))
+        newest = self._history.newest_birth(member)
+        self.alone = self.alone and newest is not None and newest.incarnation > incarnation
+        for earlier in range(newest.incarnation + 1 if newest else 1, incarnation):
+            self._add(self._read(Life(member, earlier)))
+        self._add(found)
+        return found
+
+    def learn(self, member: int, incarnation: int) -> None:
+        """Learns of a birth, if it is there and newer than all that were known."""
+        newest = self._history.newest_birth(member)
+        if newest is None or newest.incarnation < incarnation:
+            with suppress(NotFound):
+                self.birth(member, incarnation)
+
+    def learn_newest(self) -> None:
+        """Learns of each member's newest birth, whoever ordered it."""
+        for member, incarnation in newest_lives(self._store.names(keys.BIRTHS)).items():
+            self.learn(member, incarnation)
+
+    def learn_successors(self, member: int, incarnation: int) -> None:
+        """Makes sure that the births which say whether a life's records count are known."""
+        newest = self._history.newest_birth(member)
+        for later in range(incarnation + 1, newest.incarnation + 1 if newest else 0):
+            if not self.birth(member, later).cause.resumes:
+                return
+
+    def settle_doubts(self) -> None:
+        """Looks for the births whose writing was never answered."""
+        for life in sorted(self._in_doubt):
+            self.learn(*life)
+            self._in_doubt.discard(life)
+
+    def _read(self, life: Life) -> Birth:
+        key = keys.birth(*life)
+        return decode(Birth, self._store.read(key), key=key)
+
+    def _add(self, birth: Birth) -> None:
+        self._history.add_birth(birth)
+        if self.ledger is not None:
+            self.ledger.add_birth(birth)
+
+    # writing
+
+    def write(self, births: Sequence[Birth]) -> list[Birth]:
+        """Orders incarnations of different members at once.
+
+        Returns:
+            What is stored of each, which another operator may have written first.
+        """
+        self._in_doubt |= {birth.life for birth in births}
+        written = read_all(self._create, births, readers=self._readers)
+        for birth, stored in zip(births, written, strict=True):
+            self._in_doubt.discard(birth.life)
+            self.alone = self.alone and stored == birth
+            self._add(stored)
+        return written
+
+    def _create(self, birth: Birth) -> Birth:
+        key = keys.birth(birth.member, birth.incarnation)
+        return decode(Birth, self._store.create(key, encode(birth)), key=key)
+
+
+def newest_lives(names: Iterable[str]) -> dict[int, int]:
+    """By member, the newest incarnation that has a birth."""
+    newest: dict[int, int] = {}
+    for (member, incarnation), _ in by_life(names):
+        newest[member] = max(incarnation, newest.get(member, 0))
+    return newest
+
+
+def by_life(names: Iterable[str]) -> Iterator[tuple[Life, str]]:
+    """The incarnation that each key speaks of, and the key; names that are none of ours are left out."""
+    for key in names:
+        with suppress(KeyRefused):
+            yield keys.life_in(key), key

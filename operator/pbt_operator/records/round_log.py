@@ -1,0 +1,75 @@
+"""The decided rounds of one population: written once, and the newest ones kept."""
+
+from pbt_contract import keys
+from pbt_contract.encoding import decode, encode
+from pbt_contract.stores import Store
+from pbt_operator.core.history import History
+from pbt_operator.core.round_record import Round
+
+ROUNDS_KEPT = 4  # stragglers are judged by older ones
+
+
+class RoundLog:
+    """Reads rounds into a history and writes them.
+
+    Attributes:
+        alone: whether no round shows that another operator is at work.
+    """
+
+    def __init__(self, store: Store, history: History) -> None:
+        """Reads nothing yet."""
+        self._store, self._history = store, history
+        self.alone = True
+        self._rounds: dict[int, Round] = {}
+        self._in_doubt = False  # one was sent and never answered: it may be stored all the same
+
+    def load(self) -> None:
+        """Learns of the newest round."""
+        newest = keys.newest_number(self._store.names(keys.ROUNDS))
+        if newest:
+            self._history.add_round(self.round(newest))
+
+    def round(self, number: int) -> Round:
+        """One decided round.
+
+        Raises:
+            NotFound: it wasn't decided (yet).
+        """
+        if number not in self._rounds:
+            key = keys.round_(number)
+            self._remember(decode(Round, self._store.read(key), key=key))
+        return self._rounds[number]
+
+    def write(self, decided: Round) -> Round:
+        """Records a round's decisions; returns the newest round, which is a later one if another operator is ahead."""
+        before, self._in_doubt = self._history.decided, True
+        key = keys.round_(decided.number)
+        stored = decode(Round, self._store.create(key, encode(decided)), key=key)
+        self.alone = self.alone and stored == decided
+        self._remember(stored)
+        self._history.add_round(stored)
+        self._learn(since=before)
+        return self._history.newest_round or stored
+
+    def learn(self) -> None:
+        """Learns of the newest round: the donors of one that another operator has left behind may be deleted."""
+        self._learn(since=self._history.decided)
+
+    def settle_doubts(self) -> None:
+        """Looks for a round whose writing was never answered."""
+        if self._in_doubt:
+            self.learn()
+
+    def _learn(self, *, since: int) -> None:
+        """Learns of the newest round after that one, whoever recorded it."""
+        names = list(self._store.names(keys.ROUNDS, start_after=keys.round_(since)))
+        newest = keys.newest_number(names)
+        if newest:
+            self._history.add_round(self.round(newest))
+        self.alone = self.alone and len(names) <= 1
+        self._in_doubt = False
+
+    def _remember(self, decided: Round) -> None:
+        while len(self._rounds) >= ROUNDS_KEPT:
+            del self._rounds[min(self._rounds)]
+        self._rounds[decided.number] = decided
