@@ -27,7 +27,7 @@ SOURCES := operator trainer_image tests tools examples
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check simulate programs cluster-up cluster-down cluster-env e2e faults soak bench bench-check \
+.PHONY: help demo test fast check simulate programs cluster-up cluster-down cluster-env e2e faults soak bench bench-check \
   format lock clean
 
 help: ## Show what can be made
@@ -47,9 +47,11 @@ demo: $(VENV)/.ready ## Train a population on real images and open its report (a
 
 test: check ## Everything that CI runs: all checks, all tests, those on a real cluster where this machine can have one
 	@$(KINDCLUSTER) build
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/cluster --ignore tests/faults --ignore tests/service/chart \
-	  $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (cluster or chart)" $(PYTEST_ARGS)
 	@$(MAKE) --no-print-directory e2e
+
+fast: $(VENV)/.ready ## The tests that need no server and no process, in a minute or two: run them while you work
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (server or process or chart or cluster or slow)" $(PYTEST_ARGS)
 
 check: $(VENV)/.ready programs ## Format, lint, types, import contracts, drift of what is generated, the chart
 	$(BIN)/ruff format --check --quiet $(SOURCES)

@@ -31,11 +31,6 @@ HERE = Path(__file__).parent
 TABLE = "PBT_FAULTS_TABLE"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "faults: breaks something of a real cluster")
-    config.addinivalue_line("markers", "quick: of these, one that breaks nothing but its own Population")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):

@@ -11,7 +11,7 @@ from kindcluster.machine import why_not
 
 RESTRICTED = ("--rm", "--read-only", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 
-pytestmark = pytest.mark.timeout(1800)  # the first time the bases are built, too
+pytestmark = [pytest.mark.process, pytest.mark.timeout(1800)]  # the first time the bases are built, too
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,16 @@
 """A real API server that judges what the chart renders."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 
 from service.chart.rendering import NAMESPACE
 from support.apiserver import ApiServer, running
+from support.marks import mark
+
+HERE = Path(__file__).parent
 
 # The part of the Prometheus operator's custom resource that a chart like this uses: that operator isn't installed.
 SERVICE_MONITOR = """
@@ -43,6 +47,12 @@ spec:
                     interval: {type: string, pattern: "^(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?(([0-9]+)ms)?$"}
                     honorLabels: {type: boolean}
 """
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark(items, "chart", below=HERE)
+    mark(items, "server", below=HERE, using={"cluster"})
 
 
 @pytest.fixture(scope="session")

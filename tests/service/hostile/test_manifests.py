@@ -159,6 +159,7 @@ HOSTILE_FIELDS = {
 
 
 @pytest.mark.parametrize("where", HOSTILE_FIELDS, ids=repr)
+@pytest.mark.process
 def test_the_command_says_what_is_wrong_in_plain_text_and_starts_nothing(where: str, tmp_path: Path) -> None:
     tree = deepcopy(GOOD)
     put(tree, where, HOSTILE_FIELDS[where])

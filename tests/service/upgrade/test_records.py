@@ -178,6 +178,7 @@ def test_half_a_story_is_not_told(prefix, tmp_path):
         read_archive(FolderStore(folder))
 
 
+@pytest.mark.process
 def test_pbt_names_the_record_and_the_remedy(tmp_path):
     folder = record.copy(ENDED, tmp_path / "newer")
     (folder / keys.round_(4)).write_bytes(b'{"format": 2}')
@@ -187,6 +188,7 @@ def test_pbt_names_the_record_and_the_remedy(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.process
 def test_a_local_run_names_it_too(recorded):
     newer = recorded / "middle" / record.NAME / keys.report(3, 5, 9)
     newer.parent.mkdir(exist_ok=True)
@@ -222,6 +224,7 @@ def test_a_recorded_spec_lacks_the_fields_of_later_versions_and_holds_those_of_n
 # commands
 
 
+@pytest.mark.process
 def test_commands_read_it(location, tmp_path):
     status = json.loads(pbt("status", location, "-o", "json", folder=tmp_path).stdout)
     told = read_archive(FolderStore(location))
@@ -246,6 +249,7 @@ def test_a_simulated_run_goes_on_from_the_middle():
     went_on(record.simulation(in_memory(MIDDLE)).run().store)
 
 
+@pytest.mark.process
 def test_a_local_run_goes_on_from_the_middle_with_the_recorded_checkpoints(recorded):
     done = pbt("run", recorded / "manifest.yaml", "--dir", recorded / "middle", folder=TRAINERS)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -266,6 +270,7 @@ def went_on(after: Any) -> None:
     assert list(after.names(keys.SPECS)) == [keys.spec(1)]
 
 
+@pytest.mark.process
 def test_a_run_that_had_ended_stays_as_it_was(recorded):
     """Also where its spec was recorded by a version that knew fewer fields than this one."""
     home = recorded / "ended" / record.NAME

@@ -5,6 +5,8 @@ import pytest
 from bench import counts, ranges
 from bench.figures import collect
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def figures():

@@ -9,6 +9,8 @@ from bench.frame import Scenario
 from bench.ranges import Range
 from bench.sample import Remark, Sample
 
+pytestmark = pytest.mark.process
+
 
 def fine(rounds):
     for number in range(rounds):

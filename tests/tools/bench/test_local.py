@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from bench.local import bounded
 from pbt_operator.runners.local.warden import processes
 
@@ -32,12 +34,14 @@ def run(folder: Path, *, sleeps: float, seconds: float) -> int | None:
     return bounded(command, folder=folder, environment=environment, log=log, seconds=seconds)
 
 
+@pytest.mark.process
 def test_orphans_with_a_session_of_their_own_are_ended_too(tmp_path):
     assert run(tmp_path, sleeps=0, seconds=60) == 0
     assert (tmp_path / "log.txt").read_text() == "started\n"
     assert left(f"BENCH_MARKS={tmp_path}") == []
 
 
+@pytest.mark.process
 def test_a_run_that_takes_too_long_is_ended(tmp_path):
     assert run(tmp_path, sleeps=600, seconds=3) is None
     assert left(f"BENCH_MARKS={tmp_path}") == []

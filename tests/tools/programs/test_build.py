@@ -9,6 +9,8 @@ import pytest
 
 from programs.build import binary
 
+pytestmark = pytest.mark.process
+
 BUILD = Path(__file__).parents[3] / "tools" / "programs" / "build.py"
 
 GO = """#!/bin/sh

@@ -23,7 +23,8 @@ SEEDS, GROUPS = 400, 8
 MOST = 1000
 ROOT = Path(__file__).parents[3]
 PATHS = f"{ROOT / 'tools'}:{ROOT / 'tests'}"
-pytestmark = pytest.mark.timeout(900)  # one that never catches its defect runs through all seeds
+# A defect that is never caught runs through all seeds.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +72,7 @@ def test_every_fault_happens() -> None:
     assert set(happened) >= {*RATES, *DEEDS}
 
 
+@pytest.mark.process
 def test_a_seed_is_the_same_in_every_process() -> None:
     """Else a failure couldn't be seen again."""
     program = "import json; from simulate.experiment import run; print(json.dumps([run(s).digest for s in range(5)]))"
@@ -90,6 +92,7 @@ def test_a_seed_is_the_same_in_every_process() -> None:
     assert len(set(found[0])) == len(found[0])
 
 
+@pytest.mark.process
 def test_the_command_tells_how_to_see_a_failure_again() -> None:
     program = (
         "import sys; from simulate import __main__ as m; from simulate.defects import planted\n"

@@ -124,6 +124,7 @@ def test_a_lineage_that_descends_from_itself_ends(pbt, digits):
     assert "descends from itself" in ended.err
 
 
+@pytest.mark.process
 def test_a_reader_that_leaves_early_is_no_error(digits):
     reading, writing = os.pipe()
     os.close(reading)
@@ -134,6 +135,7 @@ def test_a_reader_that_leaves_early_is_no_error(digits):
     assert ended.returncode == 1
 
 
+@pytest.mark.process
 def test_help_loads_nothing_heavy():
     code = (
         "import sys; from pbt_operator.cli import main as cli\n"
@@ -149,6 +151,7 @@ def test_help_loads_nothing_heavy():
     )
 
 
+@pytest.mark.process
 def test_status_loads_no_boto3_rich_or_kubernetes_where_it_needs_none(digits):
     code = (
         "import sys; from pbt_operator.cli import main as cli\n"

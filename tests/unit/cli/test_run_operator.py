@@ -14,6 +14,8 @@ from support.s3server import write_credentials
 from support.servers import free_port
 from unit.runners.kubernetes.conftest import team, world
 
+pytestmark = pytest.mark.process
+
 __all__ = ["minio", "team", "world"]
 
 

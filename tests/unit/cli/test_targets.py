@@ -117,6 +117,7 @@ def test_without_the_client_the_message_says_what_to_install(pbt, tmp_path, monk
         assert "pip install '.[cluster]' in a checkout" in ended.err
 
 
+@pytest.mark.process
 def test_runs_on_this_machine_need_no_client(digits, monkeypatch):
     code = (
         "import sys; sys.modules['kubernetes'] = None; from pbt_operator.cli import main as cli\n"

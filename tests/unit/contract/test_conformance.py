@@ -111,6 +111,7 @@ print([store.create(f"claims/{{key}}.json", sys.argv[2].encode()) for key in ran
 """
 
 
+@pytest.mark.process
 def test_of_several_processes_one_wins_and_all_learn_who(shared_store: Store) -> None:
     answers = race(WRITER, shared_store.url)
     stored = [shared_store.read(f"claims/{key}.json") for key in range(20)]

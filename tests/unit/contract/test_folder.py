@@ -253,6 +253,7 @@ def test_a_folder_removed_before_its_first_file_is_made_again(
             store.create("births/1.json", b"{}")
 
 
+@pytest.mark.process
 def test_what_a_killed_upload_left_is_not_seen_and_can_be_dropped(
     store: FolderStore, root: Path, tmp_path: Path
 ) -> None:
@@ -304,6 +305,7 @@ print([store.create(f"claims/{{key}}.json", sys.argv[2].encode()) for key in ran
 """
 
 
+@pytest.mark.process
 def test_without_hard_links_the_first_write_still_wins(store: FolderStore, root: Path) -> None:
     answers = race(WITHOUT_LINKS, str(root))
     stored = [store.read(f"claims/{key}.json") for key in range(50)]

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import sys, threading
 from pbt_contract.encoding import decode, encode
@@ -24,6 +26,7 @@ for thread in threads:
 """
 
 
+@pytest.mark.process
 def test_threads_that_meet_a_kind_of_record_at_the_same_time_read_it() -> None:
     """Each process meets it once, and every other one crashed when nothing kept the threads apart."""
     codes = [subprocess.run([sys.executable, "-c", PROGRAM], check=False).returncode for _ in range(8)]

@@ -131,6 +131,7 @@ def test_a_location_that_is_not_made_of_plain_names_is_refused(prefix: str) -> N
         S3Store("bucket", prefix)
 
 
+@pytest.mark.process
 def test_boto3_is_loaded_on_first_use_only() -> None:
     script = """
 import sys

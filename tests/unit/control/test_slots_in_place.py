@@ -67,6 +67,7 @@ def test_a_process_that_never_looks_is_stopped_in_time_and_nothing_else_changes(
 
 
 @pytest.mark.parametrize("passes", [1, 2, 3, 7])
+@pytest.mark.slow
 def test_an_operator_that_begins_anew_knows_who_lives_where(passes):
     """Also one whose predecessor asked a process to yield and saw nothing of its answer."""
     run, done = simulation("InPlace"), 0

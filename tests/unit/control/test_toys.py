@@ -36,9 +36,11 @@ def solved(seeds: range, **changes: object) -> int:
     )
 
 
+@pytest.mark.slow
 def test_triangle_rate_is_solved_by_four_members_with_pbt_in_48_of_50_seeds():
     assert solved(range(50)) >= 48
 
 
+@pytest.mark.slow
 def test_triangle_rate_is_solved_by_the_best_of_four_fixed_rates_in_fewer_than_20_seeds():
     assert solved(range(50), exploit=NONE) < 20

@@ -5,10 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from support.marks import mark
 from support.minio import minio
 from unit.trainer.population import Population, population_in
 
 __all__ = ["minio"]
+
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark(items, "process", below=HERE, using={"population"})
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import pbt_trainer
 
 HEAVY = ("torch", "numpy", "boto3", "botocore", "safetensors", "asyncio", "pydantic")
@@ -14,10 +16,12 @@ def _loaded_by(module: str) -> set[str]:
     return set(found.stdout.split())
 
 
+@pytest.mark.process
 def test_importing_the_sdk_loads_no_heavy_library() -> None:
     assert _loaded_by("pbt_trainer") == set()
 
 
+@pytest.mark.process
 def test_the_courier_loads_no_heavy_library() -> None:
     assert _loaded_by("pbt_trainer.courier.__main__") == set()
 

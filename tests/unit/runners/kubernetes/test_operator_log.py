@@ -5,6 +5,10 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.process
+
 SCRIPT = """
 import logging, warnings
 from pbt_operator.runners.kubernetes import operator_log

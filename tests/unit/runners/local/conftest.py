@@ -13,12 +13,20 @@ from typing import Any
 import pytest
 import yaml
 
+from support.marks import mark
 from support.minio import minio
 from support.trainers import TRAINERS
 
 __all__ = ["minio"]
 
 RUN_SECONDS = 240
+
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark(items, "process", below=HERE, using={"runner"})
 
 
 def processes_of(location: Path) -> list[int]:

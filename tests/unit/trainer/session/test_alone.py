@@ -152,6 +152,7 @@ def test_files_are_checked_alone_too(tmp_path: Path) -> None:
         run.report({"score": 1}, files=tmp_path / "missing")
 
 
+@pytest.mark.slow
 def test_the_example_of_the_documentation_trains() -> None:
     page = Path(__file__).parents[4] / "docs" / "trainer.md"
     example = page.read_text().split("```python\n")[1].split("```")[0]

@@ -148,6 +148,7 @@ def test_a_script_that_breaks_the_contract_is_told_how(
     population.assert_no_leftovers()
 
 
+@pytest.mark.process
 def test_an_uncaught_exception_goes_to_the_termination_log_as_well(tmp_path: Path) -> None:
     """Where the line was and what it did, without the marks below it: the operator tells the last three lines."""
     log = tmp_path / "termination-log"

@@ -352,6 +352,7 @@ print(*sorted({{"torch", "numpy"}} & set(sys.modules)), captured.num_bytes > 0)
     [("", "{1: (2.5, {'x'})}", "False"), ("import numpy", "{1: numpy.arange(3)}", "numpy True")],
     ids=["plain", "numpy"],
 )
+@pytest.mark.process
 def test_a_script_without_torch_loads_none(imports: str, state: str, printed: str, tmp_path: Path) -> None:
     script = PLAIN.format(imports=imports, state=state)
     done = subprocess.run(
@@ -361,6 +362,7 @@ def test_a_script_without_torch_loads_none(imports: str, state: str, printed: st
     assert done.stdout.strip() == printed
 
 
+@pytest.mark.process
 def test_a_donor_with_torch_state_is_no_burden_to_a_script_without(tmp_path: Path) -> None:
     folder = Member(adam, HP, seed=1).save(tmp_path)
     script = (
