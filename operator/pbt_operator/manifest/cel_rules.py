@@ -11,8 +11,9 @@ from pbt_operator.core.distributions import DISTRIBUTIONS
 from pbt_operator.core.rules import EXPLOITS
 from pbt_operator.core.wording import any_of
 from pbt_operator.manifest.exploit_explore import NAMED_EXPLORES
+from pbt_operator.manifest.json_schema import Schema
 from pbt_operator.manifest.population_spec import LABEL_PATTERN, MAX_NAME, MAX_ROUNDS
-from pbt_operator.manifest.schema import PATTERNS, Schema, wanted
+from pbt_operator.manifest.schema import PATTERNS, wanted
 
 
 def pattern_rule(node: Schema) -> CelRule:

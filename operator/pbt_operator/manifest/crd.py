@@ -17,7 +17,8 @@ from pbt_operator.core.rules import EXPLOITS
 from pbt_operator.core.wire import MAX_REAL, OPEN
 from pbt_operator.manifest.cel_rules import RULES, pattern_rule
 from pbt_operator.manifest.exploit_explore import NAMED_EXPLORES
-from pbt_operator.manifest.schema import Schema, manifest_schema, wanted
+from pbt_operator.manifest.json_schema import Schema
+from pbt_operator.manifest.schema import manifest_schema, wanted
 from pbt_operator.manifest.status_schema import status_schema
 
 FILE = "charts/pbt-operator/files/population-crd.yaml"

@@ -9,14 +9,14 @@ from pydantic import ValidationError
 from pbt_operator.core.wire import Path
 from pbt_operator.core.wording import shown
 from pbt_operator.manifest.errors import Problem, dotted
+from pbt_operator.manifest.json_schema import Schema, schema_at
 from pbt_operator.manifest.reader import scalar
-from pbt_operator.manifest.schema import Schema, schema_at, wanted
 
 MAX_EXPLAINED = 200  # a search for what was meant takes a while
 
 
 def problems_in(
-    error: ValidationError, schema: Schema, *, words: Callable[[Schema], str] = wanted
+    error: ValidationError, schema: Schema, *, words: Callable[[Schema], str]
 ) -> Iterator[Problem]:
     """The wrong fields that a validation of a whole document found.
 

@@ -13,7 +13,7 @@ from pbt_operator.manifest.errors import ManifestError, Problem
 from pbt_operator.manifest.explain import problems_in
 from pbt_operator.manifest.population import Population
 from pbt_operator.manifest.reader import MAX_DEPTH, TOO_DEEP, Document, Refused, read
-from pbt_operator.manifest.schema import manifest_schema
+from pbt_operator.manifest.schema import manifest_schema, wanted
 
 MAX_BYTES = 1024 * 1024  # no API server takes more
 SHOWN_DEPTH = 8
@@ -102,7 +102,7 @@ def _validated(document: Document, source: str) -> Population:
     try:
         population = Population.model_validate(document.tree)
     except ValidationError as error:
-        refused = list(problems_in(error, manifest_schema()))
+        refused = list(problems_in(error, manifest_schema(), words=wanted))
     problems: dict[Path, Problem] = {}
     for problem in [*document.problems, *refused]:
         line = problem.line or (document.line_of(problem.path) if document.lines else None)

@@ -24,7 +24,7 @@ from pbt_operator.core.wire import (
 from pbt_operator.core.wording import any_of, shorten, shown
 from pbt_operator.manifest.exploit_explore import Exploit, Explore
 from pbt_operator.manifest.hyperparameters import Hyperparameter
-from pbt_operator.manifest.template_schema import Template
+from pbt_operator.manifest.template import Template
 
 MAX_MEMBERS = 10_000
 MAX_ROUNDS = 10**7 - 1  # as many digits as a key has room for

@@ -4,7 +4,8 @@ import json
 import sys
 from collections.abc import Iterator
 
-from pbt_operator.manifest.schema import Schema, manifest_schema, schema_at, wanted
+from pbt_operator.manifest.json_schema import Schema, schema_at
+from pbt_operator.manifest.schema import manifest_schema, wanted
 from pbt_operator.manifest.status_schema import status_schema
 
 EXAMPLE = """\

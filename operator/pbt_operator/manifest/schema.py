@@ -1,14 +1,12 @@
-"""The JSON schema of the manifest without references and unions, and what it asks for, in plain words."""
+"""The JSON schema of the manifest, and what it asks for, in plain words."""
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
-from pydantic import BaseModel
-
-from pbt_operator.core.wire import MAX_REAL, Path
+from pbt_operator.core.wire import MAX_REAL
 from pbt_operator.core.wording import any_of
 from pbt_operator.manifest.hyperparameters import NAME_PATTERN
+from pbt_operator.manifest.json_schema import Schema, schema_of
 from pbt_operator.manifest.population import Population
 from pbt_operator.manifest.population_spec import (
     LABEL_PATTERN,
@@ -17,8 +15,6 @@ from pbt_operator.manifest.population_spec import (
     PREFIX_PATTERN,
     SUBDOMAIN_PATTERN,
 )
-
-Schema = dict[str, Any]
 
 PATTERNS = {
     LABEL_PATTERN: "of a-z, 0-9 and '-', with a letter or digit at both ends",
@@ -35,50 +31,6 @@ MAX_FIELDS_NAMED = 6
 def manifest_schema() -> Schema:
     """The schema of the whole manifest; by field, by its name on the wire."""
     return schema_of(Population)
-
-
-def schema_of(model: type[BaseModel]) -> Schema:
-    """The schema of all that a model takes, by the fields' names on the wire."""
-    whole = model.model_json_schema()
-    return _inlined(whole, whole.get("$defs", {}))
-
-
-def _inlined(node: Schema, definitions: Schema) -> Schema:
-    """The node with references replaced and `X or null` as X: an absent field and a null are the same."""
-    node = {key: value for key, value in node.items() if key not in {"$defs", "title"}}
-    if "$ref" in node:
-        target = definitions[node.pop("$ref").rpartition("/")[2]]
-        return _inlined({**target, **node}, definitions)
-    if "anyOf" in node:
-        (option,) = [option for option in node.pop("anyOf") if option != {"type": "null"}]
-        node.pop("default", None)
-        return _inlined({**option, **node}, definitions)
-    if isinstance(node.get("default"), dict):
-        node["default"] = {name: value for name, value in node["default"].items() if value is not None}
-    if "description" in node:
-        node["description"] = " ".join(node["description"].split())
-    if "const" in node:
-        node["enum"] = [node.pop("const")]
-    if "properties" in node:
-        node["properties"] = {
-            name: _inlined(field, definitions) for name, field in node["properties"].items()
-        }
-    for inner in ("items", "additionalProperties"):
-        if isinstance(node.get(inner), dict):
-            node[inner] = _inlined(node[inner], definitions)
-    return node
-
-
-def schema_at(path: Path, schema: Schema) -> Schema:
-    """The schema of the field at `path` below `schema`; empty where nothing is known of it."""
-    node = schema
-    for part in path:
-        if isinstance(part, int):
-            node = node.get("items", {})
-        else:
-            other = node.get("additionalProperties")
-            node = node.get("properties", {}).get(part, other if isinstance(other, dict) else {})
-    return node
 
 
 def wanted(node: Schema) -> str:

@@ -7,7 +7,7 @@ from msgspec import inspect
 
 from pbt_operator.core.status import MAX_MEMBERS, RECORDS_ONLY, Status
 from pbt_operator.core.wire import OPEN
-from pbt_operator.manifest.schema import Schema
+from pbt_operator.manifest.json_schema import Schema
 
 _SCALARS: dict[type[inspect.Type], str] = {
     inspect.IntType: "integer",

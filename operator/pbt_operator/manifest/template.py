@@ -1,20 +1,163 @@
-"""Reads the pod template: which container trains, and what a run on one machine needs of it."""
+"""The pod template: what pbt reads of it, on a cluster and on one machine. Everything else passes through untouched."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from pbt_operator.core.wire import Path, as_json_number
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+)
+
+from pbt_operator.core.wire import OPEN, Path, Wire, as_json_number, broken
 from pbt_operator.core.wording import shown
 from pbt_operator.manifest.errors import ManifestError, Problem
+from pbt_operator.manifest.explain import problems_in
+from pbt_operator.manifest.json_schema import schema_of
 
 TRAINER = "trainer"
 GPU = "nvidia.com/gpu"
-GRACE = "terminationGracePeriodSeconds"
-POD: Path = ("spec", "template", "spec")
+TEMPLATE: Path = ("spec", "template")
+CONTAINERS: Path = (*TEMPLATE, "spec", "containers")
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([^)]*)\))")
+_KINDS = {"string": "a text", "array": "a list", "object": "a mapping"}
+
+_METADATA = (
+    "Labels and annotations of the pods, such as a queue's name. The operator adds labels of its own; the pods' names "
+    "are always NAME-MEMBER-INCARNATION."
+)
+_SPEC = (
+    "A PodSpec; `kubectl explain pod.spec` lists its fields. The container that trains needs an image with the "
+    "training script and the package pbt_trainer, and usually `resources.limits`, such as nvidia.com/gpu: 1. Volumes, "
+    "service account, tolerations, priority and sidecars are kept as they are. `terminationGracePeriodSeconds` should "
+    "be enough to save a checkpoint."
+)
+
+Template = Annotated[
+    Mapping[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            OPEN: True,
+            "properties": {
+                "metadata": {"type": "object", OPEN: True, "description": _METADATA},
+                "spec": {"type": "object", OPEN: True, "description": _SPEC},
+            },
+        }
+    ),
+]
+"""A PodTemplateSpec. Its full schema is as large as all the rest together: the operator has it tried by a dry run."""
+
+
+def _count(value: Any) -> int:
+    """A whole number, which a quantity may write as a text."""
+    text = str(as_json_number(value))
+    if text.isascii() and text.isdigit() and len(text) <= 9:
+        return int(text)
+    raise broken(((), f"is {shown(value)}; should be a whole number"))
+
+
+Open = Mapping[str, Any]
+Count = Annotated[int, PlainValidator(_count), WithJsonSchema({"type": "integer"})]
+Text = Annotated[
+    str,
+    Field(strict=True, pattern=r"^[^\x00]*$"),
+    BeforeValidator(lambda value: "" if value is None else value),
+]
+
+
+class Part(Wire):
+    """A mapping in the template. Each runner models the fields that it reads; any others may be there."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Variable(Part):
+    """One of `env`."""
+
+    name: Text = ""
+    value: Text = ""
+
+
+class PodSpec(Part):
+    """The pod's own spec."""
+
+    containers: tuple[Part, ...] = ()
+    termination_grace_period_seconds: Count = 30
+
+
+class PodTemplate(Part):
+    """A PodTemplateSpec."""
+
+    spec: PodSpec = PodSpec()
+
+
+T = TypeVar("T", bound=Part)
+
+
+def read_trainer(
+    template: Open, trainer: type[T], *, whole: type[PodTemplate] = PodTemplate
+) -> tuple[T | None, list[Problem]]:
+    """The container that trains, or all that is wrong with the template.
+
+    Args:
+        template: `spec.template`, untouched.
+        trainer: what the runner asks of that container.
+        whole: what it asks of the rest.
+    """
+    problems = _problems(whole, template, TEMPLATE)
+    containers = _containers(template)
+    index = trainer_index(containers or ())
+    if containers is not None and index is None:
+        names = ", ".join(shown(container.get("name")) for container in containers)
+        told = f"has {names}" if names else "has no container"
+        problems.append(Problem(CONTAINERS, f"{told}; the one that trains should be called '{TRAINER}'"))
+    if containers is None or index is None:
+        return None, problems
+    problems += _problems(trainer, containers[index], (*CONTAINERS, index))
+    if problems:
+        return None, list({problem.path: problem for problem in problems}.values())
+    return trainer.model_validate(containers[index]), []
+
+
+def trainer_index(containers: Sequence[Open]) -> int | None:
+    """Which container trains: the one called `trainer`, or the only one."""
+    names = [container.get("name") for container in containers]
+    if TRAINER in names:
+        return names.index(TRAINER)
+    return 0 if len(containers) == 1 else None
+
+
+def grace_seconds(template: Open) -> int:
+    """What the template leaves between SIGTERM and SIGKILL; Kubernetes' default where it says nothing."""
+    return PodTemplate.model_validate(template).spec.termination_grace_period_seconds
+
+
+def _containers(template: Open) -> list[Open] | None:
+    """The containers as they are written, none where nothing is; None if they are no list of mappings."""
+    pod = template.get("spec")
+    if pod is None:
+        return []
+    listed = pod.get("containers") if isinstance(pod, Mapping) else ()
+    if listed is None:
+        return []
+    return listed if isinstance(listed, list) and all(isinstance(item, Mapping) for item in listed) else None
+
+
+def _problems(model: type[Part], value: Any, place: Path) -> list[Problem]:
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        found = problems_in(error, schema_of(model), words=lambda node: _KINDS[node["type"]])
+        return [Problem((*place, *problem.path), problem.text) for problem in found]
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +180,11 @@ class TrainerContainer:
 
 
 def trainer_container(
-    template: Mapping[str, Any], *, env: Mapping[str, str] | None = None, source: str = "the manifest"
+    template: Open, *, env: Mapping[str, str] | None = None, source: str = "the manifest"
 ) -> TrainerContainer:
-    """The container `trainer`, or the only one, of a PodTemplateSpec.
+    """The container `trainer`, or the only one, of a PodTemplateSpec, as it can be started without Kubernetes.
 
-    Init containers, volumes and the image are not looked at.
+    Init containers, volumes and the image are not used.
 
     Args:
         template: `spec.template`, untouched.
@@ -49,19 +192,22 @@ def trainer_container(
         source: what the message calls the manifest.
 
     Raises:
-        ManifestError: there is none, or it can't be started without Kubernetes.
+        ManifestError: there is none, or it can't be started here.
     """
-    reading = _LocalReading()
-    found = reading.trainer(template, env or {})
-    if found is None or reading.problems:
-        raise ManifestError(source, reading.problems)
-    return found
-
-
-def grace_seconds(template: Mapping[str, Any]) -> int:
-    """What the template leaves between SIGTERM and SIGKILL; Kubernetes' default where it says nothing."""
-    reading = Reading()
-    return reading.grace_seconds(reading.pod(template))
+    found, problems = read_trainer(template, _LocalTrainer)
+    if found is None:
+        raise ManifestError(source, problems)
+    known, own = dict(env or {}), {}
+    for variable in found.env:
+        if variable.value_from is None:
+            own[variable.name] = known[variable.name] = expand(variable.value, known)
+    return TrainerContainer(
+        command=tuple(expand(word, known) for word in (*found.command, *found.args)),
+        env=own,
+        working_dir=found.working_dir or None,
+        gpus=found.resources.limits.gpus,
+        grace_seconds=grace_seconds(template),
+    )
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
@@ -69,127 +215,47 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(lambda m: "$" if m[1] is None else variables.get(m[1], m[0]), text)
 
 
-class Reading:
-    """Reads a template of any shape, and collects what is wrong, so that one message can say it all."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-
-    def pod(self, template: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The pod's own spec."""
-        return self.mapping(template.get("spec"), POD)
-
-    def containers(self, pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """The containers, sidecars included."""
-        return self.items(pod.get("containers"), (*POD, "containers"))
-
-    def grace_seconds(self, pod: Mapping[str, Any]) -> int:
-        """See `grace_seconds`."""
-        return self.count(pod.get(GRACE), (*POD, GRACE), default=30)
-
-    def pick(self, containers: list[Mapping[str, Any]]) -> int | None:
-        """Which container trains; None, and a problem, if that can't be told."""
-        names = [container.get("name") for container in containers]
-        if TRAINER in names:
-            return names.index(TRAINER)
-        if len(containers) == 1:
-            return 0
-        if not self.problems:
-            found = f"has {', '.join(map(shown, names))}" if names else "has no container"
-            self.refuse((*POD, "containers"), f"{found}; the one that trains should be called '{TRAINER}'")
-        return None
-
-    def mapping(self, value: Any, path: Path) -> Mapping[str, Any]:
-        """A mapping; empty, and a problem, if it is something else."""
-        if value is not None and not isinstance(value, Mapping):
-            self.refuse(path, f"is {shown(value)}; should be a mapping")
-        return value if isinstance(value, Mapping) else {}
-
-    def items(self, value: Any, path: Path) -> list[Mapping[str, Any]]:
-        """A list of mappings; what is none is a problem."""
-        return [self.mapping(item, (*path, index)) for index, item in enumerate(self._list(value, path))]
-
-    def texts(self, value: Any, path: Path) -> list[str]:
-        """A list of texts; what is none is a problem."""
-        return [self.text(item, (*path, index)) for index, item in enumerate(self._list(value, path))]
-
-    def _list(self, value: Any, path: Path) -> list[Any]:
-        if value is not None and not isinstance(value, list):
-            self.refuse(path, f"is {shown(value)}; should be a list")
-        return value if isinstance(value, list) else []
-
-    def text(self, value: Any, path: Path) -> str:
-        """A text; empty, and a problem, if it is something else."""
-        if isinstance(value, str) and "\0" not in value:
-            return value
-        if value is not None:
-            hint = ", in quotes" if isinstance(value, bool | int | float) else ""
-            self.refuse(path, f"is {shown(value)}; should be a text{hint}")
-        return ""
-
-    def count(self, value: Any, path: Path, *, default: int) -> int:
-        """A whole number, which a quantity may write as a text."""
-        if value is None:
-            return default
-        text = str(as_json_number(value))
-        if text.isascii() and text.isdigit() and len(text) <= 9:
-            return int(text)
-        self.refuse(path, f"is {shown(value)}; should be a whole number")
-        return default
-
-    def refuse(self, path: Path, text: str) -> None:
-        """Notes a problem."""
-        self.problems.append(Problem(path, text))
+def _optional(source: Open) -> Open:
+    """An optional reference is left out: so does Kubernetes where there is nothing to refer to."""
+    if any(isinstance(ref, Mapping) and ref.get("optional") is True for ref in source.values()):
+        return source
+    raise broken(((), "can't be resolved on one machine; should be a literal value, or have optional: true"))
 
 
-class _LocalReading(Reading):
-    """Finds what can be started without Kubernetes."""
+def _name_of_variable(name: Any) -> Any:
+    if not isinstance(name, str) or not name or "=" in name:
+        raise broken(((), f"is {shown(name)}; should be the name of a variable"))
+    return name
 
-    def trainer(self, template: Mapping[str, Any], given: Mapping[str, str]) -> TrainerContainer | None:
-        pod = self.pod(template)
-        containers = self.containers(pod)
-        index = self.pick(containers)
-        if index is None:
-            return None
-        path, container = (*POD, "containers", index), containers[index]
-        variables = self._env(container, path, given)
-        known = {**given, **variables}
-        command = self.texts(container.get("command"), (*path, "command"))
-        if not command:
-            self.refuse(
-                (*path, "command"),
-                "is missing; should be given, for no image is there to tell it",
-            )
-        arguments = self.texts(container.get("args"), (*path, "args"))
-        limits = self.mapping(container.get("resources"), (*path, "resources")).get("limits")
-        limits_path = (*path, "resources", "limits")
-        return TrainerContainer(
-            command=tuple(expand(word, known) for word in [*command, *arguments]),
-            env=variables,
-            working_dir=self.text(container.get("workingDir"), (*path, "workingDir")) or None,
-            gpus=self.count(self.mapping(limits, limits_path).get(GPU), (*limits_path, GPU), default=0),
-            grace_seconds=self.grace_seconds(pod),
-        )
 
-    def _env(self, container: Mapping[str, Any], path: Path, given: Mapping[str, str]) -> dict[str, str]:
-        for index, item in enumerate(self.items(container.get("envFrom"), (*path, "envFrom"))):
-            self._check_optional(item, (*path, "envFrom", index))
-        env: dict[str, str] = {}
-        for index, item in enumerate(self.items(container.get("env"), (*path, "env"))):
-            here = (*path, "env", index)
-            name = self.text(item.get("name"), (*here, "name"))
-            if not name or "=" in name:
-                self.refuse(
-                    (*here, "name"), f"is {shown(item.get('name'))}; should be the name of a variable"
-                )
-            elif item.get("valueFrom") is None:
-                env[name] = expand(self.text(item.get("value"), (*here, "value")), {**given, **env})
-            else:
-                self._check_optional(self.mapping(item["valueFrom"], here), (*here, "valueFrom"))
-        return env
+def _given_here(command: Any) -> Any:
+    if command is None or command == []:
+        raise broken(((), "is missing; should be given, for no image is there to tell it"))
+    return command
 
-    def _check_optional(self, source: Mapping[str, Any], path: Path) -> None:
-        """An optional reference is left out: so does Kubernetes where there is nothing to refer to."""
-        if not any(isinstance(ref, Mapping) and ref.get("optional") is True for ref in source.values()):
-            told = "can't be resolved on one machine; should be a literal value, or have optional: true"
-            self.refuse(path, told)
+
+Reference = Annotated[Open, AfterValidator(_optional)]
+
+
+class _Variable(Variable):
+    name: Annotated[Text, BeforeValidator(_name_of_variable)] = Field(default=None, validate_default=True)
+    value_from: Reference | None = None
+
+
+class _Limits(Part):
+    gpus: Count = Field(default=0, alias=GPU)
+
+
+class _Resources(Part):
+    limits: _Limits = _Limits()
+
+
+class _LocalTrainer(Part):
+    command: Annotated[tuple[Text, ...], BeforeValidator(_given_here)] = Field(
+        default=None, validate_default=True
+    )
+    args: tuple[Text, ...] = ()
+    env: tuple[_Variable, ...] = ()
+    env_from: tuple[Reference, ...] = ()
+    working_dir: Text = ""
+    resources: _Resources = _Resources()

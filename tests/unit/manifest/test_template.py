@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pbt_operator.manifest.errors import ManifestError
-from pbt_operator.manifest.template import TrainerContainer, expand, trainer_container
+from pbt_operator.manifest.template import TrainerContainer, expand, trainer_container, trainer_index
 
 
 def template(*containers: Any, **pod: Any) -> dict[str, Any]:
@@ -154,3 +154,31 @@ def test_all_problems_come_at_once() -> None:
 def test_a_quantity_may_be_a_text(gpus: Any) -> None:
     found = trainer_container(template(trainer(resources={"limits": {"nvidia.com/gpu": gpus}})))
     assert found.gpus == 2
+
+
+def test_a_wrong_field_is_named_once() -> None:
+    assert problems(template(trainer(command="python", env=[{"name": 5}, "x"]))) == [
+        f"{C}.command: is 'python'; should be a list",
+        f"{C}.env[0].name: is 5; should be the name of a variable",
+        f"{C}.env[1]: is 'x'; should be a mapping",
+    ]
+
+
+def test_what_is_not_read_here_may_be_anything() -> None:
+    strange = {"metadata": 5, "spec": {"volumes": 5, "containers": [{"command": 5, "env": 5}, trainer()]}}
+    assert trainer_container(strange).command == ("python", "train.py")
+
+
+@pytest.mark.parametrize(
+    ("containers", "index"),
+    [
+        ([], None),
+        ([{"name": "a"}], 0),
+        ([{"name": "a"}, {"name": "trainer"}], 1),
+        ([{}, {"name": "a"}], None),
+    ],
+)
+def test_the_container_that_trains_is_the_one_of_that_name_or_the_only_one(
+    containers: list[dict[str, Any]], index: int | None
+) -> None:
+    assert trainer_index(containers) == index

@@ -11,9 +11,10 @@ from pbt_operator.core.wire import Flag, Real, Whole, Wire, broken
 from pbt_operator.core.wording import any_of, shown
 from pbt_operator.manifest.errors import ManifestError
 from pbt_operator.manifest.explain import problems_in
+from pbt_operator.manifest.json_schema import Schema, schema_of
 from pbt_operator.manifest.population_spec import LABEL_PATTERN, PREFIX_PATTERN
 from pbt_operator.manifest.reader import Document, Refused, read
-from pbt_operator.manifest.schema import Schema, schema_of, wanted
+from pbt_operator.manifest.schema import wanted
 
 MAX_WORKERS = 64
 

@@ -3,14 +3,24 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from pbt_contract.assignment import TERMINATION_LOG, Assignment
 from pbt_contract.records import Birth
-from pbt_operator.core.wire import Path
+from pbt_operator.core.wire import broken
 from pbt_operator.core.wording import shown
 from pbt_operator.manifest.errors import Problem
-from pbt_operator.manifest.template import POD, Reading
+from pbt_operator.manifest.template import (
+    Part,
+    PodSpec,
+    PodTemplate,
+    Text,
+    Variable,
+    read_trainer,
+    trainer_index,
+)
 from pbt_operator.runners.kubernetes.config import StoreConfig
 
 MANAGER = "pbt-operator"
@@ -21,8 +31,6 @@ STORE_CA = "pbt.dev/store-ca"
 
 CREDENTIALS_FOLDER, CA_FOLDER, CA_FILE = "/etc/pbt/credentials", "/etc/pbt/ca", "ca.crt"
 CREDENTIALS_VOLUME, CA_VOLUME = "pbt-credentials", "pbt-ca"
-
-METADATA: Path = ("spec", "template", "metadata")
 
 _ADJUSTABLE = {"PBT_POLL_SECONDS", "PBT_STORE_PATIENCE_SECONDS"}
 _ADDRESS = {
@@ -43,36 +51,55 @@ class Owner:
     uid: str
 
 
+def _given(text: Any) -> Any:
+    if text in (None, ""):
+        raise broken(((), "is missing; should be given"))
+    return text
+
+
+def _not_ours(name: str) -> str:
+    """Refuses the operator's own variables: of two of one name a container gets the later one."""
+    if name in _ADDRESS or (name.startswith("PBT_") and name not in _ADJUSTABLE):
+        raise broken(((), f"is {shown(name)}, which the operator sets; leave it out"))
+    return name
+
+
+Given = Annotated[Text, BeforeValidator(_given)]
+
+
+class _Container(Part):
+    name: Given = Field(default=None, validate_default=True)
+    image: Given = Field(default=None, validate_default=True)
+
+
+class _Variable(Variable):
+    name: Annotated[Text, AfterValidator(_not_ours)] = ""
+    value: Any = None
+
+
+class _Trainer(_Container):
+    env: tuple[_Variable, ...] = ()
+    volume_mounts: tuple[Part, ...] = ()
+
+
+class _PodSpec(PodSpec):
+    containers: tuple[_Container, ...] = ()
+    volumes: tuple[Part, ...] = ()
+
+
+class _Metadata(Part):
+    labels: Part = Part()
+    annotations: Part = Part()
+
+
+class _PodTemplate(PodTemplate):
+    metadata: _Metadata = _Metadata()
+    spec: _PodSpec = _PodSpec()
+
+
 def problems_of(template: Mapping[str, Any]) -> list[Problem]:
     """What the operator can't make a pod of; what else may be wrong, the API server tells by a dry run."""
-    reading = Reading()
-    pod = reading.pod(template)
-    containers = reading.containers(pod)
-    trainer = reading.pick(containers)
-    for index, container in enumerate(containers):
-        for field in ("name", "image"):
-            path: Path = (*POD, "containers", index, field)
-            if container and container.get(field) in (None, ""):
-                reading.refuse(path, "is missing; should be given")
-            reading.text(container.get(field), path)
-    if trainer is not None:
-        path = (*POD, "containers", trainer)
-        _check_variables(reading, containers[trainer].get("env"), (*path, "env"))
-        reading.items(containers[trainer].get("volumeMounts"), (*path, "volumeMounts"))
-    reading.items(pod.get("volumes"), (*POD, "volumes"))
-    reading.grace_seconds(pod)
-    metadata = reading.mapping(template.get("metadata"), METADATA)
-    for field in ("labels", "annotations"):
-        reading.mapping(metadata.get(field), (*METADATA, field))
-    return reading.problems
-
-
-def _check_variables(reading: Reading, env: Any, path: Path) -> None:
-    """Refuses the operator's own: of two variables of one name a container gets the later one."""
-    for index, variable in enumerate(reading.items(env, path)):
-        name = reading.text(variable.get("name"), (*path, index, "name"))
-        if name in _ADDRESS or (name.startswith("PBT_") and name not in _ADJUSTABLE):
-            reading.refuse((*path, index, "name"), f"is {shown(name)}, which the operator sets; leave it out")
+    return read_trainer(template, _Trainer, whole=_PodTemplate)[1]
 
 
 def render(
@@ -97,8 +124,7 @@ def render(
         ca_bundle: PEM of the store's certificate authority; the image's own where None.
     """
     pod = deepcopy(dict(template["spec"]))
-    reading = Reading()
-    index = reading.pick(reading.containers(pod))
+    index = trainer_index(pod["containers"])
     assert index is not None
     trainer = pod["containers"][index]
     told = _literal(TERMINATION_LOG, trainer.get("terminationMessagePath") or "/dev/termination-log")
