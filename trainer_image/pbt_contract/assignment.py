@@ -1,4 +1,4 @@
-"""The environment contract: what whoever starts a trainer tells it, as one value and as PBT_* variables."""
+"""The environment contract: a process's place in a population, as one value and as PBT_* variables."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -17,13 +17,19 @@ class Assignment:
     """One process's place in a population.
 
     Attributes:
+        member: whose birth the process is for.
+        incarnation: which of its births.
+        total_steps: the last step.
+        interval_steps: a report is due at each multiple of it.
+        seed: the population's.
         location: URL of the population's place in the object store, as `open_store` takes it.
         pod: unique for each pod (or process slot); claims carry it.
         hyperparameters: as the birth has them, for trainers in other languages; the SDK reads the birth.
         objective: the metric that every report must have.
         in_place: whether the process looks for its successor and takes it over.
-        shared_slots: whether fewer members train at once than there are, so that it may be asked to go on as another.
-        poll_seconds: how often it looks.
+        shared_slots: whether fewer members train at once than there are; the process may then be asked to continue as
+            another one.
+        poll_seconds: between two looks for a successor.
         grace_seconds: what is left for a save after SIGTERM.
         store_patience_seconds: how long a store that can't be reached is tried before the process gives up.
         prefetched: the folder that an earlier image of this process left its downloads in.

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree, and the exit codes by which a trainer tells why it left.
+"""What can go wrong, as one tree, and the exit codes that say why a trainer left.
 
 PbtError
 ├── UsageError          the training script and the manifest don't fit together
@@ -20,7 +20,7 @@ class ExitCode(IntEnum):
 
     DONE = 0
     UNCLAIMED = 81  # another process has the birth, or a successor was born: nothing is lost
-    STORAGE = 82  # the store couldn't be reached for long: nobody's crash
+    STORAGE = 82  # the store couldn't be reached for long: not a crash
 
 
 class PbtError(Exception):

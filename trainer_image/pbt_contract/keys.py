@@ -56,7 +56,7 @@ def claim(member: int, incarnation: int) -> str:
 
 
 def yielded(member: int, incarnation: int) -> str:
-    """The record that asks the process of an incarnation to go on as another member."""
+    """The record that asks the process of an incarnation to continue as another member."""
     return f"{YIELDS}{life(member, incarnation)}.json"
 
 

@@ -200,7 +200,7 @@ class Run:
     def report(self, metrics: Mapping[str, Any], *, files: str | os.PathLike[str] | None = None) -> None:
         """Reports a due step: its metrics and a checkpoint of everything tracked.
 
-        Training stops only for a copy to host memory, and for the upload before if that still goes on.
+        Training stops only for a copy to host memory, and for the previous upload if that isn't done.
 
         Args:
             metrics: numbers, 0-d tensors, or lists of them (one value for each episode); the objective and

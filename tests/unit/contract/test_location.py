@@ -71,7 +71,7 @@ def test_a_folder_whose_name_is_no_text_is_opened_by_its_url(tmp_path: Path) -> 
 
 def test_a_scheme_is_one_line_of_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = MemoryStore()
-    monkeypatch.setitem(location._STORES, "gs", "unit.contract.toy_store:at")
+    monkeypatch.setitem(location.STORES, "gs", "unit.contract.toy_store:at")
     monkeypatch.setattr(toy_store, "KEPT", kept)
     assert open_store("gs://bucket/digits") is kept
     with pytest.raises(StoreRefused, match="location"):

@@ -11,6 +11,7 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 from urllib.parse import SplitResult, unquote_to_bytes
@@ -49,7 +50,12 @@ class FolderStore:
     """Keys as paths below one folder, which is made when the first record is written."""
 
     def __init__(self, root: Path) -> None:
-        self._root = Path(os.path.realpath(root))
+        """Opens nothing yet.
+
+        Args:
+            root: the folder; symbolic links on the way to it are followed at the first use.
+        """
+        self._given = root.absolute()
 
     @classmethod
     def at(cls, parts: SplitResult) -> Self | None:
@@ -144,6 +150,10 @@ class FolderStore:
                     Path(entry.path).unlink()
         return False
 
+    @cached_property
+    def _root(self) -> Path:
+        return Path(os.path.realpath(self._given))
+
     def _path(self, key: str) -> Path:
         path = self._root / check_key(key)
         if os.path.realpath(path) != str(path):
@@ -229,7 +239,7 @@ def _flush(file: BinaryIO) -> None:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """A plain file, opened to be read. Of a pipe that somebody has put there, a reader would wait for ever."""
+    """Opens a plain file to be read. Anything else is refused: a reader of a pipe would wait without end."""
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()

@@ -1,4 +1,4 @@
-"""Opens a store from the URL of a location; `_STORES` is the registry of the kinds of stores."""
+"""Opens a store from the URL of a location; `STORES` is the registry of the kinds of stores."""
 
 import os
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 from pbt_contract.errors import StoreRefused
 from pbt_contract.stores.base import Store
 
-_STORES = {
+STORES = {
     "file": "pbt_contract.stores.folder:FolderStore.at",
     "s3": "pbt_contract.stores.s3:S3Store.at",
 }
@@ -31,8 +31,8 @@ def open_store(url: str) -> Store:
     parts = urlsplit(url)
     if url and not parts.scheme:  # a path, whose signs mean themselves
         parts = SplitResult("file", "", quote(os.fsencode(url)), "", "")
-    if parts.scheme in _STORES:
-        at: Callable[[SplitResult], Store | None] = resolve_name(_STORES[parts.scheme])
+    if parts.scheme in STORES:
+        at: Callable[[SplitResult], Store | None] = resolve_name(STORES[parts.scheme])
         if store := at(parts):
             return store
     raise StoreRefused(f"{url!r} is no location: it should be a folder or s3://BUCKET/PREFIX")

@@ -219,7 +219,7 @@ class S3Store:
 
     @_translated
     def _page(self, prefix: str, position: dict[str, Any]) -> tuple[list[str], str]:
-        """The next 1,000 keys or fewer, and where to go on."""
+        """The next 1,000 keys or fewer, and the token of the page after them; empty at the end."""
         page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._base + prefix, **position)
         found = [item["Key"].removeprefix(self._base) for item in page.get("Contents", [])]
         return found, page.get("NextContinuationToken", "")

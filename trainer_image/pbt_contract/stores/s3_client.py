@@ -1,4 +1,4 @@
-"""The S3 client: one by the environment for whoever trains, one by given settings alone for the operator."""
+"""S3 clients: configured by the environment for trainers and commands, by given settings alone for the operator."""
 
 import os
 from collections.abc import Mapping

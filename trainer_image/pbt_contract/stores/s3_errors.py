@@ -1,4 +1,4 @@
-"""What S3 answers, told as the errors of a store. The only place that knows S3's error codes."""
+"""Translates S3's answers into the errors of a store. The only place that knows S3's error codes."""
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError, SSLError
 
@@ -38,12 +38,12 @@ def code(error: Exception) -> str:
 
 
 def taken(error: Exception) -> bool:
-    """Whether a record is there already: somebody else's, or our own whose answer was lost."""
+    """Whether a record is there already: another writer's, or this one's whose answer was lost."""
     return code(error) in _TAKEN
 
 
 def conflict(error: Exception) -> bool:
-    """Whether another write to the key was under way, so that nobody knows yet who was first."""
+    """Whether another write to the key was under way, so that the first one isn't settled yet."""
     return code(error) in _CONFLICT
 
 

@@ -11,7 +11,7 @@ def plain(metrics: Mapping[str, Any]) -> dict[str, float | list[float]]:
     """Metrics as plain floats: from numbers, 0-d arrays and tensors, and lists and 1-d arrays of them.
 
     Raises:
-        UsageError: a value is none of these (a bool or a string, say); NaN and infinities are allowed.
+        UsageError: a value is none of these (a bool or a string, for example); NaN and infinities are allowed.
     """
     if not isinstance(metrics, Mapping):
         raise UsageError(f"report() takes a mapping of metrics, not {type(metrics).__name__}")

@@ -98,7 +98,7 @@ def _swap(member: Session) -> None:
     link = member.link
     if not member.ranks.leads:
         link.take(link.await_offer())
-    assert link.taken is not None, "rank 0 has claimed it, and the others need no claim"
+    assert link.taken is not None, "rank 0 has claimed it, and the other ranks need no claim"
     member.become(link.taken)
 
 

@@ -3,30 +3,21 @@
 `None`, booleans, strings, finite floats, lists and ints within 53 bits are themselves; anything else is an
 object with one key, its tag: `{"tuple": [...]}`, `{"dict": {...}}`, `{"map": [[key, value], ...]}` for keys
 that are not all strings, `{"tensor": {"leaf": NAME}}` for what lies in `state.safetensors`. Only exact types
-are taken, so that nothing comes back as something less (a named tuple as a tuple, say), and no class is ever
-looked up by name. To support one more type, add a line to the table of writers and one to that of readers.
+are taken, so that nothing comes back as something less (a named tuple as a tuple, for example), and no class is
+ever looked up by name. To support one more type, add a line to the table of writers and one to that of readers.
 """
 
 import base64
 import json
 import math
-import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pbt_contract.errors import RecordRefused, StateError
 from pbt_contract.text import quoted
-from pbt_trainer.state.tensors import (
-    RAW_ARRAYS,
-    RAW_TENSORS,
-    Leaf,
-    Leaves,
-    is_array,
-    is_dense,
-    is_tensor,
-    refusal,
-)
+from pbt_trainer.state.library_values import array_of, node_of, numpy_scalar, tensor_of, torch_value
+from pbt_trainer.state.tensors import Leaf, Leaves, is_array, is_tensor, refusal
 
 MAX_DEPTH = 100  # nested containers; what real state has is far below, and Python's stack far above
 _EXACT = 2**53  # beyond it other JSON readers round
@@ -58,8 +49,8 @@ def decode(tree: object, read: Read) -> Any:
     try:
         return _Decoder(read).decode(tree, 0)
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RuntimeError) as error:
-        told = quoted(f"{type(error).__name__}: {error}")
-        raise RecordRefused(f"the state is malformed: {told}") from error
+        reason = quoted(f"{type(error).__name__}: {error}")
+        raise RecordRefused(f"the state is malformed: {reason}") from error
 
 
 def dumps(tree: object) -> bytes:
@@ -174,25 +165,12 @@ def _library_writer(value: object) -> _Writer | None:
         return lambda encoder, value, path: {"tensor": encoder.leaf(value, path)}
     if is_array(value):
         return lambda encoder, value, path: {"array": encoder.leaf(value, path)}
-    numpy: Any = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.generic) and RAW_ARRAYS.fullmatch(value.dtype.str):
-        return lambda _encoder, value, _path: {"numpy": [value.dtype.str, _base64(value.tobytes())]}
-    torch: Any = sys.modules.get("torch")
-    forms: dict[type, Any] = (
-        {} if torch is None else {torch.Size: list, torch.dtype: _dtype_name, torch.device: str}
-    )
-    form = forms.get(type(value))
-    if form is None:
-        return None
-    return lambda _encoder, value, _path: {f"torch.{type(value).__name__}": form(value)}
+    node = node_of(value)
+    return None if node is None else lambda _encoder, _value, _path: node
 
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
-
-
-def _dtype_name(dtype: object) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 class _Decoder:
@@ -221,55 +199,9 @@ class _Decoder:
     def leaf(self, body: Mapping[str, Any], kind: str) -> Any:
         name = body["leaf"]
         if name not in self._leaves:
-            form = _tensor if kind == "tensor" else _array
+            form = tensor_of if kind == "tensor" else array_of
             self._leaves[name] = form(self._read(name, kind), body)
         return self._leaves[name]
-
-
-def _tensor(tensor: Any, body: Mapping[str, Any]) -> Any:
-    import torch
-
-    if "dtype" in body:
-        if body["dtype"] not in RAW_TENSORS:
-            raise ValueError(f"unknown dtype {body['dtype']!r}")
-        tensor = tensor.view(getattr(torch, body["dtype"])).reshape(body["shape"])
-    stride = body.get("stride")
-    if stride is None or list(tensor.stride()) == stride:
-        return tensor
-    if not is_dense(tensor.shape, stride):
-        raise ValueError("the strides leave gaps")
-    return torch.empty_strided(tensor.shape, stride, dtype=tensor.dtype).copy_(tensor)
-
-
-def _array(array: Any, body: Mapping[str, Any]) -> Any:
-    import numpy as np
-
-    if "dtype" in body:
-        array = array.view(_numpy_dtype(body["dtype"])).reshape(body["shape"])
-    return np.asfortranarray(array) if body.get("order") == "F" else array
-
-
-def _numpy_scalar(body: list[str]) -> Any:
-    import numpy as np
-
-    return np.frombuffer(base64.b64decode(body[1]), _numpy_dtype(body[0]), count=1)[0]
-
-
-def _numpy_dtype(name: str) -> Any:
-    import numpy as np
-
-    if RAW_ARRAYS.fullmatch(name) is None:
-        raise ValueError(f"unknown dtype {name!r}")
-    return np.dtype(name)
-
-
-def _torch_value(kind: str, body: Any) -> Any:
-    import torch
-
-    value = getattr(torch, body) if kind == "dtype" else getattr(torch, kind)(body)
-    if not isinstance(value, getattr(torch, kind)):
-        raise TypeError(f"{body!r} is no torch.{kind}")
-    return value
 
 
 def _default(decoder: _Decoder, body: Any, depth: int) -> Any:
@@ -293,8 +225,8 @@ _READERS: dict[str, Callable[[_Decoder, Any, int], Any]] = {
     "defaultdict": _default,
     "tensor": lambda decoder, body, _depth: decoder.leaf(body, "tensor"),
     "array": lambda decoder, body, _depth: decoder.leaf(body, "array"),
-    "numpy": lambda _decoder, body, _depth: _numpy_scalar(body),
-    "torch.Size": lambda _decoder, body, _depth: _torch_value("Size", body),
-    "torch.dtype": lambda _decoder, body, _depth: _torch_value("dtype", body),
-    "torch.device": lambda _decoder, body, _depth: _torch_value("device", body),
+    "numpy": lambda _decoder, body, _depth: numpy_scalar(body),
+    "torch.Size": lambda _decoder, body, _depth: torch_value("Size", body),
+    "torch.dtype": lambda _decoder, body, _depth: torch_value("dtype", body),
+    "torch.device": lambda _decoder, body, _depth: torch_value("device", body),
 }

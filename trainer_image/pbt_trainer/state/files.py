@@ -1,4 +1,4 @@
-"""The snapshot of a directory that a report takes along: copied before training goes on, uploaded later."""
+"""The snapshot of a directory that a report takes along: copied before training continues, uploaded later."""
 
 import shutil
 from pathlib import Path

@@ -83,7 +83,7 @@ def merge(current: Fields, mine: Fields, theirs: Fields, *, fallback: float) -> 
 
 
 def rebuilt(mine: Fields, theirs: Fields, *, changes: Mapping[str, Change], rate: Change | None) -> Fields:
-    """The fields as the script would build them now, for a process that goes on with other hyperparameters.
+    """The fields as the script would build them now, for a process that continues with other hyperparameters.
 
     Two scripts that were given different values tell a constant from what follows the hyperparameter: it is
     the same in both.
@@ -171,7 +171,7 @@ def _base(current: Any, mine: Any, theirs: Any, ratio: float) -> Any:
 
 
 def _other(current: Any, mine: Any, theirs: Any) -> Any:
-    """One side's value; element by element, where only a part of a tuple has changed (of betas, say)."""
+    """One side's value; element by element, where only a part of a tuple has changed (of betas, for example)."""
     if _same(mine, theirs):
         return current
     kinds = {type(current), type(mine), type(theirs)}

@@ -1,7 +1,7 @@
 """The process's random generators: Python's, numpy's and torch's, on the CPU and on CUDA devices.
 
-A resume restores them, so that nothing shows that there was a break; an exploit seeds them anew, so that
-clones are not twins. Libraries that the script hasn't loaded are left alone.
+A resume restores them, so that training continues as if it had not stopped; an exploit seeds them again, so that
+two clones draw different numbers. Libraries that the script hasn't loaded are left alone.
 """
 
 import hashlib
@@ -33,7 +33,11 @@ def generators() -> dict[str, Generator]:
 
 
 def reseed(key: tuple[object, ...]) -> None:
-    """Seeds every generator from `key` (seed, round, member, rank): the same key, the same numbers."""
+    """Seeds every generator: the same key, the same numbers.
+
+    Args:
+        key: (seed, round, member, rank); Python's generator gets 256 bits of its hash, numpy's 32, torch's 64.
+    """
     random.seed(_seed(key, "python", num_bytes=32))
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None:

@@ -1,7 +1,7 @@
 """How tracked objects take over a checkpoint: what fits, in which order, and with which options.
 
 Modules and other objects get their state as it was, optimizers and schedulers get it with the options that
-`options.py` decides on. In place means that live tensors keep their identity and that nothing is allocated on
+`optimizer_options.py` decides on. In place means that live tensors keep their identity and that nothing is allocated on
 the device a second time; what doesn't fit there is an error, where a fresh process only notes it.
 """
 
@@ -25,7 +25,7 @@ from pbt_trainer.state.optimizer_options import (
 from pbt_trainer.state.tensors import is_tensor, number
 from pbt_trainer.state.tracked_object import Entry, options, plain_names
 
-MAX_TOLD = 1000
+MAX_REASON = 1000
 
 
 class Assigned(NamedTuple):
@@ -42,10 +42,10 @@ def restore_objects(
     """Restores every object that the checkpoint has.
 
     Returns:
-        What a person should know: objects that start fresh, or that nobody wants.
+        What a person should know: objects that start fresh, or that aren't tracked.
 
     Raises:
-        StateError: weights don't fit; or in place, anything doesn't, and nothing was changed yet.
+        StateError: weights don't fit. In place: anything doesn't, and nothing was changed.
     """
     reasons: dict[str, str | None] = {}
     for entry in entries:
@@ -72,8 +72,8 @@ def taking_over(name: str) -> Iterator[None]:
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
-        told = quoted(f"{type(error).__name__}: {error}", size=MAX_TOLD)
-        raise StateError(f"{name} can't take the checkpoint's state over: {told}") from error
+        reason = quoted(f"{type(error).__name__}: {error}", size=MAX_REASON)
+        raise StateError(f"{name} can't take the checkpoint's state over: {reason}") from error
 
 
 def _mismatch(entry: Entry, checkpoint: Checkpoint) -> str | None:
@@ -114,7 +114,7 @@ class _Restore:
             for name in assigned.old
             if all(name in values for values in assigned)
         }
-        self._schedules: dict[int, bool] = {}  # by id of the optimizer: whether all its schedules go on
+        self._schedules: dict[int, bool] = {}  # by id of the optimizer: whether all its schedules continue
 
     def one(self, entry: Entry, *, fits: bool) -> None:
         if entry.kind == "optimizer":
@@ -146,7 +146,7 @@ class _Restore:
         if self._in_place:
             pairs = zip(entry.built, theirs, strict=True)
             entry.built = [rebuilt(*pair, changes=self._changes, rate=self._rate) for pair in pairs]
-        # A schedule that starts anew must find the learning rates as they were built.
+        # A schedule that starts again must find the learning rates as they were built.
         groups = entry.built if goes_on is False else self._merged(entry, saved["param_groups"], theirs)
         if not (self._in_place and _copy_state(optimizer, saved["state"])):
             state = self._checkpoint.state(entry.name)
@@ -168,7 +168,7 @@ class _Restore:
         return is_optimizer and len(self._checkpoint.built(name)) == len(entry.built)
 
     def _carried(self, entry: Entry) -> list[Fields]:
-        """Another optimizer under a schedule that goes on: its learning rates, annealed like the donor's."""
+        """Another optimizer under a schedule that continues: its learning rates, annealed like the donor's."""
         saved = self._checkpoint.state(entry.name, copy=False)["param_groups"]
         merged = self._merged(entry, saved, self._checkpoint.built(entry.name))
         return [{"lr": group["lr"]} for group in merged]

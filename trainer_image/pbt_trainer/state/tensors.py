@@ -41,9 +41,9 @@ class Leaf:
         name: its key in the safetensors file.
         source: the live tensor or array.
         code: the format's name of its type; U8 for raw bytes.
-        shape: as the file states it; the length in bytes where they are raw.
+        shape: as the file states it, in C order; (num_bytes,) for raw bytes.
         num_bytes: what it takes in the file.
-        alignment: the offset in the file must be a multiple of it.
+        alignment: in bytes; the offset in the file must be a multiple of it.
     """
 
     name: str
@@ -69,7 +69,12 @@ class Leaves:
         self._stored: dict[object, str] = {}
 
     def add(self, value: Any, *, path: str, name: str) -> dict[str, Any]:
-        """Takes a tensor or array and returns what its node in the tree says of it.
+        """Takes a tensor or array, of any shape and memory order, and returns what its node in the tree says of it.
+
+        Args:
+            value: what to store.
+            path: the way to it, for messages.
+            name: that its entry in the file should have; another one where it is taken.
 
         Raises:
             StateError: it is of a kind that can't be kept; the message names `path`.
@@ -127,7 +132,12 @@ def refusal(value: object, path: str, remedy: str = _REMEDY) -> StateError:
 
 
 def is_dense(shape: Sequence[int], stride: Sequence[int]) -> bool:
-    """Whether the elements lie in one block without gaps or overlaps, in whatever order of the dimensions."""
+    """Whether the elements lie in one block without gaps or overlaps, in whatever order of the dimensions.
+
+    Args:
+        shape: of the tensor.
+        stride: of each dimension, in elements.
+    """
     expected = 1
     for step, length in sorted(zip(stride, shape, strict=True)):
         if length != 1 and step != expected:

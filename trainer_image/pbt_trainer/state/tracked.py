@@ -18,7 +18,7 @@ from pbt_trainer.state.tracked_object import Entry, kind_of
 
 
 class Captured(NamedTuple):
-    """A checkpoint's two files: `state.json`, and the length of the `state.safetensors` in `Staging`."""
+    """A checkpoint's two files: `state.json`, and the length in bytes of the `state.safetensors` in `Staging`."""
 
     tree: bytes
     num_bytes: int
@@ -62,7 +62,7 @@ class Tracked:
         self._entries[name] = entry
 
     def capture(self, staging: Staging) -> Captured:
-        """Copies the state of all objects and of the random generators; afterwards training may go on.
+        """Copies the state of all objects and of the random generators; afterwards training may continue.
 
         Raises:
             StateError: an object holds something that a checkpoint can't keep.
@@ -76,7 +76,7 @@ class Tracked:
         return Captured(tree, staging.stage(leaves.found, aliases=leaves.aliases))
 
     def prepare(self, staging: Staging) -> None:
-        """Makes memory ready for the next checkpoint while training goes on; the state must have its size."""
+        """Makes memory ready for the next checkpoint while training continues; the state must have its final size."""
         with suppress(StateError):  # that is for the report to tell
             _, leaves = self._encoded()
             staging.prepare(leaves.found, aliases=leaves.aliases)
@@ -90,15 +90,15 @@ class Tracked:
         random_state: Literal["restore"] | tuple[object, ...],
         in_place: bool,
     ) -> list[str]:
-        """Takes a checkpoint over; `options.py` says which options come from it.
+        """Takes a checkpoint over; `optimizer_options.py` says which options come from it.
 
         Args:
             folder: with the checkpoint's files; not needed afterwards.
             assigned_then: the hyperparameters that the checkpoint's writer was given.
             assigned_now: those that this process has from now on.
             random_state: `restore`, or a key to seed the generators with.
-            in_place: the objects have been trained with other hyperparameters and go on with these, their
-                tensors kept; otherwise the script has just built them.
+            in_place: the objects were trained with other hyperparameters and continue with these, in the same
+                tensors; otherwise the script has just built them.
 
         Returns:
             What a person should know, such as objects that start fresh.
