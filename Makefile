@@ -18,7 +18,9 @@ AGAINST ?=
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
   --no-emit-index-url --no-emit-find-links
 PROGRAMS := minio versitygw etcd kube-apiserver kubectl helm
-KINDCLUSTER := PYTHONPATH=tools:tests $(BIN)/python -m kindcluster
+# The programs in tools/ use the servers of tests/support.
+TOOL := PYTHONPATH=tools:tests $(BIN)/python -m
+KINDCLUSTER := $(TOOL) kindcluster
 # Only one that is named on the command line: a KUBECONFIG of the environment may be anybody's.
 E2E_CLUSTER := $(if $(filter command,$(word 1,$(origin KUBECONFIG))),PBT_E2E_KUBECONFIG=$(abspath $(KUBECONFIG)))
 SOURCES := operator trainer_image tests tools examples
@@ -27,8 +29,8 @@ SOURCES := operator trainer_image tests tools examples
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast check simulate programs cluster-up cluster-down cluster-env e2e faults soak bench bench-check \
-  format lock clean
+.PHONY: help demo test fast check generate wheel simulate programs cluster-up cluster-down cluster-env e2e faults soak \
+  bench bench-check format lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,8 +63,15 @@ check: $(VENV)/.ready programs ## Format, lint, types, import contracts, drift o
 	$(BIN)/python -m pbt_operator.manifest.crd --check charts/pbt-operator/files/population-crd.yaml
 	$(BIN)/python -m pytest --quiet tests/service/chart
 
+generate: $(VENV)/.ready ## What is made of the manifest's models: the custom resource definition and its reference
+	@$(BIN)/python -m pbt_operator.manifest.crd > .generated && mv .generated charts/pbt-operator/files/population-crd.yaml
+	@$(BIN)/python -m pbt_operator.manifest.reference > .generated && mv .generated docs/manifest.md
+
+wheel: $(VENV)/.ready ## Build a wheel of the operator and the SDK into dist/
+	@$(BIN)/python -m hatchling build -t wheel
+
 simulate: $(VENV)/.ready ## Experiments with faults in virtual time: SEEDS=10000 FIRST=0; TRACE=1 shows all of the first
-	@PYTHONPATH=tools:tests $(BIN)/python -m simulate --seeds $(SEEDS) --first $(FIRST) $(if $(TRACE),--trace)
+	@$(TOOL) simulate --seeds $(SEEDS) --first $(FIRST) $(if $(TRACE),--trace)
 
 programs: ## Build the servers and tools that tests use, once (outside the checkout)
 	@$(PYTHON) tools/programs/build.py $(PROGRAMS) > /dev/null
@@ -87,14 +96,14 @@ faults: $(VENV)/.ready ## Break all that a population stands on, one thing after
 
 soak: $(VENV)/.ready ## Half an hour (SOAK_MINUTES=30) of populations on a cluster of this machine, under random faults
 	@$(KINDCLUSTER) build
-	PYTHONPATH=tools:tests $(BIN)/python -m soak --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
+	$(TOOL) soak --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/.ready programs ## Measure beside Ray Tune: SCENARIOS=gap,stall ROUNDS=3; QUICK=1 for the headline in a few minutes
-	PYTHONPATH=tools:tests $(BIN)/python -m bench run --rounds $(ROUNDS) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) \
+	$(TOOL) bench run --rounds $(ROUNDS) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) \
 	  $(if $(QUICK),--quick) $(if $(ADD_TO),--add-to $(ADD_TO))
 
 bench-check: $(VENV)/.ready ## Compare a result with the ranges, and with an older one: FILE=new.json AGAINST=old.json
-	PYTHONPATH=tools:tests $(BIN)/python -m bench check $(FILE) $(if $(AGAINST),--against $(AGAINST))
+	$(TOOL) bench check $(FILE) $(if $(AGAINST),--against $(AGAINST))
 
 format: $(VENV)/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff format $(SOURCES)
@@ -106,4 +115,4 @@ lock: ## Pin anew what is tested, and what the operator's image installs (needs 
 	$(subst pyproject.toml,tools/bench/peers.in,$(LOCK)) --upgrade -o tools/bench/peers.lock
 
 clean: ## Remove the environment, caches and local runs
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pbt-runs
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pbt-runs
