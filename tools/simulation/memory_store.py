@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import RLock
 
-from pbt_contract.errors import NotFound
+from pbt_contract.errors import CorruptCheckpoint, NotFound
 from pbt_contract.key_rules import check_key, check_prefix
 from pbt_contract.records import File
-from pbt_contract.stores.verify import destination, verify_download, verify_record_size, verify_source
+from pbt_contract.stores.verify import destination, verify, verify_record_size, verify_source
 
 
 class MemoryStore:
@@ -74,7 +74,11 @@ class MemoryStore:
         path, data = destination(folder, file), self._get(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        verify_download(path, file, key=key)
+        try:
+            verify(path, file, key=key)
+        except CorruptCheckpoint:
+            path.unlink()
+            raise
         return path
 
     def delete(self, doomed: Iterable[str]) -> None:

@@ -1,13 +1,13 @@
 """The storage contract `v1`, which trainers and operators share: records, keys, errors and stores.
 
-A life is one incarnation of one member, `M-N`. No record holds its state: the state follows from which records exist.
+The states of an incarnation `M-N`, the N-th of member M. No record holds a state: it follows from which records exist.
 Each is written once, and each move has one kind of writer.
 
                   births/M-N                                operator: a decision, a resume, a new or returning slot
                       |
-                  unclaimed --------------------------.     operator: a void claim, where the process failed first
-                      |                               |
-                      |  claims/M-N                   |     trainer: the first process to write it has the life
+                  unclaimed --------------------------.     operator: the next birth at once; a void claim before it
+                      |                               |     where the process failed without claiming
+                      |  claims/M-N                   |     trainer: the first process to write it has the birth
                       |                               |
                    claimed                            |
                       |                               |
@@ -16,7 +16,7 @@ Each is written once, and each move has one kind of writer.
                       |                               |
                    reported                           |
                       |                               |
-                      |  births/M-(N+1)               |     operator: its cause says what became of life N
+                      |  births/M-(N+1)               |     operator: its cause says what became of N
                       |<------------------------------'
                       |
         .-------------+-----------------.
@@ -27,8 +27,8 @@ Each is written once, and each move has one kind of writer.
     Replace
     Scale
 
-A superseded or resumed life keeps what it reported up to its successor's `previousStep`; later records don't count. The
-process of a superseded life leaves, or claims the next birth itself. A claimed life that reported nothing is followed
-in the same ways, from its own start. `yields/M-N` (operator) asks the process of life N to claim another member's birth
-instead; life N then waits to be resumed.
+Of a superseded or resumed incarnation counts what it reported up to its successor's `previousStep`. The process of a
+superseded one leaves, or claims the next birth itself. One that was claimed and reported nothing is followed in the
+same ways, from its own start. `yields/M-N` (operator) asks its process to claim another member's birth instead; member
+M then waits to be resumed.
 """

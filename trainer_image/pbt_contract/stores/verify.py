@@ -42,19 +42,6 @@ def verify_digest(digest: str, file: File, *, key: str) -> None:
         raise CorruptCheckpoint(f"{key} has SHA-256 {digest}, its record says {quoted(file.sha256)}")
 
 
-def verify_download(path: Path, file: File, *, key: str) -> None:
-    """The same for a copy, which is removed if it is damaged.
-
-    Raises:
-        CorruptCheckpoint: size or checksum differ.
-    """
-    try:
-        verify(path, file, key=key)
-    except CorruptCheckpoint:
-        path.unlink()
-        raise
-
-
 def destination(folder: Path, file: File) -> Path:
     """Where a download of `file` goes.
 
