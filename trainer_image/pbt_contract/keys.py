@@ -6,7 +6,7 @@ population is.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -143,13 +143,18 @@ def step_in(key: str, interval_steps: int) -> int:
             raise KeyRefused(f"{key!r} is no report or save")
 
 
-def newest_number(names: Iterable[str]) -> int:
-    """The highest number among the keys of rounds, specs, owners or results; 0 if there is none.
+def numbers(names: Iterable[str]) -> Iterator[int]:
+    """The numbers of keys of rounds, specs, owners or results.
 
     Names that no record is ever written under may lie there too, and are left out.
     """
-    stems = (PurePosixPath(name) for name in names if name.endswith(".json"))
-    return max((int(s.stem) for s in stems if _is_number(s.stem, digits=ROUND_DIGITS)), default=0)
+    stems = (PurePosixPath(name).stem for name in names if name.endswith(".json"))
+    return (int(stem) for stem in stems if _is_number(stem, digits=ROUND_DIGITS))
+
+
+def newest_number(names: Iterable[str]) -> int:
+    """The highest of the `numbers`; 0 if there is none."""
+    return max(numbers(names), default=0)
 
 
 def number_in(key: str) -> int:

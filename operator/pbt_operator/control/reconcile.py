@@ -118,6 +118,7 @@ class Reconciler:
     def _look(self, looks: Looks, allowance: Allowance | None) -> None:
         """Learns of reports; first of those that the pass before has left unread."""
         left, self._cursor = self._cursor, None  # a look that failed begins again
+        self._repository.look_back(self.spec.rounds_needed)
         if left is not None:
             self._cursor = self._repository.read_on(allowance)
         elif looks is Looks.LISTS:

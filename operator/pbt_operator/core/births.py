@@ -1,7 +1,5 @@
 """Writes the births that follow from decisions and from what became of processes."""
 
-from collections.abc import Sequence
-
 from pbt_contract.records import Birth, Cause, Report
 from pbt_operator.core.chance import chance
 from pbt_operator.core.exploit import donors
@@ -85,18 +83,17 @@ def from_donor(
     cause: Cause,
     crashes: int = 0,
     reason: str,
-    earlier: Sequence[Round] = (),
 ) -> Birth | None:
     """A birth from a donor of the newest decided round, explored; None where there is no donor yet.
 
-    For members that crash again and again, and for slots that are new or came back. `earlier` are the rounds before
-    the newest one that the rules look at, the oldest first.
+    For members that crash again and again, and for slots that are new or came back.
     """
     newest = history.newest_round
     donor = pick_donor(newest, spec=spec, member=member) if newest else None
     if newest is None or donor is None:
         return None
     previous = history.newest_birth(member)
+    earlier = history.rounds.before(newest.number, most=spec.rounds_needed - 1)
     transcript = Transcript(spec.view(newest.number, newest.entries, earlier), spec)
     hyperparameters, operations = explore(donor.hyperparameters, member=member, transcript=transcript)
     return Birth(

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from pbt_contract.records import Birth, Report
 from pbt_operator.core.feed import Feed
+from pbt_operator.core.newest_rounds import NewestRounds
 from pbt_operator.core.round_record import Round, Standing
 from pbt_operator.core.search import Objective, Schedule
 
@@ -33,6 +34,9 @@ class History:
     """Births, rounds and recent reports, with the questions that decisions ask of them.
 
     What it returns is its own memory: to be read only.
+
+    Attributes:
+        rounds: the newest decided ones.
     """
 
     def __init__(self, *, kept_per_member: int = 3) -> None:
@@ -42,7 +46,7 @@ class History:
         self._newest: dict[int, int] = {}
         self._records: dict[int, dict[str, Report]] = {}
         self._reporters: dict[int, set[int]] = {}  # by round, the members with a record of it
-        self._newest_round: Round | None = None
+        self.rounds = NewestRounds()
         self._order: list[int] | None = None
         self._members: dict[int, _Member] = {}  # each until the member's births or records change
         self._best: tuple[Objective, Standing | None] | None = None
@@ -212,18 +216,20 @@ class History:
 
     def add_round(self, decided: Round) -> None:
         """Learns of a decided round."""
-        if self._newest_round is None or decided.number > self._newest_round.number:
-            self._newest_round, self._best = decided, None
+        newest = self.newest_round
+        self.rounds.add(decided)
+        if self.newest_round is not newest:
+            self._best = None
 
     @property
     def newest_round(self) -> Round | None:
         """The newest decided round."""
-        return self._newest_round
+        return self.rounds.newest
 
     @property
     def decided(self) -> int:
         """The number of the newest decided round, 0 before the first."""
-        return self._newest_round.number if self._newest_round else 0
+        return self.newest_round.number if self.newest_round else 0
 
     def best(self, objective: Objective, *, up_to: int | None = None) -> Standing | None:
         """The best report that counts, ever; of equals the earliest step, then the lowest member.
@@ -234,7 +240,7 @@ class History:
         """
         if up_to is None and self._best is not None and self._best[0] == objective:
             return self._best[1]
-        found = [self._newest_round.best] if self._newest_round and self._newest_round.best else []
+        found = [self.newest_round.best] if self.newest_round and self.newest_round.best else []
         for member in self.members:
             own = self._best_of(member, objective, up_to)
             found += [] if own is None else [own]
@@ -264,7 +270,7 @@ class History:
 
     def final(self, objective: Objective) -> Standing | None:
         """The best of the newest decided round; of equals the lowest member."""
-        entries = self._newest_round.entries if self._newest_round else []
+        entries = self.newest_round.entries if self.newest_round else []
         found = [
             Standing(
                 member=entry.member,

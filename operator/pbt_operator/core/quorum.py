@@ -6,7 +6,7 @@ members never donate.)
 """
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from statistics import median
 
@@ -99,25 +99,11 @@ def ancestor_of(report: Report, history: History, spec: Spec) -> Standing | None
     return finite[-1] if finite else None
 
 
-def decide(
-    history: History,
-    spec: Spec,
-    attendance: Attendance,
-    *,
-    spec_number: int,
-    earlier: Sequence[Round] = (),
-) -> Round:
-    """Compares the members of a ripe round and draws the decisions, from this one snapshot.
-
-    Args:
-        history: what is known.
-        spec: what is asked.
-        attendance: of the round.
-        spec_number: of the spec's record.
-        earlier: the newest decided rounds before it, the oldest first, as many as `Spec.rounds_needed` asks for.
-    """
+def decide(history: History, spec: Spec, attendance: Attendance, *, spec_number: int) -> Round:
+    """Compares the members of a ripe round and draws the decisions, from this one snapshot."""
     number = attendance.number
     entries = [entry_of(attendance.have[m], history, spec) for m in sorted(attendance.have)]
+    earlier = history.rounds.before(number, most=spec.rounds_needed - 1)
     chosen = choose(spec.view(number, entries, earlier), spec=spec)
     return Round(
         number=number,
@@ -130,9 +116,7 @@ def decide(
     )
 
 
-def judge_straggler(
-    report: Report, *, own: Round, history: History, spec: Spec, earlier: Sequence[Round] = ()
-) -> Decision | None:
+def judge_straggler(report: Report, *, own: Round, history: History, spec: Spec) -> Decision | None:
     """What becomes of a member that reported a round after it was decided without it.
 
     It is judged by that round's recorded scores; a donor comes from the newest decided round, else it never catches up.
@@ -148,5 +132,5 @@ def judge_straggler(
         newest=newest.entries,
         spec=spec,
         round_number=own.number,
-        earlier=earlier,
+        earlier=history.rounds.before(own.number, most=spec.rounds_needed - 1),
     )

@@ -268,6 +268,10 @@ class Repository:
         """
         return self._rounds.round(number)
 
+    def look_back(self, rounds: int) -> None:
+        """Lets the history have so many of the newest rounds: as many as the rules look at."""
+        self._rounds.look_back(rounds)
+
     def write_round(self, decided: Round) -> Round:
         """Records a round's decisions; returns the newest round, which is a later one if another operator is ahead."""
         return self._rounds.write(decided)

@@ -21,6 +21,7 @@ class RoundLog:
         self._store, self._history = store, history
         self.alone = True
         self._rounds: dict[int, Round] = {}
+        self._looked_back = 1  # how many of the newest rounds the history has
         self._in_doubt = False  # one was sent and never answered: it may be stored all the same
 
     def load(self) -> None:
@@ -28,6 +29,14 @@ class RoundLog:
         newest = keys.newest_number(self._store.names(keys.ROUNDS))
         if newest:
             self._history.add_round(self.round(newest))
+
+    def look_back(self, rounds: int) -> None:
+        """Lets the history have so many of the newest rounds, from now on; reads those that it lacks."""
+        self._history.rounds.keep(rounds)
+        if rounds > self._looked_back:
+            for number in sorted(keys.numbers(self._store.names(keys.ROUNDS)))[-rounds:]:
+                self._history.add_round(self.round(number))
+        self._looked_back = rounds
 
     def round(self, number: int) -> Round:
         """One decided round.
@@ -61,15 +70,14 @@ class RoundLog:
             self.learn()
 
     def _learn(self, *, since: int) -> None:
-        """Learns of the newest round after that one, whoever recorded it."""
+        """Learns of the newest rounds after that one, whoever recorded them."""
         names = list(self._store.names(keys.ROUNDS, start_after=keys.round_(since)))
-        newest = keys.newest_number(names)
-        if newest:
-            self._history.add_round(self.round(newest))
+        for number in sorted(keys.numbers(names))[-self._looked_back :]:
+            self._history.add_round(self.round(number))
         self.alone = self.alone and len(names) <= 1
         self._in_doubt = False
 
     def _remember(self, decided: Round) -> None:
-        while len(self._rounds) >= ROUNDS_KEPT:
+        while len(self._rounds) >= max(ROUNDS_KEPT, self._looked_back):
             del self._rounds[min(self._rounds)]
         self._rounds[decided.number] = decided

@@ -129,6 +129,35 @@ def test_births_of_another_operator_are_learned_without_gaps():
     assert [b.incarnation for b in other.history.line(0)] == [3, 2, 1]
 
 
+def numbers(repository: Repository) -> list[int]:
+    return [known.number for known in repository.history.rounds.before(99, most=64)]
+
+
+def test_as_many_rounds_are_known_as_the_rules_look_at():
+    store = MemoryStore()
+    for number in (1, 2, 4, 5, 7):
+        store.put(keys.round_(number), encode(round_of(number, 0, 1)))
+    repository = journal_of(store)
+    assert numbers(repository) == [7]
+    repository.look_back(3)
+    assert numbers(repository) == [4, 5, 7]
+    repository.write_round(round_of(8, 0, 1))
+    assert numbers(repository) == [5, 7, 8]
+    assert [known.number for known in repository.history.rounds.before(8, most=2)] == [5, 7]
+    repository.look_back(1)
+    assert numbers(repository) == [8]
+
+
+def test_all_rounds_of_another_operator_are_known_that_the_rules_look_at():
+    store = MemoryStore()
+    ahead, behind = journal_of(store), journal_of(store)
+    behind.look_back(3)
+    for number in (1, 2, 3, 4):
+        ahead.write_round(round_of(number, 0, 1))
+    behind.learn_rounds()
+    assert numbers(behind) == [2, 3, 4]
+
+
 def test_rounds_of_another_operator_are_learned_before_a_donor_is_picked():
     store = MemoryStore()
     behind, ahead = journal_of(store), journal_of(store)
