@@ -1,1 +1,1 @@
-"""Benchmarks: ours and the peers in interleaved rounds, `python -m bench`; exact counts gate CI, times never do."""
+"""Benchmarks: ours and the peers in interleaved rounds, `make bench`; exact counts gate CI, times never do."""

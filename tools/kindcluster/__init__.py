@@ -1,1 +1,1 @@
-"""A kind cluster for tests: its node image, its container engine, its images, its beginning and its end."""
+"""A kind cluster for tests, `make cluster-up`: its node image, container engine, images, beginning and end."""

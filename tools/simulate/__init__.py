@@ -1,1 +1,1 @@
-"""Fault simulation: the real operator and the trainer's protocol in one thread and virtual time, on seeded faults."""
+"""Fault simulation, `make simulate`: the real operator and the trainer's protocol in virtual time, on seeded faults."""

@@ -1,1 +1,1 @@
-"""Populations on the kind cluster that train under random faults: `python -m soak`."""
+"""Populations on the kind cluster that train under random faults, `make soak`."""

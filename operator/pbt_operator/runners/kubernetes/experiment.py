@@ -26,7 +26,7 @@ class Experiment:
 
     Attributes:
         store: opened at its location.
-        journal: the records.
+        repository: the records.
         pods: those of the cluster.
         reconciler: drives the ones by the others.
         last: what the newest pass that was finished said; None before the first.

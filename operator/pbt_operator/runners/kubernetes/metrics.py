@@ -128,9 +128,13 @@ class Metrics:
         self._phases: dict[tuple[str, str], PopulationPhase] = {}
         ProcessCollector(registry=self.registry)
         own: dict[str, Any] = {"registry": self.registry}
+        self._register_populations(own)
+        self._register_operator(own)
+
+    def _register_populations(self, own: dict[str, Any]) -> None:
+        """The series with a population's labels."""
         self._members = Gauge("pbt_population_members", "Members by state.", [*POPULATION, "state"], **own)
         self._best = Gauge("pbt_population_best_score", "The best score ever.", POPULATION, **own)
-        self._populations = Gauge("pbt_populations", "Populations by phase.", ["phase"], **own)
         self._births = Counter(
             "pbt_births", "Incarnations that were ordered, by cause.", [*POPULATION, "cause"], **own
         )
@@ -149,6 +153,10 @@ class Metrics:
             [*POPULATION, "kind"],
             **own,
         )
+
+    def _register_operator(self, own: dict[str, Any]) -> None:
+        """The series of the operator as a whole."""
+        self._populations = Gauge("pbt_populations", "Populations by phase.", ["phase"], **own)
         self._latencies = Histogram(
             "pbt_decision_latency_seconds",
             "From a round's last report to its decision.",
