@@ -9,10 +9,10 @@ from unittest.mock import patch
 from pbt_contract import keys
 from pbt_contract.records import Cause
 from pbt_contract.stores.s3 import S3Store
-from pbt_operator.control import decide, placement, reconcile, restarts
+from pbt_operator.control import look, placement, reconcile, restarts, vacancies
 from pbt_operator.control.decide import Decisions
-from pbt_operator.control.placement import Placement
-from pbt_operator.core import exploit, explore, outcome, retention
+from pbt_operator.control.vacancies import Vacancies
+from pbt_operator.core import births, exploit, explore, outcome, retention
 from pbt_operator.core.history import History
 from pbt_operator.core.rules import RoundView
 from pbt_operator.core.slots import Allotment
@@ -129,10 +129,10 @@ def _losers_are_born_again_and_again() -> Any:
         follow(self, decided, spec)
         for decision in decided.decisions:
             if decision.member < spec.members:
-                birth = decide.births.decided(
+                birth = births.decided(
                     decision, round_number=decided.number, at_step=decided.step, history=self._history
                 )
-                self._repository.write_births([birth])
+                self._recorder.births([birth])
 
     return patch.object(Decisions, "_follow", twice)
 
@@ -145,7 +145,7 @@ def _slots_are_not_counted() -> Any:
 
 
 def _a_pod_that_no_watch_shows_is_taken_for_gone() -> Any:
-    return patch.object(Placement, "_hidden", lambda *_: set())
+    return patch.object(Vacancies, "_hidden", lambda *_: set())
 
 
 def _a_process_makes_room_without_saving_its_member() -> Any:
@@ -153,23 +153,27 @@ def _a_process_makes_room_without_saving_its_member() -> Any:
 
 
 def _pods_are_taken_for_what_their_labels_say() -> Any:
-    hidden = Placement._hidden
+    hidden = Vacancies._hidden
 
-    def by_label(self: Placement, claimed: Any) -> set[int]:
-        with patch.object(placement, "has_left", lambda *_: True):
+    def by_label(self: Vacancies, claimed: Any) -> set[int]:
+        with patch.object(vacancies, "has_left", lambda *_: True):
             return hidden(self, claimed)
 
     @contextmanager
     def both() -> Iterator[None]:
         as_labelled = lambda _repository, pod, **_options: pod  # noqa: E731
-        with patch.object(placement, "lived", as_labelled), patch.object(Placement, "_hidden", by_label):
+        with (
+            patch.object(look, "lived", as_labelled),
+            patch.object(vacancies, "lived", as_labelled),
+            patch.object(Vacancies, "_hidden", by_label),
+        ):
             yield
 
     return both()
 
 
 def _another_operators_yields_are_not_looked_for() -> Any:
-    return patch.object(placement, "has_left", lambda *_: True)
+    return patch.object(vacancies, "has_left", lambda *_: True)
 
 
 def _a_yield_that_was_asked_for_is_forgotten() -> Any:

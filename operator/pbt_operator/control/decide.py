@@ -1,32 +1,42 @@
-"""What is decided: ripe rounds, stragglers, growing and shrinking. A decision is a record before it is done."""
+"""Station "decide": ripe rounds, stragglers, growing and shrinking. Each is a record before anything follows from it.
+
+What is decided is chosen by pure functions of the core (`quorum`, `scaling`, `births`); what is done here is the order:
+read what they need, let them choose, record it, and follow what is stored.
+"""
 
 from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 
 from pbt_contract.errors import NotFound
-from pbt_contract.records import Birth, Cause, Value
+from pbt_contract.records import Birth, Value
 from pbt_operator.control.events import Event
-from pbt_operator.control.timers import Timers
-from pbt_operator.core import births, quorum
-from pbt_operator.core.history import standing_of
-from pbt_operator.core.round_record import Decision, Round, Standing
+from pbt_operator.control.record import Recorder
+from pbt_operator.control.timers import Timed, Timers
+from pbt_operator.core import births, quorum, scaling
+from pbt_operator.core.quorum import Attendance
+from pbt_operator.core.round_record import Decision, Round
 from pbt_operator.core.spec import Spec
 from pbt_operator.records.repository import Repository
 from pbt_operator.records.round_log import ROUNDS_KEPT
 
 
 class Decisions:
-    """Decides for one population and writes the births that follow.
+    """Decides for one population.
 
     Attributes:
         awaited: whose reports the round waits for that lacked the fewest in the last pass; empty if none waits.
     """
 
     def __init__(
-        self, repository: Repository, *, clock: Callable[[], float], emit: Callable[[Event], None]
+        self,
+        repository: Repository,
+        *,
+        recorder: Recorder,
+        clock: Callable[[], float],
+        emit: Callable[[Event], None],
     ) -> None:
         """Takes a repository that was loaded, a monotonic clock in seconds, and what takes each event."""
-        self._repository, self._history = repository, repository.history
+        self._repository, self._history, self._recorder = repository, repository.history, recorder
         self._clock, self._emit = clock, emit
         self._timers = Timers()
         self._judged: set[str] = set()
@@ -35,62 +45,27 @@ class Decisions:
 
     def scale(self, spec: Spec) -> None:
         """Opens the lines of a new population, closes those of members that were scaled away."""
-        if self._history.decided == 0:
-            unborn = [m for m in range(spec.members) if self._history.newest_birth(m) is None]
-            self._repository.write_births([births.first(spec, member=member) for member in unborn])
-        leaving = []
-        for member in self._history.members:
-            birth = self._history.newest_birth(member)
-            if member >= spec.members and birth is not None and not birth.cause.closes:
-                leaving.append(birth)
-        if leaving:
-            self._rescue({birth.member for birth in leaving}, spec)
-        for birth in leaving:
-            self._repository.catch_up(birth.member)
-            position = self._history.position(birth.member)
-            end = births.closed(birth, cause=Cause.REMOVED, position=position, reason="scaled away")
-            self._repository.write_births([end])
-            self._emit(
-                Event("ScaledAway", f"member {birth.member} is scaled away at step {position}", birth.member)
-            )
-
-    def _rescue(self, leaving: set[int], spec: Spec) -> None:
-        """If a leaving member holds the best score, the worst remaining slot takes it over first."""
-        objective = spec.objective
-        standings = {
-            member: standing
-            for member in self._history.members
-            if (record := self._history.newest_record(member))
-            and (standing := standing_of(record, objective))
-        }
-        best = max(standings, key=lambda m: objective.utility(standings[m].score), default=None)
-        remaining = [m for m in standings if m < spec.members]
-        if best not in leaving or not remaining or self._is_rescued(standings[best], spec):
-            return
-        worst = min(remaining, key=lambda m: objective.utility(standings[m].score))
-        previous = self._history.newest_birth(worst)
-        assert previous is not None, "it has a record"
-        birth = births.rescued(
-            previous,
-            leaving=standings[best],
-            number=self._history.decided,
-            position=self._history.position(worst),
-        )
-        self._repository.write_births([birth])
-        self._emit(Event("Rescued", f"member {worst} {birth.reason}", worst))
-
-    def _is_rescued(self, standing: Standing, spec: Spec) -> bool:
-        """Whether a remaining member started from it already, before an interruption."""
-        lines = (self._history.line(member) for member in range(spec.members))
-        return any(line and line[-1].source == standing.source for line in lines)
+        self._recorder.births(scaling.first_births(self._history, spec))
+        leaving = scaling.leaving(self._history, spec)
+        rescue = scaling.rescue(self._history, spec, leaving=leaving) if leaving else None
+        if rescue is not None:
+            self._recorder.births([rescue])
+            self._emit(Event("Rescued", f"member {rescue.member} {rescue.reason}", rescue.member))
+        for member in leaving:
+            self._repository.catch_up(member)
+            end = scaling.removed(self._history, member)
+            self._recorder.births([end])
+            told = f"member {member} is scaled away at step {end.start_step}"
+            self._emit(Event("ScaledAway", told, member))
 
     def decide(self, spec: Spec, *, spec_number: int, living: Set[int]) -> None:
         """Decides the rounds that are ripe and judges stragglers; then every loser has its next birth."""
         newest = self._history.newest_round
         if newest is not None:
             self._follow(newest, spec)
-        while (decided := self._decide_next(spec, spec_number, living)) is not None:
-            self._tell(decided, spec)
+        while (ripe := self._ripe(spec, living)) is not None:
+            decided = self._record(ripe, spec, spec_number)
+            self._emit(round_event(decided, spec))
             self._follow(decided, spec)
             self._timers.keep(range(decided.number + 1, spec.schedule.last_round + 1))
             records = (self._history.newest_record(member) for member in self._history.members)
@@ -99,61 +74,45 @@ class Decisions:
             for member in living:
                 self._judge(member, spec)
 
-    def _decide_next(self, spec: Spec, spec_number: int, living: Set[int]) -> Round | None:
-        percent = spec.schedule.quorum_percent
+    def _ripe(self, spec: Spec, living: Set[int]) -> Attendance | None:
+        """The round that is to be decided next, now."""
+        percent, now = spec.schedule.quorum_percent, self._clock()
         self.awaited = frozenset()
         for number in quorum.candidates(self._history, spec):
             attendance = quorum.attend(self._history, spec, number, living=living)
             if attendance.awaited and not 0 < len(self.awaited) <= len(attendance.awaited):
                 self.awaited = frozenset(attendance.awaited)
-            waited = 0.0
             if attendance.has_quorum(percent):
-                waited = self._timers.seconds("quorum", number, self._clock())
+                self._timers.start(Timed.QUORUM, number, now)
+            waited = self._timers.elapsed(Timed.QUORUM, number, now)
             if attendance.is_ripe(percent, waited_seconds=waited):
-                if all(r.score(spec.objective.metric) is None for r in attendance.have.values()):
-                    for member in attendance.have:
-                        self._repository.learn_source(self._history.line(member)[-1])
-                decided = quorum.decide(self._history, spec, attendance, spec_number=spec_number)
-                return self._repository.write_round(decided)
+                return attendance
             if percent >= 100 and attendance.awaited:
                 return None  # in order; only a round that nobody can be compared in is passed over
         return None
 
-    def _tell(self, decided: Round, spec: Spec) -> None:
-        scores = [entry.score for entry in decided.entries if entry.score is not None]
-        best = max(scores, key=spec.objective.utility, default=None)
-        self._emit(
-            Event(
-                "RoundDecided",
-                f"round {decided.number} at step {decided.step}: {len(decided.entries)} members compared, "
-                f"best {'none' if best is None else f'{best:.6g}'}, {len(decided.decisions)} replaced",
-            )
-        )
+    def _record(self, ripe: Attendance, spec: Spec, spec_number: int) -> Round:
+        """Compares the members of a ripe round; returns the newest round that is stored then."""
+        if all(report.score(spec.objective.metric) is None for report in ripe.have.values()):
+            for member in ripe.have:  # each goes back to where it had a score
+                self._repository.learn_source(self._history.line(member)[-1])
+        return self._recorder.round(quorum.decide(self._history, spec, ripe, spec_number=spec_number))
 
     def _follow(self, decided: Round, spec: Spec) -> None:
         """Every loser is born once from its decision, whoever recorded it, and whatever was interrupted."""
         self._bear(decided.decisions, spec, round_number=decided.number, at_step=decided.step)
 
     def _bear(self, decisions: Sequence[Decision], spec: Spec, *, round_number: int, at_step: int) -> None:
-        """Writes the births of decisions about different members, all at once."""
-        while decisions := [d for d in decisions if self._is_due(d, spec, round_number=round_number)]:
-            due = [
-                births.decided(d, round_number=round_number, at_step=at_step, history=self._history)
-                for d in decisions
+        """Records the births of decisions about different members, all at once."""
+        history = self._history
+        while due := [d for d in decisions if births.is_due(d, history, spec, round_number=round_number)]:
+            wanted = [
+                births.decided(d, round_number=round_number, at_step=at_step, history=history) for d in due
             ]
-            stored = self._repository.write_births(due)
             # Another operator may have written a resume under this key: then the decision takes the next one.
-            for decision, birth, found in zip(decisions, due, stored, strict=True):
-                if found == birth:
+            for decision, birth, stored in zip(due, wanted, self._recorder.births(wanted), strict=True):
+                if stored == birth:
                     self._emit(Event("Exploited", describe(birth, decision), decision.member))
-
-    def _is_due(self, decision: Decision, spec: Spec, *, round_number: int) -> bool:
-        """Whether the loser's line still is the one that lost."""
-        line = self._history.line(decision.member)
-        if not any(birth.incarnation == decision.incarnation for birth in line):
-            return False
-        over = line[-1].round == round_number or line[0].cause.closes
-        return not over and decision.member < spec.members
 
     def _judge(self, member: int, spec: Spec) -> None:
         """A report that came after its round was decided is judged by that round's scores."""
@@ -176,6 +135,17 @@ class Decisions:
                 del self._compared[min(self._compared)]
             self._compared[decided.number] = frozenset(entry.member for entry in decided.entries)
         return self._compared[decided.number]
+
+
+def round_event(decided: Round, spec: Spec) -> Event:
+    """A decided round in one sentence."""
+    scores = [entry.score for entry in decided.entries if entry.score is not None]
+    best = max(scores, key=spec.objective.utility, default=None)
+    return Event(
+        "RoundDecided",
+        f"round {decided.number} at step {decided.step}: {len(decided.entries)} members compared, "
+        f"best {'none' if best is None else f'{best:.6g}'}, {len(decided.decisions)} replaced",
+    )
 
 
 def describe(birth: Birth, decision: Decision) -> str:

@@ -1,4 +1,4 @@
-"""One pass of the level-triggered reconcile: observe, decide, journal, act.
+"""One pass of the level-triggered reconcile, station by station: look, know, account, decide, record, place, tell.
 
 It stands on an injected clock, store and set of pods, so the same pass drives a cluster, processes on one machine and a
 simulation in virtual time. Everything that must survive is in the store.
@@ -7,23 +7,23 @@ simulation in virtual time. Everything that must survive is in the store.
 from collections.abc import Callable
 from enum import Enum, auto
 
+from pbt_operator.control.account import Accounting
 from pbt_operator.control.decide import Decisions
 from pbt_operator.control.events import Event
+from pbt_operator.control.living import Living
+from pbt_operator.control.look import look_at_pods
 from pbt_operator.control.notices import remarks
 from pbt_operator.control.pass_result import PassResult
-from pbt_operator.control.placement import Live, Placement
-from pbt_operator.control.pods import Phase, Pods
-from pbt_operator.control.restarts import Restarts
+from pbt_operator.control.placement import Placement
+from pbt_operator.control.pods import Pods
+from pbt_operator.control.record import Recorder
 from pbt_operator.control.sweep import Retention
-from pbt_operator.control.timers import Timers
 from pbt_operator.core.allowance import Allowance, Cursor
 from pbt_operator.core.cost import Costs
 from pbt_operator.core.outcome import Outcome, outcome_of
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import PopulationPhase, Result
-from pbt_operator.records import results, specs
 from pbt_operator.records.repository import Repository
-from pbt_operator.records.results import conclude
 
 FEW = 8  # reports that are looked for one by one between two listings
 
@@ -74,12 +74,12 @@ class Reconciler:
         self._repository, self._history, self._pods = repository, repository.history, pods
         self._clock, self._emit = clock, emit
         self._active_since = clock() if active_since is None else active_since
-        self._costs = Costs()
-        self._timers, self._ends = Timers(), Restarts()
-        self._retention = Retention(repository)
-        self._decisions = Decisions(repository, clock=clock, emit=emit)
+        self._costs, self._living, self._retention = Costs(), Living(self._history), Retention(repository)
+        self._recorder = recorder = Recorder(repository)
+        self._accounting = Accounting(repository, pods=pods, recorder=recorder, clock=clock, emit=emit)
+        self._decisions = Decisions(repository, recorder=recorder, clock=clock, emit=emit)
         self._placement = Placement(
-            repository, pods=pods, ends=self._ends, timers=self._timers, clock=clock, emit=emit
+            repository, pods=pods, accounting=self._accounting, recorder=recorder, clock=clock, emit=emit
         )
 
     def run_once(self, looks: Looks = Looks.LISTS, allowance: Allowance | None = None) -> PassResult:
@@ -100,50 +100,22 @@ class Reconciler:
         self._look(looks, allowance)
         if self._cursor is not None:
             return self._answer()
-        live = self._observe()
-        self._remark()  # also about what was found of processes that have ended
+        seen = look_at_pods(self._pods, self._repository, self.spec)
+        self._accounting.settle(seen.ended, self.spec)
+        self._tell_news()  # also of what was found of processes that have ended
         goes_on = self._outcome is None
         if goes_on:
             self._decisions.scale(self.spec)
             if not self.spec.suspend:
-                self._decisions.decide(self.spec, spec_number=self.spec_number, living=self._living(live))
+                living = self._living.members(seen.live, self.spec, now=self._clock())
+                self._decisions.decide(self.spec, spec_number=self.spec_number, living=living)
             self._conclude()
         if self._outcome is not None or self.spec.suspend:
-            self._placement.clear(live, self.spec, ended=self._outcome is not None)
+            self._placement.clear(seen.live, self.spec, ended=self._outcome is not None)
         else:
-            self._placement.place(live, self.spec)
+            self._placement.place(seen.live, self.spec)
         self._retention.sweep(self.spec, begins=goes_on)
         return self._answer()
-
-    def _look(self, looks: Looks, allowance: Allowance | None) -> None:
-        """Learns of reports; first of those that the pass before has left unread."""
-        left, self._cursor = self._cursor, None  # a look that failed begins again
-        self._repository.look_back(self.spec.rounds_needed)
-        if left is not None:
-            self._cursor = self._repository.read_on(allowance)
-        elif looks is Looks.LISTS:
-            self._cursor = self._repository.refresh(allowance)
-        else:
-            members = self._expected() if looks is Looks.GLANCES else ()
-            self._cursor = self._repository.glance(members, allowance)
-
-    def _answer(self) -> PassResult:
-        return PassResult(
-            spec=self.spec,
-            cursor=self._cursor,
-            outcome=self._outcome,
-            result=self._result,
-            active_since=self._active_since,
-            awaited=self._expected(),
-            num_left=self._placement.num_left,
-            sweeps=self._retention.under_way,
-            usage=self._costs.usage,
-        )
-
-    def _expected(self) -> frozenset[int]:
-        """The few members whose reports a round lacks; empty if it lacks many, or none waits for any."""
-        awaited = self._decisions.awaited if self._outcome is None and not self.spec.suspend else frozenset()
-        return awaited if len(awaited) <= FEW else frozenset()
 
     def replace_spec(self, spec: Spec, number: int) -> None:
         """Goes on under another spec, also when the population ended under the one before."""
@@ -155,32 +127,24 @@ class Reconciler:
         self._result = result
         self._outcome = Outcome(result.phase, result.reason, result.message)
 
-    # observe
+    def _look(self, looks: Looks, allowance: Allowance | None) -> None:
+        """Learns of reports; first of those that the pass before has left unread."""
+        left, self._cursor = self._cursor, None  # a look that failed begins again
+        self._repository.look_back(self.spec.rounds_needed)
+        if left is not None:
+            self._cursor = self._repository.read_on(allowance)
+        elif looks is Looks.LISTS:
+            self._cursor = self._repository.refresh(allowance)
+        else:
+            members = self._awaited() if looks is Looks.GLANCES else ()
+            self._cursor = self._repository.glance(members, allowance)
 
-    def _observe(self) -> Live:
-        """The live pod of each member; those that ended are accounted for and forgotten."""
-        live: Live = {}
-        pods = self._pods.observe()
-        ended = (self._history.newest_birth(pod.member) for pod in pods if pod.ended)
-        self._repository.learn_claims(birth for birth in ended if birth is not None)
-        for seen in pods:
-            pod = self._placement.recognise(seen, self.spec)
-            if pod.ended:
-                for event in self._ends.settle(
-                    pod, repository=self._repository, spec=self.spec, now=self._clock()
-                ):
-                    self._emit(event)
-                self._pods.forget(pod)
-            elif pod.member in live:
-                older, newer = sorted((live[pod.member], pod), key=lambda p: p.incarnation)
-                self._pods.stop(older)
-                live[pod.member] = newer
-            else:
-                live[pod.member] = pod
-        self._timers.keep({pod.uid for pod in live.values()})
-        return live
+    def _awaited(self) -> frozenset[int]:
+        """The few members whose reports a round lacks; empty if it lacks many, or none waits for any."""
+        awaited = self._decisions.awaited if self._outcome is None and not self.spec.suspend else frozenset()
+        return awaited if len(awaited) <= FEW else frozenset()
 
-    def _remark(self) -> None:
+    def _tell_news(self) -> None:
         """Tells what is worth knowing about the reports that are new."""
         for report in self._repository.take_fresh():
             self._costs.learn(report)
@@ -190,35 +154,25 @@ class Reconciler:
             for event in remarks(report, birth, source):
                 self._emit(event)
 
-    def _living(self, live: Live) -> set[int]:
-        """Members in the quorum: not scaled away, not failed, not without a running pod for too long."""
-        living = set()
-        for member in range(self.spec.members):
-            birth = self._history.newest_birth(member)
-            if birth is not None and birth.cause.closes:
-                continue
-            pod = live.get(member)
-            if pod is not None and pod.phase is Phase.PENDING:
-                waited = self._timers.seconds("pending", pod.uid, self._clock())
-                if waited > self.spec.schedule.straggler_timeout_seconds:
-                    continue
-            living.add(member)
-        return living
-
     def _conclude(self) -> None:
         """Records how the population ended, once it has."""
         outcome = outcome_of(self._history, self.spec, seconds_active=self._clock() - self._active_since)
         if outcome is None:
             return
-        store = self._repository.store
-        newest = specs.newest(store)  # another operator may have accepted a later one
-        number = newest.number if newest is not None else self.spec_number
-        ended = results.result_under(store, number)
-        if ended is None:
-            ended = results.write_result(
-                store, conclude(self._repository, self.spec, outcome, spec_number=number)
-            )
-        self._result = ended
+        self._result = self._recorder.end(outcome, self.spec, spec_number=self.spec_number)
         self._outcome = outcome
         failed = outcome.phase is PopulationPhase.FAILED
         self._emit(Event(outcome.reason, outcome.message, warning=failed))
+
+    def _answer(self) -> PassResult:
+        return PassResult(
+            spec=self.spec,
+            cursor=self._cursor,
+            outcome=self._outcome,
+            result=self._result,
+            active_since=self._active_since,
+            awaited=self._awaited(),
+            num_left=self._placement.num_left,
+            sweeps=self._retention.under_way,
+            usage=self._costs.usage,
+        )

@@ -1,26 +1,42 @@
-"""Since when something has been so. Kept in memory only: after a restart the waits begin anew, and nothing is lost."""
+"""Timers for conditions that must hold for a while. In memory only: a restart resets them, which is safe."""
 
-from collections.abc import Container
+from collections.abc import Container, Hashable
 from dataclasses import dataclass, field
+from enum import Enum, auto
+
+
+class Timed(Enum):
+    """The conditions that are timed."""
+
+    PENDING = auto()  # a pod doesn't run
+    PROGRESS = auto()  # a process hasn't made a record
+    TAKEOVER = auto()  # a process hasn't swapped to its member's next birth
+    YIELD = auto()  # a process hasn't gone on as the member that it makes room for
+    THROUGH = auto()  # a trainer that has done all its steps hasn't ended
+    QUORUM = auto()  # a round has its quorum and isn't decided
 
 
 @dataclass
 class Timers:
-    """Since when something has been so; lost at a restart, and then only waited for again."""
+    """Since when each condition has held, of each pod or round. Every station has its own."""
 
-    since: dict[tuple[str, str | int], tuple[int, float]] = field(default_factory=dict)
+    _since: dict[tuple[Timed, Hashable], tuple[Hashable, float]] = field(default_factory=dict)
 
-    def seconds(self, what: str, who: str | int, now: float, *, at: int = 0) -> float:
-        """How long `what` has been true of `who`; begins to count when first asked, and again when `at` changes."""
-        known = self.since.get((what, who))
+    def start(self, what: Timed, of: Hashable, now: float, *, at: Hashable = None) -> None:
+        """Starts a timer unless it runs; where `at` has changed since, it starts again."""
+        known = self._since.get((what, of))
         if known is None or known[0] != at:
-            known = self.since[what, who] = (at, now)
-        return now - known[1]
+            self._since[what, of] = (at, now)
 
-    def over(self, what: str, who: str | int) -> None:
-        """`what` is no longer true of `who`."""
-        self.since.pop((what, who), None)
+    def elapsed(self, what: Timed, of: Hashable, now: float) -> float:
+        """Seconds since it was started; 0 if it doesn't run."""
+        known = self._since.get((what, of))
+        return 0.0 if known is None else now - known[1]
 
-    def keep(self, who: Container[str | int]) -> None:
-        """Forgets all waits but those of `who`."""
-        self.since = {key: value for key, value in self.since.items() if key[1] in who}
+    def stop(self, what: Timed, of: Hashable) -> None:
+        """The condition doesn't hold any more."""
+        self._since.pop((what, of), None)
+
+    def keep(self, of: Container[Hashable]) -> None:
+        """Stops all timers but those of these pods or rounds."""
+        self._since = {key: value for key, value in self._since.items() if key[1] in of}

@@ -24,6 +24,15 @@ def first(spec: Spec, *, member: int) -> Birth:
     )
 
 
+def is_due(decision: Decision, history: History, spec: Spec, *, round_number: int) -> bool:
+    """Whether the birth that a decision orders is still to be written: the loser's line is the one that lost."""
+    line = history.line(decision.member)
+    if not any(birth.incarnation == decision.incarnation for birth in line):
+        return False
+    over = line[-1].round == round_number or line[0].cause.closes
+    return not over and decision.member < spec.members
+
+
 def decided(decision: Decision, *, round_number: int, at_step: int, history: History) -> Birth:
     """The birth that a round's decision orders.
 

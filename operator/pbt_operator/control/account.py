@@ -1,0 +1,71 @@
+"""Station "account": each pod that ended is accounted for once, by the restart policy, and then forgotten."""
+
+from collections.abc import Callable, Sequence
+
+from pbt_operator.control import restarts
+from pbt_operator.control.events import Event
+from pbt_operator.control.pods import Pod, Pods
+from pbt_operator.control.record import Recorder
+from pbt_operator.core.outcome import finished
+from pbt_operator.core.spec import Spec
+from pbt_operator.records.repository import Repository
+
+
+class Accounting:
+    """Accounts for the pods of one population that ended.
+
+    Attributes:
+        hung: uids of pods that were stopped because no record came in time.
+        not_before: by member, when it may start again, by the clock.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        pods: Pods,
+        recorder: Recorder,
+        clock: Callable[[], float],
+        emit: Callable[[Event], None],
+    ) -> None:
+        """Takes a repository that was loaded, a monotonic clock in seconds, and what takes each event."""
+        self._repository, self._history, self._pods = repository, repository.history, pods
+        self._recorder, self._clock, self._emit = recorder, clock, emit
+        self.hung: set[str] = set()
+        self.not_before: dict[int, float] = {}
+
+    def settle(self, ended: Sequence[Pod], spec: Spec) -> None:
+        """Draws the consequence of each pod's end. A resume is written later, once a slot is free."""
+        for pod in ended:
+            self._settle(pod, spec)
+            self._pods.forget(pod)
+
+    def _settle(self, pod: Pod, spec: Spec) -> None:
+        birth = self._history.newest_birth(pod.member)
+        if birth is None or birth.cause.closes:
+            return
+        claim = self._repository.claim(birth)
+        if not restarts.was_in_force(pod, birth, claim):
+            return
+        self._repository.catch_up(pod.member)
+        if finished(self._history, pod.member, spec):
+            return
+        has_record = self._history.own_record(pod.member) is not None
+        fault = restarts.fault_of(pod, hung=pod.uid in self.hung, has_record=has_record)
+        self.hung.discard(pod.uid)
+        crash = restarts.crash_of(birth, fault, has_record=has_record, spec=spec) if fault else None
+        wait = restarts.wait_seconds(pod, crash)
+        if wait is not None:
+            self.not_before[pod.member] = self._clock() + wait
+        if crash is not None and claim is None:
+            self._recorder.void(birth, pod=pod.uid)
+        event = restarts.blameless_event(pod) if crash is None else self._record(crash, spec)
+        if event is not None:
+            self._emit(event)
+
+    def _record(self, crash: restarts.Crash, spec: Spec) -> Event:
+        """Writes the birth that follows a crash; returns what is told of it."""
+        if crash.replaces:
+            self._repository.learn_rounds()
+        (stored,) = self._recorder.births([restarts.birth_after(crash, history=self._history, spec=spec)])
+        return restarts.crash_event(crash, stored)

@@ -1,0 +1,62 @@
+"""Station "record": everything that a pass decides is written here, once, and what is stored is what counts.
+
+Accounting, deciding and placing each need what is stored before they can go on, for another operator may have written
+first: a round's births follow from the stored round, and a process is asked to go on with a stored birth only. So each
+of these stations records through this one in the middle of its work, and then follows what it gets back.
+"""
+
+from collections.abc import Sequence
+
+from pbt_contract.keys import Life
+from pbt_contract.records import Birth, LifeName, Yield
+from pbt_operator.core.outcome import Outcome
+from pbt_operator.core.round_record import Round
+from pbt_operator.core.spec import Spec
+from pbt_operator.core.status import Result
+from pbt_operator.records import results, specs
+from pbt_operator.records.repository import Repository
+
+
+class Recorder:
+    """Writes one population's records."""
+
+    def __init__(self, repository: Repository) -> None:
+        """Writes nothing yet."""
+        self._repository = repository
+
+    def births(self, wanted: Sequence[Birth]) -> list[Birth]:
+        """Orders lives of different members; the only place where births are written.
+
+        Returns:
+            What is stored of each: where it differs, another operator was first, and that birth is in force.
+        """
+        return self._repository.write_births(wanted) if wanted else []
+
+    def round(self, wanted: Round) -> Round:
+        """Records a round's decisions; returns the newest round, a later one if another operator is ahead."""
+        return self._repository.write_round(wanted)
+
+    def void(self, birth: Birth, *, pod: str) -> None:
+        """Makes sure that a process which is over never takes this birth."""
+        self._repository.void(birth, pod=pod)
+
+    def handover(self, own: Birth, to: Birth) -> Life | None:
+        """Asks the process that lives `own` to go on with `to`, which must be stored.
+
+        Returns:
+            With which life it is to go on; another operator may have asked first. None if nobody can follow what is
+            stored.
+        """
+        heir = LifeName(member=to.member, incarnation=to.incarnation)
+        return self._repository.yields.write(Yield(member=own.member, incarnation=own.incarnation, to=heir))
+
+    def end(self, outcome: Outcome, spec: Spec, *, spec_number: int) -> Result:
+        """Records how the population ended; returns the record under the newest spec, whoever wrote it."""
+        store = self._repository.store
+        newest = specs.newest(store)  # another operator may have accepted a later one
+        number = newest.number if newest is not None else spec_number
+        ended = results.result_under(store, number)
+        if ended is None:
+            found = results.conclude(self._repository, spec, outcome, spec_number=number)
+            ended = results.write_result(store, found)
+        return ended
