@@ -72,11 +72,6 @@ class Health:
             if due is not None and (due.version == GONE or due.version <= version):
                 del self._due[key]
 
-    def expect(self, kind: str, uid: str, version: int) -> None:
-        """This version was written, so the watch must show it or a later one."""
-        with self._lock:
-            self._expect((kind, uid), version)
-
     def listed(self, kind: str, versions: Mapping[str, int]) -> None:
         """A list that went past the watch showed these objects, by uid, and no others of the kind."""
         with self._lock:
