@@ -64,8 +64,8 @@ check: $(VENV)/.ready programs ## Format, lint, types, import contracts, drift o
 	$(BIN)/python -m pytest --quiet tests/service/chart
 
 generate: $(VENV)/.ready ## What is made of the manifest's models: the custom resource definition and its reference
-	@$(BIN)/python -m pbt_operator.manifest.crd > .generated && mv .generated charts/pbt-operator/files/population-crd.yaml
-	@$(BIN)/python -m pbt_operator.manifest.reference > .generated && mv .generated docs/manifest.md
+	@$(BIN)/python -m pbt_operator.manifest.crd > $(VENV)/generated && mv $(VENV)/generated charts/pbt-operator/files/population-crd.yaml
+	@$(BIN)/python -m pbt_operator.manifest.reference > $(VENV)/generated && mv $(VENV)/generated docs/manifest.md
 
 wheel: $(VENV)/.ready ## Build a wheel of the operator and the SDK into dist/
 	@$(BIN)/python -m hatchling build -t wheel

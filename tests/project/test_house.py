@@ -78,3 +78,10 @@ def test_functions_are_short_enough_to_read():
         if (node.end_lineno or 0) - node.lineno + 1 >= FUNCTION_LINES
     }
     assert long <= LONG_FUNCTIONS
+
+
+def test_the_unit_tests_lie_where_their_modules_lie():
+    source = {"contract": PACKAGES[2], "trainer": PACKAGES[1]}
+    for folder in {file.parent for file in (ROOT / "tests" / "unit").rglob("test_*.py")}:
+        room, *rest = folder.relative_to(ROOT / "tests" / "unit").parts
+        assert source.get(room, OPERATOR / room).joinpath(*rest).is_dir(), name(folder)
