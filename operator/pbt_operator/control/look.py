@@ -25,8 +25,8 @@ class Seen:
 def look_at_pods(pods: Pods, repository: Repository, spec: Spec) -> Seen:
     """Looks at all pods; labels are made to follow the processes, and of two pods for a member the older is stopped."""
     found = pods.observe()
-    newest = (repository.history.newest_birth(pod.member) for pod in found if pod.ended)
-    repository.learn_claims(birth for birth in newest if birth is not None)
+    newest = [repository.history.newest_birth(pod.member) for pod in found if pod.ended]
+    repository.learn_claims([birth for birth in newest if birth is not None])
     live: dict[int, Pod] = {}
     ended = []
     for labelled in found:

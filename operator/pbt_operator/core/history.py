@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from pbt_contract.records import Birth, Report
+from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.feed import Feed
 from pbt_operator.core.newest_rounds import NewestRounds
 from pbt_operator.core.round_record import Round, Standing
 from pbt_operator.core.search import Objective, Schedule
+from pbt_operator.core.standing import best_among, best_entry, rank_of
 
 T = TypeVar("T")
 
@@ -21,11 +23,11 @@ T = TypeVar("T")
 class _Member:
     """What follows from a member's births and records; worked out once, until one of them changes."""
 
-    line: list[Birth]
-    records: list[Report]
-    counting: list[Report]
-    line_records: list[Report]
-    line_reports: list[Report]
+    line: Sequence[Birth]
+    records: Sequence[Report]
+    counting: Sequence[Report]
+    line_records: Sequence[Report]
+    line_reports: Sequence[Report]
     position: int
     derived: dict[Hashable, Any] = field(default_factory=dict)
 
@@ -33,10 +35,9 @@ class _Member:
 class History:
     """Births, rounds and recent reports, with the questions that decisions ask of them.
 
-    What it returns is its own memory: to be read only.
-
     Attributes:
         rounds: the newest decided ones.
+        ledger: counts over the whole life; None where nobody counts.
     """
 
     def __init__(self, *, kept_per_member: int = 3) -> None:
@@ -47,6 +48,7 @@ class History:
         self._records: dict[int, dict[str, Report]] = {}
         self._reporters: dict[int, set[int]] = {}  # by round, the members with a record of it
         self.rounds = NewestRounds()
+        self.ledger: Ledger | None = None
         self._order: list[int] | None = None
         self._members: dict[int, _Member] = {}  # each until the member's births or records change
         self._best: tuple[Objective, Standing | None] | None = None
@@ -74,6 +76,8 @@ class History:
             self._newest[birth.member] = birth.incarnation
             for feed in self._feeds:
                 feed.births.append(birth)
+        if self.ledger is not None:
+            self.ledger.add_birth(birth)
         self._changed(birth.member)
 
     @property
@@ -91,7 +95,7 @@ class History:
         """The birth that is in force."""
         return self.birth(member, self._newest.get(member, 0))
 
-    def line(self, member: int) -> list[Birth]:
+    def line(self, member: int) -> Sequence[Birth]:
         """The births of the member's line, the newest first."""
         return self._member(member).line
 
@@ -137,6 +141,8 @@ class History:
             self._reporters.setdefault(record.round, set()).add(record.member)
         for feed in self._feeds:
             feed.records.append(record)
+        if self.ledger is not None:
+            self.ledger.add_record(record.member, record.incarnation, record.step)
         self._changed(record.member)
 
     def record(self, member: int, key: str) -> Report | None:
@@ -155,15 +161,15 @@ class History:
                 break
         return True
 
-    def records(self, member: int) -> list[Report]:
+    def records(self, member: int) -> Sequence[Report]:
         """All records of the member that are kept, by incarnation and step."""
         return self._member(member).records
 
-    def counting(self, member: int) -> list[Report]:
+    def counting(self, member: int) -> Sequence[Report]:
         """The records of the member that count, by incarnation and step."""
         return self._member(member).counting
 
-    def line_records(self, member: int) -> list[Report]:
+    def line_records(self, member: int) -> Sequence[Report]:
         """The records of the member's line that count, by step."""
         return self._member(member).line_records
 
@@ -177,7 +183,7 @@ class History:
         birth, record = self.newest_birth(member), self.newest_record(member)
         return record if birth and record and record.incarnation == birth.incarnation else None
 
-    def line_reports(self, member: int) -> list[Report]:
+    def line_reports(self, member: int) -> Sequence[Report]:
         """The ready reports among the records of the member's line, by step."""
         return self._member(member).line_reports
 
@@ -244,7 +250,7 @@ class History:
         for member in self.members:
             own = self._best_of(member, objective, up_to)
             found += [] if own is None else [own]
-        best = min(found, key=lambda standing: _rank(standing, objective), default=None)
+        best = min(found, key=lambda standing: rank_of(standing, objective), default=None)
         if up_to is None:
             self._best = (objective, best)
         return best
@@ -252,38 +258,16 @@ class History:
     def _best_of(self, member: int, objective: Objective, up_to: int | None) -> Standing | None:
         derived, what = self._member(member).derived, ("best", objective)
         if what not in derived:
-            derived[what] = self._best_among(self.counting(member), objective)
+            derived[what] = best_among(self.counting(member), objective)
         found: tuple[int, Standing] | None = derived[what]
         if found is not None and up_to is not None and found[0] > up_to:
             early = [r for r in self.counting(member) if r.round is not None and r.round <= up_to]
-            found = self._best_among(early, objective)
+            found = best_among(early, objective)
         return found[1] if found is not None else None
-
-    def _best_among(self, records: Sequence[Report], objective: Objective) -> tuple[int, Standing] | None:
-        """The best report, and its round."""
-        found = [
-            (record.round, standing)
-            for record in records
-            if record.round is not None and (standing := standing_of(record, objective)) is not None
-        ]
-        return min(found, key=lambda one: _rank(one[1], objective), default=None)
 
     def final(self, objective: Objective) -> Standing | None:
         """The best of the newest decided round; of equals the lowest member."""
-        entries = self.newest_round.entries if self.newest_round else []
-        found = [
-            Standing(
-                member=entry.member,
-                incarnation=entry.incarnation,
-                step=entry.source.step,
-                score=entry.score,
-                hyperparameters=entry.hyperparameters,
-                source=entry.source,
-            )
-            for entry in entries
-            if entry.score is not None
-        ]
-        return max(found, key=lambda s: (objective.utility(s.score), -s.member), default=None)
+        return best_entry(self.newest_round.entries if self.newest_round else (), objective)
 
     def forget(self) -> None:
         """Drops what no decision can need again.
@@ -309,22 +293,3 @@ class History:
             for record in found.values():
                 if record.round is not None:
                     self._reporters.setdefault(record.round, set()).add(member)
-
-
-def _rank(standing: Standing, objective: Objective) -> tuple[float, int, int, int]:
-    return (-objective.utility(standing.score), standing.step, standing.member, standing.incarnation)
-
-
-def standing_of(record: Report, objective: Objective) -> Standing | None:
-    """A report as a scored checkpoint; None if its score isn't finite."""
-    score = record.score(objective.metric)
-    if score is None:
-        return None
-    return Standing(
-        member=record.member,
-        incarnation=record.incarnation,
-        step=record.step,
-        score=score,
-        hyperparameters=record.hyperparameters,
-        source=record.source,
-    )

@@ -12,9 +12,10 @@ from statistics import median
 
 from pbt_contract.records import Report
 from pbt_operator.core.exploit import choose, judge
-from pbt_operator.core.history import History, standing_of
+from pbt_operator.core.history import History
 from pbt_operator.core.round_record import Decision, Entry, Round, Standing
 from pbt_operator.core.spec import Spec
+from pbt_operator.core.standing import standing_of
 
 
 @dataclass(frozen=True, slots=True)

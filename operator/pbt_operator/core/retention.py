@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from pbt_contract import keys
 from pbt_contract.errors import KeyRefused
 from pbt_contract.records import Report, Source
-from pbt_operator.core.history import History, standing_of
+from pbt_operator.core.history import History
 from pbt_operator.core.spec import Spec
+from pbt_operator.core.standing import standing_of
 
 Place = tuple[int, int, int]
 """Member, incarnation and step of a checkpoint."""

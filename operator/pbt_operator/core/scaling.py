@@ -4,9 +4,10 @@ from collections.abc import Collection
 
 from pbt_contract.records import Birth, Cause
 from pbt_operator.core import births
-from pbt_operator.core.history import History, standing_of
+from pbt_operator.core.history import History
 from pbt_operator.core.round_record import Standing
 from pbt_operator.core.spec import Spec
+from pbt_operator.core.standing import standing_of
 
 
 def first_births(history: History, spec: Spec) -> list[Birth]:

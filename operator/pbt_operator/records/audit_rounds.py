@@ -9,11 +9,11 @@ from pbt_contract import keys
 from pbt_contract.errors import NotFound, RecordRefused
 from pbt_contract.stores import Store
 from pbt_contract.text import quoted
-from pbt_operator.core.history import standing_of
 from pbt_operator.core.quorum import entry_of
 from pbt_operator.core.replay import replay_faults
 from pbt_operator.core.round_record import Entry, Round, Standing
 from pbt_operator.core.spec import Spec
+from pbt_operator.core.standing import standing_of
 from pbt_operator.manifest.population import recorded, to_core
 from pbt_operator.records import specs
 from pbt_operator.records.archive import Archive

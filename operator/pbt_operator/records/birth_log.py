@@ -7,14 +7,13 @@ from itertools import islice
 
 from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
-from pbt_contract.errors import KeyRefused, NotFound
+from pbt_contract.errors import KeyRefused, NotFound, RecordRefused
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth
 from pbt_contract.stores import Store
-from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.history import History
-from pbt_operator.records.parallel import read_all
+from pbt_operator.records.parallel import create_each, read_each
 
 
 class BirthLog:
@@ -22,7 +21,6 @@ class BirthLog:
 
     Attributes:
         alone: whether no birth shows that another operator is at work.
-        ledger: counts over the whole life; None until `count` is called.
         unread: whose births `load` has still to read.
     """
 
@@ -30,7 +28,6 @@ class BirthLog:
         """Reads nothing yet; later, so many births at once."""
         self._store, self._history, self._readers = store, history, readers
         self.alone = True
-        self.ledger: Ledger | None = None
         self.unread: deque[Life] = deque()
         self._in_doubt: set[Life] = set()  # sent and never answered: they may be stored all the same
 
@@ -45,10 +42,10 @@ class BirthLog:
         """Reads those that are `unread`, and those before them as far as they go on with one another."""
         while self.unread:
             some = list(islice(self.unread, allowance.at_once(len(self.unread))))
-            births = read_all(self.peek, some, readers=self._readers)
+            births = self._peek_all(some)
             allowance.spend(reads=len(some))
             for birth in births:
-                self._add(birth)
+                self._history.add_birth(birth)
                 self.unread.popleft()
             self.unread.extend(
                 Life(b.member, b.incarnation - 1) for b in births if b.cause.resumes and b.incarnation > 1
@@ -56,14 +53,9 @@ class BirthLog:
             if allowance.is_spent:
                 return
 
-    def count(self) -> Ledger:
-        """Begins to count: reads every birth."""
-        ledger = Ledger()
-        lives = [life for life, _ in by_life(self._store.names(keys.BIRTHS))]
-        for birth in read_all(self.peek, lives, readers=self._readers):
-            ledger.add_birth(birth)
-        self.ledger = ledger
-        return ledger
+    def every(self) -> list[Birth]:
+        """All births that there ever were; the history learns of none of them."""
+        return self._peek_all([life for life, _ in by_life(self._store.names(keys.BIRTHS))])
 
     def peek(self, life: Life) -> Birth:
         """One birth, which the history need not know or remember.
@@ -72,6 +64,12 @@ class BirthLog:
             NotFound: there is none.
         """
         return self._history.birth(*life) or self._read(life)
+
+    def _peek_all(self, lives: Sequence[Life]) -> list[Birth]:
+        unknown = [life for life in lives if self._history.birth(*life) is None]
+        names = [keys.birth(*life) for life in unknown]
+        found = dict(zip(unknown, read_each(self._store, names, readers=self._readers), strict=True))
+        return [self._history.birth(*life) or _birth_of(found[life], keys.birth(*life)) for life in lives]
 
     def birth(self, member: int, incarnation: int) -> Birth:
         """One birth. If it is newer than all that were known, another operator ordered it, and those before it.
@@ -86,8 +84,8 @@ class BirthLog:
         newest = self._history.newest_birth(member)
         self.alone = self.alone and newest is not None and newest.incarnation > incarnation
         for earlier in range(newest.incarnation + 1 if newest else 1, incarnation):
-            self._add(self._read(Life(member, earlier)))
-        self._add(found)
+            self._history.add_birth(self._read(Life(member, earlier)))
+        self._history.add_birth(found)
         return found
 
     def learn(self, member: int, incarnation: int) -> None:
@@ -119,30 +117,30 @@ class BirthLog:
         key = keys.birth(*life)
         return decode(Birth, self._store.read(key), key=key)
 
-    def _add(self, birth: Birth) -> None:
-        self._history.add_birth(birth)
-        if self.ledger is not None:
-            self.ledger.add_birth(birth)
-
     # writing
 
     def write(self, births: Sequence[Birth]) -> list[Birth]:
-        """Orders incarnations of different members at once.
+        """Orders incarnations of different members at once; the history is to be told of what is stored.
 
         Returns:
             What is stored of each, which another operator may have written first.
         """
         self._in_doubt |= {birth.life for birth in births}
-        written = read_all(self._create, births, readers=self._readers)
-        for birth, stored in zip(births, written, strict=True):
+        sent = [(keys.birth(birth.member, birth.incarnation), encode(birth)) for birth in births]
+        stored = create_each(self._store, sent, writers=self._readers)
+        written = [decode(Birth, data, key=key) for data, (key, _) in zip(stored, sent, strict=True)]
+        for birth, found in zip(births, written, strict=True):
             self._in_doubt.discard(birth.life)
-            self.alone = self.alone and stored == birth
-            self._add(stored)
+            self.alone = self.alone and found == birth
         return written
 
-    def _create(self, birth: Birth) -> Birth:
-        key = keys.birth(birth.member, birth.incarnation)
-        return decode(Birth, self._store.create(key, encode(birth)), key=key)
+
+def _birth_of(data: bytes | RecordRefused | None, key: str) -> Birth:
+    if data is None:
+        raise NotFound(f"nothing is stored under {key}")
+    if isinstance(data, RecordRefused):
+        raise data
+    return decode(Birth, data, key=key)
 
 
 def newest_lives(names: Iterable[str]) -> dict[int, int]:

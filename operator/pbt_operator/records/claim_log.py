@@ -1,14 +1,14 @@
 """The claims of one population: which process took which birth."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
-from pbt_contract.errors import NewerFormat, NotFound, RecordRefused
+from pbt_contract.errors import NewerFormat, RecordRefused
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Claim
 from pbt_contract.stores import Store
-from pbt_operator.records.parallel import read_all
+from pbt_operator.records.parallel import read_each
 
 VOID = "void"
 
@@ -36,14 +36,14 @@ class ClaimLog:
         """Who took a birth, if anybody did."""
         life = birth.life
         if life not in self._claims and life not in self._unclaimed:
-            self._keep(life, self._read(life))
+            self._keep(life, *self._read([life]))
         return self._claims.get(life)
 
     def learn(self, births: Iterable[Birth]) -> None:
         """Looks at once who took each of these; that nobody has, is remembered to the end of the pass."""
         lives = [birth.life for birth in births]
         unknown = [life for life in lives if life not in self._claims and life not in self._unclaimed]
-        for life, claim in zip(unknown, read_all(self._read, unknown, readers=self._readers), strict=True):
+        for life, claim in zip(unknown, self._read(unknown), strict=True):
             self._keep(life, claim)
             if claim is None:
                 self._unclaimed.add(life)
@@ -65,16 +65,10 @@ class ClaimLog:
         self._claims[birth.life] = stored
         return stored
 
-    def _read(self, life: Life) -> Claim | RecordRefused | None:
-        key = keys.claim(*life)
-        try:
-            return decode(Claim, self._store.read(key), key=key)
-        except NotFound:
-            return None
-        except NewerFormat:
-            raise
-        except RecordRefused as refusal:
-            return refusal
+    def _read(self, lives: Sequence[Life]) -> list[Claim | RecordRefused | None]:
+        names = [keys.claim(*life) for life in lives]
+        found = read_each(self._store, names, readers=self._readers)
+        return [_claim_of(data, key) for data, key in zip(found, names, strict=True)]
 
     def _keep(self, life: Life, claim: Claim | RecordRefused | None) -> None:
         if isinstance(claim, RecordRefused):  # somebody has it all the same: nobody else can take it any more
@@ -82,3 +76,14 @@ class ClaimLog:
             claim = Claim(member=life.member, incarnation=life.incarnation, pod="", nonce="")
         if claim is not None:
             self._claims[life] = claim
+
+
+def _claim_of(data: bytes | RecordRefused | None, key: str) -> Claim | RecordRefused | None:
+    if not isinstance(data, bytes):
+        return data
+    try:
+        return decode(Claim, data, key=key)
+    except NewerFormat:
+        raise
+    except RecordRefused as refusal:
+        return refusal

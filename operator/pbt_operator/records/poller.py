@@ -21,7 +21,7 @@ from pbt_operator.core.history import History
 from pbt_operator.core.listing import first_round
 from pbt_operator.core.report_fault import report_fault
 from pbt_operator.records.birth_log import BirthLog, by_life
-from pbt_operator.records.parallel import read_all
+from pbt_operator.records.parallel import read_each
 
 # Two for the target (two reports in a row), and what retention may be asked to keep.
 RECORDS_PER_MEMBER = 16
@@ -229,18 +229,10 @@ class Poller:
 
     def _read(self, names: Sequence[str], allowance: Allowance) -> list[bytes | RecordRefused | None]:
         """What is stored under each; None where nothing is."""
-        found = read_all(self._read_one, names, readers=self._readers)
+        found = read_each(self._store, names, readers=self._readers)
         size = sum(len(data) for data in found if isinstance(data, bytes))
         allowance.spend(reads=len(found), size=size)
         return found
-
-    def _read_one(self, key: str) -> bytes | RecordRefused | None:
-        try:
-            return self._store.read(key)
-        except NotFound:
-            return None
-        except RecordRefused as refusal:
-            return refusal
 
     def _take(self, key: str, data: bytes | RecordRefused) -> Arrival | None:
         """The report, if it can be believed."""

@@ -20,7 +20,7 @@ from pbt_operator.core.round_record import Round
 from pbt_operator.records.birth_log import BirthLog, by_life
 from pbt_operator.records.claim_log import ClaimLog
 from pbt_operator.records.handovers import Handovers
-from pbt_operator.records.parallel import read_all
+from pbt_operator.records.parallel import abandon_each
 from pbt_operator.records.poller import RECORDS_PER_MEMBER, Arrival, Poller
 from pbt_operator.records.round_log import RoundLog
 
@@ -77,11 +77,6 @@ class Repository:
         self._fresh: list[Report] = []
         self._dead: list[str] = []
 
-    @property
-    def ledger(self) -> Ledger | None:
-        """Counts over the whole life; None until `count` is called."""
-        return self._births.ledger
-
     # reading
 
     def load(self, allowance: Allowance | None = None) -> Cursor | None:
@@ -119,14 +114,17 @@ class Repository:
         return left
 
     def count(self) -> None:
-        """Begins to count, once loaded: reads every birth, and the names of all records."""
-        ledger = self._births.count()
+        """Lets the history count from now on, once loaded: reads every birth, and the names of all records."""
+        ledger = Ledger()
+        for birth in self._births.every():
+            ledger.add_birth(birth)
         for (member, incarnation), key in by_life(
             [*self.store.names(keys.REPORTS), *self.store.names(keys.SAVES)]
         ):
             known = self.history.record(member, key)
             step = known.step if known else keys.step_in(key, self._interval_steps)
             ledger.add_record(member, incarnation, step)
+        self.history.ledger = ledger
 
     def refresh(self, allowance: Allowance | None = None) -> Cursor | None:
         """Begins a pass: learns of the reports that are new since the last time.
@@ -174,8 +172,6 @@ class Repository:
         """Learns of each before the next one is looked for."""
         for report, birth in arrivals:
             self.history.add_record(_lean(report, birth))
-            if self.ledger is not None:
-                self.ledger.add_record(report.member, report.incarnation, report.step)
             self._fresh.append(report)
 
     def catch_up(self, member: int) -> None:
@@ -229,6 +225,7 @@ class Repository:
         """
         written = self._births.write(births)
         for birth, stored in zip(births, written, strict=True):
+            self.history.add_birth(stored)
             if stored == birth:
                 self._claims.note_new(birth)
             if birth.incarnation > 1:
@@ -254,7 +251,7 @@ class Repository:
     def abandon_uploads(self, *, most: int) -> int:
         """Drops unfinished uploads of so many superseded incarnations at most; returns how many are left."""
         some = self._dead[:most]
-        read_all(self.store.abandon_uploads, some, readers=self._readers)
+        abandon_each(self.store, some, writers=self._readers)
         del self._dead[: len(some)]
         return len(self._dead)
 

@@ -20,9 +20,10 @@ from pbt_operator.records.repository import Repository
 
 def conclude(repository: Repository, spec: Spec, outcome: Outcome, *, spec_number: int) -> Result:
     """What `pbt_operator.records.archive` would tell of it, without reading the whole story."""
-    if repository.ledger is None:
+    if repository.history.ledger is None:
         repository.count()
-    ledger, history = repository.ledger, repository.history
+    history = repository.history
+    ledger = history.ledger
     assert ledger is not None, "it was just made"
     best = history.best(spec.objective)
     segments = lineage_of(best, _ancestors(repository, best)) if best is not None else []

@@ -68,7 +68,7 @@ def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
     """Everything of the status but the times and conditions; fields that are not known yet are left out."""
     experiment = overview.experiment
     repository, spec = experiment.repository, overview.done.spec
-    history, ledger = repository.history, repository.ledger
+    history, ledger = repository.history, repository.history.ledger
     assert ledger is not None, "an experiment counts from its start"
     states = Counter(overview.states.values())
     status = status_of(
