@@ -26,7 +26,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_the_packages_lie_at_the_top_and_nothing_else_does(wheel):
     modules = ("pbt_operator/control/reconcile.py", "pbt_trainer/run.py", "pbt_contract/records.py")
-    assert {*modules, "pbt_trainer/py.typed"} <= set(wheel)
+    typed = {f"{package}/py.typed" for package in ("pbt_operator", "pbt_trainer", "pbt_contract")}
+    assert {*modules, *typed} <= set(wheel)
     tops = {name.split("/")[0] for name in wheel if ".dist-info/" not in name}
     assert tops == {"pbt_operator", "pbt_trainer", "pbt_contract"}
 
