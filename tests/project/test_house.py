@@ -14,10 +14,8 @@ TOOLS = ROOT / "tools"
 ROOMS, MODULE_LINES, FUNCTION_LINES = 12, 300, 45
 
 # What is still too long. Nothing may be added.
-LONG_MODULES = {
-    "operator/pbt_operator/runners/kubernetes/controller.py",
-}
-LONG_FUNCTIONS = {"operator/pbt_operator/runners/kubernetes/experiment.py::__init__"}
+LONG_MODULES: set[str] = set()
+LONG_FUNCTIONS: set[str] = set()
 
 
 def modules(package: Path) -> list[Path]:

@@ -12,8 +12,7 @@ from uuid import UUID
 from pbt_contract.assignment import Assignment
 from pbt_contract.stores import probe, s3
 from pbt_contract.stores.s3 import S3Store
-from pbt_operator.runners.kubernetes import experiment as product
-from pbt_operator.runners.kubernetes import store_clients
+from pbt_operator.runners.kubernetes import cluster_runner, store_clients
 from pbt_operator.runners.kubernetes.config import OperatorConfig
 from simulate.apiserver import ApiServer, Body
 from simulate.bucket import BUCKET, Bucket
@@ -212,7 +211,7 @@ def _in(experiment: Experiment) -> Iterator[None]:
     clock = type("Clock", (), {"sleep": staticmethod(experiment.world.sleep)})
     with (
         patch.object(store_clients, "client_of", lambda _: experiment.bucket),
-        patch.object(product, "READERS", 1),  # threads would leave the one that everything runs in
+        patch.object(cluster_runner, "READERS", 1),  # threads would leave the one that everything runs in
         patch.object(s3, "time", clock),
         patch.object(probe, "uuid4", lambda: UUID(int=ids.getrandbits(128))),
         patch.object(s3, "random", experiment.world.chance("pauses")),

@@ -1,4 +1,4 @@
-"""An operator: the real `Driver` of each Population over a watch that lags, until it is killed."""
+"""An operator: the real `Controller` of each Population over a watch that lags, until it is killed."""
 
 import traceback
 from datetime import UTC, datetime
@@ -80,7 +80,7 @@ class Operator:
             pods = [read(pod) for pod in self._watch.pods.values() if population_of(pod) == owner.uid]
             seen = {pod.pod.uid: pod for pod in pods if pod is not None}
             try:
-                seconds = controller.run_pass(body, seen)
+                seconds = controller.reconcile(body, seen)
             except Exception:  # noqa: BLE001 - the product logs it and goes on; here it is a finding
                 self._world.blame(f"a pass failed: {traceback.format_exc()}")
                 seconds = RETRY_SECONDS

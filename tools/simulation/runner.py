@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
+from pbt_contract.stores import Store
 from pbt_operator.control.events import Event
+from pbt_operator.control.ownership import Ownership
 from pbt_operator.control.pass_result import PassResult
-from pbt_operator.control.reconcile import Reconciler
+from pbt_operator.control.session import Session
 from pbt_operator.core.allowance import Allowance
-from pbt_operator.manifest.population import PopulationSpec, to_core, to_wire
-from pbt_operator.records import specs
-from pbt_operator.records.repository import Repository
+from pbt_operator.manifest.population import PopulationSpec, to_core
 from simulation.clock import VirtualTime
 from simulation.memory_store import MemoryStore
 from simulation.pods import Durations, SimulatedPods
@@ -37,35 +37,34 @@ class Simulation:
         """Prepares a run; a store that was used before is gone on with. Each pass has an `allowance` of its own."""
         self.spec, self.events = to_core(spec), list[Event]()
         self.store = store or MemoryStore()
-        accepted = specs.accept(self.store, name="simulated", namespace="simulation", spec=to_wire(spec))
-        self._spec_number = accepted.number
-        self.time = VirtualTime()
+        self.clock = self.time = VirtualTime()
+        self.readers, self.parallelism = 1, None
         self.pods = SimulatedPods(
             time=self.time, store=self.store, spec=self.spec, trainable=trainable, durations=durations
         )
-        self._tick_seconds, self._allowance = tick_seconds, allowance
+        self._manifest, self._tick_seconds, self._allowance = spec, tick_seconds, allowance
         self.operator_restarts()
+
+    def open_store(self, _manifest: PopulationSpec) -> MemoryStore:
+        """See `Runner.open_store`."""
+        return self.store
+
+    def open_pods(self, _store: Store, _manifest: PopulationSpec) -> SimulatedPods:
+        """See `Runner.open_pods`: they outlive the operator."""
+        return self.pods
 
     def operator_restarts(self) -> None:
         """The operator's process ends and another one begins, with nothing but the store and the pods."""
-        self.last: PassResult | None = None
-        self.repository = Repository(
-            self.store,
-            interval_steps=self.spec.schedule.interval_steps,
-            on_refused=lambda key, why: self.events.append(
-                Event("RecordRefused", f"{key}: {why}", warning=True)
-            ),
-        )
-        while self.repository.load(self._allowance()) is not None:
-            pass
-        self.reconciler = Reconciler(
-            repository=self.repository,
-            pods=self.pods,
-            clock=self.time,
-            spec=self.spec,
-            spec_number=self._spec_number,
+        session = Session.open(
+            self,
+            self._manifest,
+            ownership=Ownership(name="simulated", namespace="simulation"),
             emit=self.events.append,
+            allowance=self._allowance,
         )
+        session.reconciler.spec = self.spec
+        self.last: PassResult | None = None
+        self.repository, self.reconciler = session.repository, session.reconciler
 
     @property
     def ended(self) -> bool:

@@ -69,6 +69,7 @@ def run(
     parallelism: Annotated[
         int | None, typer.Option(min=1, help="Members that train at once, instead of the manifest's.")
     ] = None,
+    runner: Annotated[str, typer.Option(hidden=True, help="Where they train.")] = "local",
 ) -> None:
     """Run a population on this machine, or go on with it."""
     if is_plugin():
@@ -77,7 +78,7 @@ def run(
         )
     from pbt_operator.cli.run_population import run_population
 
-    raise typer.Exit(run_population(file, directory, parallelism))
+    raise typer.Exit(run_population(file, directory, parallelism, runner=runner))
 
 
 @app.command()

@@ -4,33 +4,33 @@ import sys
 from pathlib import Path
 
 from pbt_contract.errors import PbtError
-from pbt_operator.cli.output import complain, say
-from pbt_operator.core.status import Result
-from pbt_operator.manifest.errors import ManifestError
+from pbt_operator.cli.output import Mistake, complain, say
+from pbt_operator.control.ownership import AnotherExperiment
+from pbt_operator.core.status import PopulationPhase, Result
+from pbt_operator.manifest.errors import ManifestError, Problem
 from pbt_operator.manifest.load import load
-from pbt_operator.runners.local.display import display_for, short
-from pbt_operator.runners.local.runner import LocalRunner, Stopped, exit_code
-from pbt_operator.runners.local.warden_link import WardenLost
+from pbt_operator.manifest.population import Population
+from pbt_operator.runners import RUNNERS, runner_of
+from pbt_operator.runners.display import display_for, short
+from pbt_operator.runners.foreground import ForegroundRunner, Stopped, WaitingPods, run_to_end
 
 STOPPED = 130
 
 
-def run_population(file: Path, directory: str, parallelism: int | None) -> int:
+def run_population(file: Path, directory: str, parallelism: int | None, *, runner: str = "local") -> int:
     """Runs the manifest and returns the exit code: 0 Complete, 1 Failed, 2 a bad manifest, 130 stopped."""
     try:
         population = load(file)
-        runner = LocalRunner(
-            population,
-            source=str(file),
-            base=directory,
-            parallelism=parallelism,
-            display=display_for(sys.stdout),
-        )
-        result = runner.run()
+        with _runner(runner).open(
+            population, source=str(file), base=directory, parallelism=parallelism
+        ) as opened:
+            result = _run(opened, population, source=str(file))
     except ManifestError as error:
         print(error, file=sys.stderr)
         return 2
-    except (PbtError, WardenLost) as error:
+    except Mistake:
+        raise
+    except PbtError as error:
         complain(str(error))
         return 1
     except Stopped:
@@ -38,7 +38,27 @@ def run_population(file: Path, directory: str, parallelism: int | None) -> int:
         return STOPPED
     for line in summary(result, location=f"{directory}/{population.metadata.name}").splitlines():
         say(line)
-    return exit_code(result)
+    return 0 if result.phase is PopulationPhase.COMPLETE else 1
+
+
+def _runner(name: str) -> type[ForegroundRunner[WaitingPods]]:
+    known = [known for known, registered in RUNNERS.items() if registered.command == "run"]
+    if name not in known:
+        raise Mistake(f"`pbt run` has no runner {name}; it has {', '.join(known)}")
+    found: type[ForegroundRunner[WaitingPods]] = runner_of(name)
+    return found
+
+
+def _run(runner: ForegroundRunner[WaitingPods], population: Population, *, source: str) -> Result:
+    display = display_for(sys.stdout)
+    try:
+        return run_to_end(runner, population, display)
+    except AnotherExperiment as error:
+        remedy = "give the population another name, or run it in another --dir"
+        told = f"changed since {error.location} was begun; it identifies the experiment: {remedy}"
+        raise ManifestError(source, [Problem((path,), told) for path in error.changed]) from error
+    finally:
+        display.close()
 
 
 def summary(result: Result, *, location: str) -> str:

@@ -17,10 +17,10 @@ from pbt_operator.manifest.population import to_core
 from pbt_operator.runners.kubernetes.admission import Rejected, examine, try_template
 from pbt_operator.runners.kubernetes.api import Api
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
+from pbt_operator.runners.kubernetes.cluster_runner import ClusterRunner
 from pbt_operator.runners.kubernetes.conditions import Condition, merged
 from pbt_operator.runners.kubernetes.config import OperatorConfig, StoreConfig
 from pbt_operator.runners.kubernetes.event_recorder import EventRecorder
-from pbt_operator.runners.kubernetes.location import Home
 from pbt_operator.runners.kubernetes.pod_template import Owner
 from service.hostile.texts import ESCAPES, TEXTS, assert_plain, spoilt
 from support.apiserver import ApiServer
@@ -88,7 +88,7 @@ def accepted(api: Api, body: dict[str, Any]) -> str:
     )
     try:
         spec = examine(body)
-        render = Home(owner, config=CONFIG).renderer(spec)
+        render = ClusterRunner(owner, config=CONFIG, api=api).renderer(spec)
         try_template(spec, api=api, namespace="default", render=render)
     except Rejected as rejected:
         [condition] = merged(
@@ -251,7 +251,7 @@ def test_a_template_cannot_choose_the_pods_name_namespace_or_owner(api: Api) -> 
     assert body is not None
     owner = Owner(name="digits", namespace="default", uid="0a1b2c3d-0000-4000-8000-000000000000")
     spec = examine(body)
-    pod = Home(owner, config=CONFIG).renderer(spec)(births.first(to_core(spec), member=0))
+    pod = ClusterRunner(owner, config=CONFIG, api=api).renderer(spec)(births.first(to_core(spec), member=0))
     check_pod(pod, body)
     assert pod["metadata"]["name"] == "digits-0-1"
     assert pod["metadata"]["labels"]["pbt.dev/population-uid"] == owner.uid

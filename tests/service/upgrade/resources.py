@@ -73,11 +73,11 @@ def record_resources(connection: client.ApiClient, content: MemoryStore, folder:
         now=lambda: NOW,
     )
     store = Located(content)
-    controller._home.open = lambda _storage: store  # type: ignore[method-assign]
-    controller.run_pass(custom.get_namespaced_custom_object(**PLACE, name=NAME), {})
+    controller._runner.open_storage = lambda _storage: store  # type: ignore[method-assign]
+    controller.reconcile(custom.get_namespaced_custom_object(**PLACE, name=NAME), {})
     pods = [_running(core, pod) for pod in _pods(core)]
     seen = {pod["metadata"]["uid"]: found for pod in pods if (found := read(pod)) is not None}
-    controller.run_pass(custom.get_namespaced_custom_object(**PLACE, name=NAME), seen)
+    controller.reconcile(custom.get_namespaced_custom_object(**PLACE, name=NAME), seen)
     stored = custom.get_namespaced_custom_object(**PLACE, name=NAME)
     _write(folder / "population.yaml", _settled(stored, uid=UID))
     chosen = next(pod for pod in pods if pod["metadata"]["labels"]["pbt.dev/member"] == str(MEMBER))

@@ -5,17 +5,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pbt_contract.records import Birth
+from pbt_operator.control.ownership import AnotherExperiment, LocationTaken
 from pbt_operator.core import births
 from pbt_operator.core.wire import Path
 from pbt_operator.manifest.errors import ManifestError, Problem
 from pbt_operator.manifest.load import parse
-from pbt_operator.manifest.population import PopulationSpec, changed_identity, to_core
+from pbt_operator.manifest.population import PopulationSpec, to_core
 from pbt_operator.manifest.population_spec import LOCATION_PATTERN
 from pbt_operator.runners.kubernetes.api import Api
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused
 from pbt_operator.runners.kubernetes.pod_template import problems_of
 
 MAX_PROBLEMS = 5
+
 PREFIX: Path = ("spec", "storage", "prefix")
 
 
@@ -70,20 +72,20 @@ def try_template(
             raise Rejected("TemplateRefused", f"spec.template: {refused.message}") from refused
 
 
-def check_identity(old: PopulationSpec, new: PopulationSpec, *, location: str) -> None:
-    """Makes sure that a location is continued by the same experiment.
-
-    Raises:
-        Rejected: it holds another one.
-    """
-    # Where it lies is settled by having found it there: an adopting Population names its storage differently.
-    changed = [path for path in changed_identity(old, new) if not path.startswith("spec.storage")]
-    if changed:
-        raise Rejected(
+def rejection_of(error: AnotherExperiment | LocationTaken) -> Rejected:
+    """Why a Population can't have its location."""
+    if isinstance(error, AnotherExperiment):
+        return Rejected(
             "AnotherExperiment",
-            f"{', '.join(changed)} differ from what {location} was begun with; they identify the experiment: "
-            "write them as they were, or give this Population a location of its own",
+            f"{', '.join(error.changed)} differ from what {error.location} was begun with; they identify the "
+            "experiment: write them as they were, or give this Population a location of its own",
         )
+    owner = error.owner
+    return Rejected(
+        "NotOwner",
+        f"{error.location} is driven by Population {owner.namespace}/{owner.name} (uid {owner.uid}) now, which "
+        "adopted it; this one does nothing more and deletes nothing: delete it",
+    )
 
 
 def _told(problems: tuple[Problem, ...]) -> str:

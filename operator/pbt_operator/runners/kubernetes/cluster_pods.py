@@ -122,6 +122,13 @@ class ClusterPods:
         self._doubtful.clear()
 
     @contextmanager
+    def during_pass(self, seen: Mapping[str, PodState], *, requests: int) -> Iterator[None]:
+        """The block is one pass over what the watch shows: see `refresh` and `at_once`."""
+        self.refresh(seen)
+        with self.at_once(requests):
+            yield
+
+    @contextmanager
     def at_once(self, requests: int) -> Iterator[None]:
         """Holds the requests of the block back to its end, and makes so many of them at once.
 

@@ -12,7 +12,7 @@ import kopf
 from pbt_operator.runners.kubernetes import operator_log
 from pbt_operator.runners.kubernetes.api import GROUP, PLURAL, VERSION, Api
 from pbt_operator.runners.kubernetes.config import MAX_WORKERS, OperatorConfig
-from pbt_operator.runners.kubernetes.process import Process
+from pbt_operator.runners.kubernetes.process import Process, version_of
 
 POPULATIONS = (GROUP, VERSION, PLURAL)
 # The API server takes objects that are nested 10,000 deep. Who can't read one sees no other object either.
@@ -52,7 +52,13 @@ def registry_of(process: Process) -> kopf.OperatorRegistry:
 
     @kopf.on.event(*POPULATIONS, registry=registry)
     async def population_changed(event: kopf.RawEvent, **_: Any) -> None:
-        await process.show_population(event)
+        await process.until_pods_are_listed()
+        body, gone = event["object"], event["type"] == "DELETED"
+        process.health.saw(PLURAL, *version_of(body["metadata"]), deleted=gone)
+        if gone:
+            process.queue.remove(body["metadata"]["uid"])
+        else:
+            process.queue.add(body)
 
     return registry
 

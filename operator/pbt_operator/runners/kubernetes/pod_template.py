@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from pbt_contract.assignment import TERMINATION_LOG, Assignment
-from pbt_contract.records import Birth
 from pbt_operator.core.wire import broken
 from pbt_operator.core.wording import shown
 from pbt_operator.manifest.errors import Problem
@@ -106,19 +105,17 @@ def render(
     owner: Owner,
     template: Mapping[str, Any],
     *,
-    birth: Birth,
     assignment: Assignment,
     store: StoreConfig,
     credentials_secret: str | None,
     ca_bundle: str | None,
 ) -> dict[str, Any]:
-    """The resource of the pod that trains `birth`.
+    """The resource of a pod that trains a member.
 
     Args:
         owner: goes with it: the pod is deleted when the Population is.
         template: a PodTemplateSpec in which `problems_of` finds none.
-        birth: whose pod it is.
-        assignment: what every trainer is told; member, incarnation and the rest come from the birth.
+        assignment: whose pod it is, and what its trainer is told; the pod adds its own uid.
         store: how the trainer reaches its location.
         credentials_secret: the Secret to mount; the pod's service account has access where None.
         ca_bundle: PEM of the store's certificate authority; the image's own where None.
@@ -128,7 +125,7 @@ def render(
     assert index is not None
     trainer = pod["containers"][index]
     told = _literal(TERMINATION_LOG, trainer.get("terminationMessagePath") or "/dev/termination-log")
-    variables = [*_place(birth, assignment), *_access(store, credentials_secret, ca_bundle), told]
+    variables = [*_place(assignment), *_access(store, credentials_secret, ca_bundle), told]
     # First, so that the template's own variables can refer to them.
     trainer["env"] = [*variables, *(trainer.get("env") or ())]
     if trainer.get("terminationMessagePolicy") is None:
@@ -141,7 +138,7 @@ def render(
         annotation = {"fieldPath": f"metadata.annotations['{STORE_CA}']"}
         projected = {"downwardAPI": {"items": [{"path": CA_FILE, "fieldRef": annotation}]}}
         _mount(pod, trainer, name=CA_VOLUME, volume=projected, folder=CA_FOLDER)
-    metadata = _metadata(owner, template.get("metadata") or {}, birth=birth, ca_bundle=ca_bundle)
+    metadata = _metadata(owner, template.get("metadata") or {}, assignment=assignment, ca_bundle=ca_bundle)
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod}
 
 
@@ -160,18 +157,18 @@ def gpus_of(template: Mapping[str, Any]) -> int:
 
 
 def _metadata(
-    owner: Owner, template: Mapping[str, Any], *, birth: Birth, ca_bundle: str | None
+    owner: Owner, template: Mapping[str, Any], *, assignment: Assignment, ca_bundle: str | None
 ) -> dict[str, Any]:
     """Labels, annotations and finalizers of the template, as a Job takes them, and what the operator finds pods by."""
     ours = {
         MANAGED_BY: MANAGER,
         POPULATION: owner.name,
         POPULATION_UID: owner.uid,
-        **labels_of(birth.member, birth.incarnation),
+        **labels_of(assignment.member, assignment.incarnation),
     }
     annotations = {STORE_CA: ca_bundle} if ca_bundle is not None else {}
     metadata = {
-        "name": f"{owner.name}-{birth.member}-{birth.incarnation}",
+        "name": f"{owner.name}-{assignment.member}-{assignment.incarnation}",
         "namespace": owner.namespace,
         "labels": {"app.kubernetes.io/name": "pbt", **(template.get("labels") or {}), **ours},
         "annotations": {**(template.get("annotations") or {}), **annotations},
@@ -191,14 +188,9 @@ def _metadata(
     return {**metadata, **({"finalizers": deepcopy(finalizers)} if finalizers else {})}
 
 
-def _place(birth: Birth, assignment: Assignment) -> list[dict[str, Any]]:
+def _place(assignment: Assignment) -> list[dict[str, Any]]:
     """What the trainer is told of its place."""
-    assigned = replace(
-        assignment,
-        member=birth.member,
-        incarnation=birth.incarnation,
-        hyperparameters=birth.hyperparameters,
-    ).to_environment()
+    assigned = assignment.to_environment()
     uid = {"name": "PBT_POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
     return [uid, *(_literal(name, text) for name, text in assigned.items() if name != "PBT_POD")]
 

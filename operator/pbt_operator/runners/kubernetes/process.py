@@ -30,17 +30,23 @@ LOG = logging.getLogger(__name__)
 
 
 class Process:
-    """One operator."""
+    """One operator.
+
+    Attributes:
+        config: from the config file.
+        health: is told what the watches show.
+        queue: the Populations, and the work on them.
+    """
 
     def __init__(self, config: OperatorConfig, *, api: Api) -> None:
         """Does nothing yet; see `open`."""
         self.config, self._api = config, api
         self._posting = ThreadPoolExecutor(1, thread_name_prefix="events")
         self._recorder = EventRecorder(api.create_event, instance=socket.gethostname(), worker=self._posting)
-        self._metrics, self._health = Metrics(), Health()
+        self._metrics, self.health = Metrics(), Health()
         self._server: HealthServer | None = None
         self._pods = PodInformer(api, config.namespaces, on_shown=self._pod_shown)
-        self._queue = WorkQueue(
+        self.queue = WorkQueue(
             controller_of=self._controller_of,
             # Those of its own namespace: in another one, anybody may label pods as they like.
             pods_of=lambda owner: self._pods.of(owner.namespace, owner.uid),
@@ -60,12 +66,12 @@ class Process:
         """
         process = cls(config, api=api)
         process._server = HealthServer.open(
-            config.port, health=process._health, registry=process._metrics.registry
+            config.port, health=process.health, registry=process._metrics.registry
         )
         return process
 
     async def start(self) -> None:
-        """Begins to look after itself. Populations come by `show_population`."""
+        """Begins to look after itself. Populations come by `queue`."""
         await asyncio.to_thread(self._count_requests)  # clients read files
         self._loop = asyncio.get_running_loop()
         self._pods.start()
@@ -76,35 +82,28 @@ class Process:
         for task in self._tasks:
             task.cancel()
         self._pods.close()
-        await self._queue.close()
+        await self.queue.close()
         await asyncio.to_thread(self._posting.shutdown)
         if self._server is not None:
             self._server.close()
 
     # what the watches show
 
-    async def show_population(self, event: Mapping[str, Any]) -> None:
-        """A Population is there, has changed or is gone. Nothing is done about it until all pods have been shown."""
+    async def until_pods_are_listed(self) -> None:
+        """Nothing is done about a Population before all pods were shown: what isn't seen would be created again."""
         while not self._pods.has_listed.is_set():
             await asyncio.sleep(FIRST_LIST_SECONDS)
-        metadata = event["object"]["metadata"]
-        gone = event["type"] == "DELETED"
-        self._health.saw(PLURAL, *_version(metadata), deleted=gone)
-        if gone:
-            self._queue.drop(metadata["uid"])
-        else:
-            self._queue.take(event["object"])
 
     def _pod_shown(self, pod: Mapping[str, Any], gone: bool, populations: frozenset[str]) -> None:
         """From a thread of the watch."""
-        self._health.saw(PODS, *_version(pod["metadata"]), deleted=gone)
+        self.health.saw(PODS, *version_of(pod["metadata"]), deleted=gone)
         assert self._loop is not None, "it has started"
         with suppress(RuntimeError):  # the loop is closed: the process ends
             self._loop.call_soon_threadsafe(self._wake, populations)
 
     def _wake(self, populations: frozenset[str]) -> None:
         for uid in populations:
-            self._queue.wake(uid)
+            self.queue.wake(uid)
 
     # passes
 
@@ -117,7 +116,7 @@ class Process:
     def _around(self, owner: Owner) -> Iterator[None]:
         with (
             operator_log.about(owner.namespace, owner.name),
-            self._health.during(f"{owner.namespace}/{owner.name}"),
+            self.health.during(f"{owner.namespace}/{owner.name}"),
         ):
             yield
 
@@ -132,7 +131,7 @@ class Process:
 
     async def _beat(self) -> None:
         while True:
-            self._health.beat()
+            self.health.beat()
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _inspect(self) -> None:
@@ -145,11 +144,11 @@ class Process:
             except Exception:  # a fault here must not end what readiness waits for, and in silence
                 LOG.exception("can't list Populations and pods")
             else:
-                self._health.listed(PLURAL, populations)
-                self._health.listed(PODS, pods)
-                if self._queue.uids >= set(populations):
-                    self._health.become_ready()
-            await asyncio.sleep(INSPECT_SECONDS if self._health.is_ready else 1.0)
+                self.health.listed(PLURAL, populations)
+                self.health.listed(PODS, pods)
+                if self.queue.uids >= set(populations):
+                    self.health.become_ready()
+            await asyncio.sleep(INSPECT_SECONDS if self.health.is_ready else 1.0)
 
     def _list(self) -> tuple[dict[str, int], dict[str, int]]:
         populations: dict[str, int] = {}
@@ -160,6 +159,6 @@ class Process:
         return populations, pods
 
 
-def _version(metadata: Mapping[str, Any]) -> tuple[str, int]:
+def version_of(metadata: Mapping[str, Any]) -> tuple[str, int]:
     """An object's uid and the version of it. Of one object the later version is the higher number."""
     return metadata["uid"], int(metadata["resourceVersion"])

@@ -11,13 +11,14 @@ import msgspec
 from pbt_contract.records import Cause
 from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.pods import Phase, Pod, activity
+from pbt_operator.control.session import Session
 from pbt_operator.core.cost import to_status
 from pbt_operator.core.round_record import Standing
 from pbt_operator.core.spec import Restart
 from pbt_operator.core.status import MAX_MEMBERS, RECORDS_ONLY, MemberState, PopulationPhase
 from pbt_operator.core.status_builder import state_of, status_of
+from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
 from pbt_operator.runners.kubernetes.conditions import Condition
-from pbt_operator.runners.kubernetes.experiment import Experiment
 from pbt_operator.runners.kubernetes.metrics import Observation
 
 MAX_REASON = 500
@@ -25,7 +26,7 @@ MAX_REASON = 500
 
 @dataclass(frozen=True)
 class Overview:
-    """How one experiment stands after a pass; each part is worked out once, for all that tell of it.
+    """How a population stands after a pass; each part is worked out once, for all that tell of it.
 
     Attributes:
         done: what the pass said.
@@ -35,7 +36,7 @@ class Overview:
         best: the best score ever.
     """
 
-    experiment: Experiment
+    session: Session[ClusterPods]
     done: PassResult
     pods: Sequence[Pod]
     live: Mapping[int, Pod]
@@ -48,14 +49,14 @@ class Overview:
         return sum(pod.phase is Phase.RUNNING for pod in self.live.values())
 
 
-def look(experiment: Experiment, done: PassResult) -> Overview:
+def look(session: Session[ClusterPods], done: PassResult) -> Overview:
     """How it stands after that pass."""
-    history, spec = experiment.repository.history, done.spec
-    pods = experiment.pods.observe()
+    history, spec = session.repository.history, done.spec
+    pods = session.pods.observe()
     live = {pod.member: pod for pod in pods if not pod.ended}
     members = (member for member in history.members if member < spec.members)
     return Overview(
-        experiment,
+        session,
         done,
         pods,
         live,
@@ -66,10 +67,10 @@ def look(experiment: Experiment, done: PassResult) -> Overview:
 
 def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
     """Everything of the status but the times and conditions; fields that are not known yet are left out."""
-    experiment = overview.experiment
-    repository, spec = experiment.repository, overview.done.spec
+    session = overview.session
+    repository, spec = session.repository, overview.done.spec
     history, ledger = repository.history, repository.history.ledger
-    assert ledger is not None, "an experiment counts from its start"
+    assert ledger is not None, "a session on a cluster counts from its start"
     states = Counter(overview.states.values())
     status = status_of(
         history,
@@ -88,7 +89,7 @@ def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
         "replicas": len(overview.live),
         "readyReplicas": states[MemberState.TRAINING],
         "failedMembers": states[MemberState.FAILED],
-        "location": experiment.store.url,
+        "location": session.store.url,
         "bestScore": None if status.best is None else f"{status.best.score:.6g}",
         "requestCost": to_status(cost),
     }
@@ -111,7 +112,7 @@ def observe(overview: Overview, *, gpus: float) -> Observation:
 
 def shown(overview: Overview) -> list[int]:
     """At most 32 members: those in trouble first, then the best."""
-    spec, history = overview.done.spec, overview.experiment.repository.history
+    spec, history = overview.done.spec, overview.session.repository.history
     objective = spec.objective
 
     def order(member: int) -> tuple[int, float, int]:
@@ -126,7 +127,7 @@ def shown(overview: Overview) -> list[int]:
 
 def phase_of(overview: Overview) -> PopulationPhase:
     """For people; the conditions are the API."""
-    done, history = overview.done, overview.experiment.repository.history
+    done, history = overview.done, overview.session.repository.history
     if done.outcome is not None:
         return done.outcome.phase
     if done.spec.suspend:
@@ -156,8 +157,8 @@ def conditions_of(overview: Overview) -> Iterator[Condition]:
 
 
 def _progress(overview: Overview) -> Condition:
-    experiment, training = overview.experiment, overview.num_running
-    running, refusal, waiting = bool(training), experiment.pods.refusal, experiment.pods.waiting()
+    session, training = overview.session, overview.num_running
+    running, refusal, waiting = bool(training), session.pods.refusal, session.pods.waiting()
     status: Literal["True", "False"] = "True" if running else "False"
     if refusal is not None:
         reason = "QuotaExceeded" if refusal.quota else "PodsRefused"
@@ -165,7 +166,7 @@ def _progress(overview: Overview) -> Condition:
     if waiting:
         told = f"{training} pods run, {len(waiting)} wait; {waiting[0].name}: {waiting[0].message}"
         return Condition("Progressing", status, "PodsWaiting", told)
-    spec, history = overview.done.spec, experiment.repository.history
+    spec, history = overview.done.spec, session.repository.history
     told = f"round {history.decided} of {spec.schedule.last_round} is decided; {training} of {spec.slots} pods run"
     return Condition("Progressing", "True", "Training" if running else "Starting", told)
 

@@ -1,4 +1,4 @@
-"""One asyncio task for each Population, which runs its passes in threads: when something happened or it is time."""
+"""The work queue: reconciles each Population in a thread when something happened or it is time, never twice at once."""
 
 import asyncio
 import logging
@@ -23,12 +23,13 @@ Body = Mapping[str, Any]
 
 @dataclass
 class WorkItem:
-    """One Population and its task.
+    """One Population and the task that works on it.
 
     Attributes:
         body: the resource as the watch showed it last; None once it is gone.
     """
 
+    owner: Owner
     controller: Controller
     body: Body | None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -36,7 +37,7 @@ class WorkItem:
 
 
 class WorkQueue:
-    """All Populations that are driven. To be used from the event loop only."""
+    """All Populations that are driven here. To be used from the event loop only."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class WorkQueue:
         around: Callable[[Owner], AbstractContextManager[None]],
         on_gone: Callable[[Owner], None],
     ) -> None:
-        """Drives nothing yet.
+        """Works on nothing yet.
 
         Args:
             controller_of: makes the controller of a Population.
@@ -59,75 +60,70 @@ class WorkQueue:
         self._controller_of, self._pods_of, self._around = controller_of, pods_of, around
         self._on_gone = on_gone
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="pass")
-        self._queue: dict[str, WorkItem] = {}
+        self._items: dict[str, WorkItem] = {}
 
-    def take(self, body: Body) -> None:
-        """A Population is there, or has changed."""
+    def add(self, body: Body) -> None:
+        """A Population is there, or has changed: it is reconciled soon."""
         metadata = body["metadata"]
-        uid = metadata["uid"]
-        drive = self._queue.get(uid)
-        if drive is None:
-            owner = Owner(name=metadata["name"], namespace=metadata["namespace"], uid=uid)
-            drive = self._queue[uid] = WorkItem(self._controller_of(owner), body)
-            drive.task = asyncio.create_task(
-                self._run(owner, drive), name=f"drive {owner.namespace}/{owner.name}"
+        item = self._items.get(metadata["uid"])
+        if item is None:
+            owner = Owner(name=metadata["name"], namespace=metadata["namespace"], uid=metadata["uid"])
+            item = self._items[owner.uid] = WorkItem(owner, self._controller_of(owner), body)
+            item.task = asyncio.create_task(
+                self._work(item), name=f"reconcile {owner.namespace}/{owner.name}"
             )
             return
-        if drive.body is None or _intent(drive.body) != _intent(body):
-            drive.changed.set()
-        drive.body = body
+        if item.body is None or _intent(item.body) != _intent(body):
+            item.changed.set()
+        item.body = body
 
     @property
     def uids(self) -> set[str]:
-        """Of the Populations that are driven."""
-        return set(self._queue)
+        """Of the Populations in the queue."""
+        return set(self._items)
 
-    def drop(self, uid: str) -> None:
+    def remove(self, uid: str) -> None:
         """A Population is gone."""
-        drive = self._queue.pop(uid, None)
-        if drive is not None:
-            drive.body = None
-            drive.changed.set()
+        item = self._items.pop(uid, None)
+        if item is not None:
+            item.body = None
+            item.changed.set()
 
     def wake(self, uid: str) -> None:
         """Something happened to a pod of a Population."""
-        drive = self._queue.get(uid)
-        if drive is not None:
-            drive.changed.set()
+        item = self._items.get(uid)
+        if item is not None:
+            item.changed.set()
 
     async def close(self) -> None:
         """Waits for the passes that run; no other begins. Pods and resources are left as they are."""
-        tasks = [drive.task for drive in self._queue.values() if drive.task is not None]
-        for uid in list(self._queue):
-            self.drop(uid)
+        tasks = [item.task for item in self._items.values() if item.task is not None]
+        for uid in list(self._items):
+            self.remove(uid)
         await asyncio.gather(*tasks, return_exceptions=True)
         self._threads.shutdown()
 
-    async def _run(self, owner: Owner, drive: WorkItem) -> None:
+    async def _work(self, item: WorkItem) -> None:
         loop = asyncio.get_running_loop()
-        while (body := drive.body) is not None:
-            drive.changed.clear()
-            seen = self._pods_of(owner)  # here, where nothing changes it meanwhile
-            seconds, busy = await loop.run_in_executor(
-                self._threads, self._pass, owner, drive.controller, body, seen
-            )
+        while (body := item.body) is not None:
+            item.changed.clear()
+            seen = self._pods_of(item.owner)  # here, where nothing changes it meanwhile
+            seconds, busy = await loop.run_in_executor(self._threads, self._reconcile, item, body, seen)
             ended = loop.time()
             with suppress(TimeoutError):
-                await asyncio.wait_for(drive.changed.wait(), seconds)
-            # While a thousand pods start, one event follows the other: a drive takes half of a CPU at the most.
+                await asyncio.wait_for(item.changed.wait(), seconds)
+            # While a thousand pods start, one event follows the other: a Population takes half of a CPU at the most.
             rest = min(busy, LONGEST_SETTLE_SECONDS) - (loop.time() - ended)
             await asyncio.sleep(max(SETTLE_SECONDS, rest))
-        self._on_gone(owner)
+        self._on_gone(item.owner)
 
-    def _pass(
-        self, owner: Owner, controller: Controller, body: Body, seen: Mapping[str, PodState]
-    ) -> tuple[float, float]:
-        """When the next one is due, and for how long this one had a CPU."""
+    def _reconcile(self, item: WorkItem, body: Body, seen: Mapping[str, PodState]) -> tuple[float, float]:
+        """One pass, in a thread; returns when the next one is due, and for how many seconds this one had a CPU."""
         began = time.thread_time()
-        with self._around(owner):
+        with self._around(item.owner):
             try:
-                seconds = controller.run_pass(body, seen)
-            except Exception:  # one fault must not end the drive of this Population, nor that of others
+                seconds = item.controller.reconcile(body, seen)
+            except Exception:  # one fault must not end the work on this Population, nor on others
                 LOG.exception("a pass failed")
                 seconds = RETRY_SECONDS
         return seconds, time.thread_time() - began

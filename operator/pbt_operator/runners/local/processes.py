@@ -1,11 +1,13 @@
 """Pods as processes of this machine: started, stopped and watched through the warden."""
 
 import os
+import select
 import signal
+import socket
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,7 @@ class LocalPods:
         warden: WardenLink,
         template: Mapping[str, Any],
         source: str,
-        assignment: Assignment,
+        assign: Callable[..., Assignment],
         parallelism: int,
         logs: Path,
         gpus: Gpus,
@@ -53,20 +55,24 @@ class LocalPods:
             warden: starts and ends the processes.
             template: the pod template; its trainer container is what runs.
             source: where the manifest was read from.
-            assignment: what every trainer is told; member, incarnation and the rest come from its birth.
+            assign: what the trainer of a birth is told, in a pod: takes the birth and `pod`.
             parallelism: among how many trainers the cores are shared out.
             logs: a folder for one log for each member.
             gpus: the machine's.
         """
         self._warden = warden
-        self._template, self._source, self._assignment = template, source, assignment
+        self._template, self._source, self._assign = template, source, assign
         self._logs, self._gpus = logs, gpus
         self._threads = max(1, (os.cpu_count() or 1) // parallelism)
         self._processes: dict[str, Process] = {}
 
-    def fileno(self) -> int:
-        """Readable when a process has started or ended."""
-        return self._warden.fileno()
+    def wait(self, wake: socket.socket, seconds: float) -> None:
+        """See `WaitingPods.wait`."""
+        select.select([self._warden.fileno(), wake.fileno()], [], [], seconds)
+
+    def close(self) -> None:
+        """See `WaitingPods.close`."""
+        self._warden.close()
 
     # the verbs
 
@@ -95,13 +101,7 @@ class LocalPods:
         if known is not None and not known.pod.ended:
             return
         pod = Pod.pending(birth, uid=f"local-{uuid.uuid4().hex[:12]}")
-        assigned = replace(
-            self._assignment,
-            member=birth.member,
-            incarnation=birth.incarnation,
-            pod=pod.uid,
-            hyperparameters=birth.hyperparameters,
-        ).to_environment()
+        assigned = self._assign(birth, pod=pod.uid).to_environment()
         container = trainer_container(self._template, env=assigned, source=self._source)
         log = self._note(birth.member, name)
         gpus = self._gpus.take(container.gpus)

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from pbt_contract.errors import PbtError
 
-class WardenLost(Exception):
+
+class WardenLost(PbtError):
     """The warden ended, and every trainer with it."""
 
 

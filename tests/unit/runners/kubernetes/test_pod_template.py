@@ -2,6 +2,7 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,20 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbt_contract.assignment import Assignment
-from pbt_contract.records import Birth, Cause
 from pbt_operator.manifest.template import grace_seconds
 from pbt_operator.runners.kubernetes.config import StoreConfig
 from pbt_operator.runners.kubernetes.pod_template import Owner, problems_of, render
 
 OWNER = Owner(name="digits", namespace="team-a", uid="0a1b2c3d-0000-4000-8000-000000000000")
-BIRTH = Birth(
-    member=3, incarnation=12, cause=Cause.EXPLOIT, hyperparameters={"lr": 0.5, "layers": 2}, reason="test"
-)
 ASSIGNMENT = Assignment(
     location="s3://experiments/pbt/team-a/digits-0a1b2c3d",
-    member=0,
-    incarnation=1,
+    member=3,
+    incarnation=12,
     pod="",
+    hyperparameters={"lr": 0.5, "layers": 2},
     objective="accuracy",
     total_steps=400,
     interval_steps=20,
@@ -36,7 +34,6 @@ MINIMAL: dict[str, Any] = {"spec": {"containers": [{"name": "trainer", "image": 
 
 def pod(template: dict[str, Any], **changes: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
-        "birth": BIRTH,
         "assignment": ASSIGNMENT,
         "store": STORE,
         "credentials_secret": None,
@@ -67,12 +64,10 @@ def test_the_pod_is_named_for_the_birth_and_belongs_to_the_population() -> None:
 
 def test_the_longest_name_is_a_host_name() -> None:
     owner = Owner(name="x" * 40, namespace="n", uid="u")
-    birth = Birth(member=99_999, incarnation=999_999, cause=Cause.INITIAL, hyperparameters={}, reason="r")
     body = render(
         owner,
         MINIMAL,
-        birth=birth,
-        assignment=ASSIGNMENT,
+        assignment=replace(ASSIGNMENT, member=99_999, incarnation=999_999),
         store=STORE,
         credentials_secret=None,
         ca_bundle=None,
@@ -86,17 +81,15 @@ def test_the_trainer_reads_back_its_assignment() -> None:
     found = Assignment.from_environment({**env, "PBT_POD": "uid"})
     assert found is not None
     assert (found.member, found.incarnation, found.pod) == (3, 12, "uid")
-    assert found.hyperparameters == BIRTH.hyperparameters
+    assert found.hyperparameters == ASSIGNMENT.hyperparameters
     assert (found.location, found.objective, found.seed) == (ASSIGNMENT.location, "accuracy", 7)
     assert (found.total_steps, found.interval_steps, found.in_place) == (400, 20, True)
     assert found.grace_seconds == 60
 
 
 def test_a_value_that_looks_like_a_reference_reaches_the_trainer_as_it_is() -> None:
-    birth = Birth(
-        member=0, incarnation=1, cause=Cause.INITIAL, hyperparameters={"path": "$(PBT_MEMBER)$x"}, reason="r"
-    )
-    text = variables(pod(MINIMAL, birth=birth))["PBT_HYPERPARAMETERS"]
+    assignment = replace(ASSIGNMENT, hyperparameters={"path": "$(PBT_MEMBER)$x"})
+    text = variables(pod(MINIMAL, assignment=assignment))["PBT_HYPERPARAMETERS"]
     assert text == json.dumps({"path": "$$(PBT_MEMBER)$$x"})
 
 

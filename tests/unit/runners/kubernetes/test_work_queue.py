@@ -31,7 +31,7 @@ class Controller:
     def __init__(self, world: "World") -> None:
         self.world = world
 
-    def run_pass(self, body: Any, seen: Any) -> float:
+    def reconcile(self, body: Any, seen: Any) -> float:
         world, uid = self.world, body["metadata"]["uid"]
         assert threading.current_thread() is not threading.main_thread()
         with world.lock:
@@ -97,7 +97,7 @@ def play(scene, **options: Any) -> World:
 
 def test_a_population_gets_a_pass_at_once_and_then_waits():
     async def scene(world):
-        world.queue.take(body())
+        world.queue.add(body())
         await world.until(1)
         await world.quiet()
         assert world.queue.uids == {"u1"}
@@ -116,9 +116,9 @@ def test_a_population_gets_a_pass_at_once_and_then_waits():
 )
 def test_what_somebody_changes_gets_a_pass(change):
     async def scene(world):
-        world.queue.take(body())
+        world.queue.add(body())
         await world.until(1)
-        world.queue.take(body(**change))
+        world.queue.add(body(**change))
         await world.until(2)
 
     assert play(scene).passes[1][1] == change.get("generation", 1)
@@ -126,9 +126,9 @@ def test_what_somebody_changes_gets_a_pass(change):
 
 def test_its_own_status_is_no_reason_for_a_pass():
     async def scene(world):
-        world.queue.take(body())
+        world.queue.add(body())
         await world.until(1)
-        world.queue.take({**body(), "status": {"phase": "Running"}})
+        world.queue.add({**body(), "status": {"phase": "Running"}})
         await world.quiet()
 
     assert len(play(scene).passes) == 1
@@ -137,7 +137,7 @@ def test_its_own_status_is_no_reason_for_a_pass():
 def test_a_pod_that_changes_during_a_pass_is_seen_by_another_one():
     async def scene(world):
         world.gate = threading.Event()
-        world.queue.take(body())
+        world.queue.add(body())
         while not world.running["u1"]:
             await asyncio.sleep(0.005)
         world.pods = {"p1": "ended"}
@@ -156,7 +156,7 @@ def test_many_run_at_once_but_no_more_than_there_are_workers():
     async def scene(world):
         world.gate = threading.Event()
         for uid in uids:
-            world.queue.take(body(uid))
+            world.queue.add(body(uid))
             world.queue.wake(uid)
         while world.running.total() < 3:
             await asyncio.sleep(0.005)
@@ -171,12 +171,12 @@ def test_many_run_at_once_but_no_more_than_there_are_workers():
 def test_a_fault_ends_neither_this_drive_nor_others(caplog):
     async def scene(world):
         world.broken.add("u1")
-        world.queue.take(body("u1"))
-        world.queue.take(body("u2"))
+        world.queue.add(body("u1"))
+        world.queue.add(body("u2"))
         await world.until(3, "u1")
         world.broken.clear()
         await world.until(1, "u2")
-        world.queue.take(body("u2", generation=2))
+        world.queue.add(body("u2", generation=2))
         await world.until(2, "u2")
 
     play(scene)
@@ -186,11 +186,11 @@ def test_a_fault_ends_neither_this_drive_nor_others(caplog):
 def test_a_population_that_is_gone_gets_no_pass_and_is_told_of_once():
     async def scene(world):
         world.gate = threading.Event()
-        world.queue.take(body())
+        world.queue.add(body())
         while not world.running["u1"]:
             await asyncio.sleep(0.005)
-        world.queue.drop("u1")
-        world.queue.drop("u1")
+        world.queue.remove("u1")
+        world.queue.remove("u1")
         world.queue.wake("u1")
         assert world.queue.uids == set()
         assert world.gone == []  # its last pass runs
@@ -205,7 +205,7 @@ def test_a_population_that_is_gone_gets_no_pass_and_is_told_of_once():
 def test_closing_waits_for_the_passes_that_run():
     async def scene(world):
         world.gate = threading.Event()
-        world.queue.take(body())
+        world.queue.add(body())
         while not world.running["u1"]:
             await asyncio.sleep(0.005)
         closing = asyncio.create_task(world.queue.close())

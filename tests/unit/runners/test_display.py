@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from pbt_operator.control.events import Event
-from pbt_operator.runners.local.display import Lines, LiveTable, Row, View
+from pbt_operator.runners.display import Lines, LiveTable, Row, View
 
 LAST = (
     "exploit at 100: 0.1 is among the worst 2 of 8; copies member 3 (0.9)\x1b[31m and more and more and more"

@@ -1,0 +1,188 @@
+"""Opens a population's location and drives it pass by pass, whichever runner its members run by."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from pbt_contract.stores import Store
+from pbt_contract.stores.probe import probe
+from pbt_operator.control.decide import describe
+from pbt_operator.control.events import Event
+from pbt_operator.control.ownership import Ownership
+from pbt_operator.control.pass_result import PassResult
+from pbt_operator.control.pods import Pods
+from pbt_operator.control.reconcile import Looks, Reconciler
+from pbt_operator.control.runner import Runner
+from pbt_operator.core.allowance import Allowance
+from pbt_operator.core.location_records import SpecRecord
+from pbt_operator.core.status import Result
+from pbt_operator.manifest.population import (
+    PopulationSpec,
+    as_now,
+    to_core,
+    to_wire,
+)
+from pbt_operator.records import results, specs
+from pbt_operator.records.repository import Repository
+
+P = TypeVar("P", bound=Pods)
+
+
+class Session(Generic[P]):
+    """A population that is driven from here; see `open`.
+
+    Attributes:
+        store: its location.
+        repository: its records.
+        pods: the runner's.
+        reconciler: drives the ones by the others.
+        is_new: whether the location was empty before.
+        last: what the newest pass that was finished said; None before the first.
+    """
+
+    def __init__(
+        self,
+        ownership: Ownership,
+        repository: Repository,
+        pods: P,
+        reconciler: Reconciler,
+        *,
+        is_new: bool,
+    ) -> None:
+        """Takes what was opened."""
+        self._ownership = ownership
+        self.store, self.repository = repository.store, repository
+        self.pods, self.reconciler = pods, reconciler
+        self.is_new = is_new
+        self.last: PassResult | None = None
+
+    @classmethod
+    def open(
+        cls,
+        runner: Runner[P],
+        manifest: PopulationSpec,
+        *,
+        ownership: Ownership,
+        emit: Callable[[Event], None],
+        counts: bool = False,
+        active_since: float | None = None,
+        allowance: Callable[[], Allowance] = Allowance,
+    ) -> "Session[P]":
+        """Opens a location, takes it and accepts the spec; one that ended under this spec stays so.
+
+        Args:
+            runner: where the members run.
+            manifest: what is asked; it is recorded.
+            ownership: who drives it.
+            emit: takes each event at once.
+            counts: whether `repository.ledger` is kept, for which every birth is read.
+            active_since: see `Reconciler`.
+            allowance: of each piece of what is read.
+
+        Raises:
+            AnotherExperiment: the location holds one.
+            LocationTaken: somebody else drives it.
+            StoreUnavailable: the store can't be reached, or refuses.
+        """
+        store = runner.open_store(manifest)
+        record, is_new = _take(store, manifest, ownership)
+        repository, ended = _loaded(store, manifest, runner.readers, emit, allowance, counts=counts)
+        as_run = _as_run(manifest, runner.parallelism)
+        pods = runner.open_pods(store, as_run)
+        reconciler = Reconciler(
+            repository=repository,
+            pods=pods,
+            clock=runner.clock,
+            spec=to_core(as_run),
+            spec_number=record.number,
+            emit=emit,
+            active_since=active_since,
+        )
+        if ended is not None and ended.spec == record.number:
+            reconciler.resume_result(ended)
+        return cls(ownership, repository, pods, reconciler, is_new=is_new)
+
+    def check_owner(self) -> None:
+        """Makes sure that the location is still this population's.
+
+        Raises:
+            LocationTaken: somebody else drives it.
+        """
+        self._ownership.settle(self.store)
+
+    def replace_spec(self, manifest: PopulationSpec) -> None:
+        """Records a spec that changed and goes on under it."""
+        record = _accept(self.store, manifest, self._ownership)
+        self.reconciler.replace_spec(to_core(manifest), record.number)
+
+    def run_pass(self, looks: Looks = Looks.LISTS, allowance: Allowance | None = None) -> PassResult:
+        """One pass; see `Reconciler.run_once`.
+
+        Raises:
+            StoreUnavailable: the store can't be reached; try again later.
+        """
+        self.last = self.reconciler.run_once(looks, allowance)
+        return self.last
+
+    def newest_exploits(self) -> list[Event]:
+        """Those of the newest round again, for whoever can't know whether they were told: none is for nobody else."""
+        history = self.repository.history
+        decided, told = history.newest_round, []
+        for decision in decided.decisions if decided else ():
+            birth = history.newest_birth(decision.member)
+            if birth is not None and decided is not None and birth.round == decided.number:
+                told.append(Event("Exploited", describe(birth, decision), decision.member))
+        return told
+
+
+def earlier_result(store: Store, manifest: PopulationSpec) -> Result | None:
+    """The result of a population that ended under this very spec; None if there is more to do. Writes nothing."""
+    known, ended = specs.newest(store), results.newest_result(store)
+    if known is None or ended is None or ended.spec != known.number:
+        return None
+    return ended if as_now(known.spec) == to_wire(manifest) else None
+
+
+def _take(store: Store, manifest: PopulationSpec, ownership: Ownership) -> tuple[SpecRecord, bool]:
+    """Takes a location and accepts the spec; returns the record in force, and whether the location was empty."""
+    if ownership.begins(store):
+        probe(store)
+    known = specs.newest(store)
+    if known is not None:
+        ownership.check_identity(known, manifest, location=store.url)
+    ownership.settle(store)
+    return _accept(store, manifest, ownership), known is None
+
+
+def _loaded(
+    store: Store,
+    manifest: PopulationSpec,
+    readers: int,
+    emit: Callable[[Event], None],
+    allowance: Callable[[], Allowance],
+    *,
+    counts: bool,
+) -> tuple[Repository, Result | None]:
+    """The records, read as far as decisions need them, and the newest result."""
+
+    def refuse(key: str, why: str) -> None:
+        emit(Event("RecordRefused", f"{key} is refused: {why}", warning=True))
+
+    repository = Repository(
+        store, interval_steps=manifest.schedule.interval_steps, on_refused=refuse, readers=readers
+    )
+    while repository.load(allowance()) is not None:
+        pass
+    if counts:
+        repository.count()
+    return repository, results.newest_result(store)
+
+
+def _as_run(manifest: PopulationSpec, parallelism: int | None) -> PopulationSpec:
+    """What is recorded is the manifest itself."""
+    return manifest if parallelism is None else manifest.model_copy(update={"parallelism": parallelism})
+
+
+def _accept(store: Store, manifest: PopulationSpec, ownership: Ownership) -> SpecRecord:
+    return specs.accept(
+        store, name=ownership.name, namespace=ownership.namespace, spec=to_wire(manifest), as_now=as_now
+    )
