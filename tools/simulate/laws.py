@@ -124,17 +124,27 @@ class Laws:
     def _on_round(self, key: str, data: bytes) -> None:
         decided = self.rounds[keys.number_in(key)] = decode(Round, data, key=key)
         for entry in decided.entries:
-            newest = max(i for m, i in self.births if m == entry.member)
-            for later in range(entry.incarnation + 1, newest + 1):
-                birth = self.births[entry.member, later]
-                if entry.source.step > birth.previous_step and not self.is_lawless:
-                    self._world.blame(
-                        f"1: {key} counts {entry.source.record}, which incarnation {later} closed before"
-                    )
+            closed = self._closed_by((entry.member, entry.incarnation), entry.source.step)
+            if closed is not None and not self.is_lawless:
+                self._world.blame(
+                    f"1: {key} counts {entry.source.record}, which incarnation {closed} closed before"
+                )
         is_late = any(number > decided.number for number in self.rounds)  # nobody follows it any more
         for decision in [] if is_late else decided.decisions:
             if decision.source is not None and not self._bucket.has(self._base + decision.source.checkpoint):
                 self._world.blame(f"2: {key} has a donor whose checkpoint is gone")
+
+    def _closed_by(self, life: tuple[int, int], step: int) -> int | None:
+        """The later incarnation whose birth says that what `life` recorded at `step` doesn't count, if there is one."""
+        member, incarnation = life
+        return next(
+            (
+                later
+                for (other, later), birth in sorted(self.births.items())
+                if other == member and later > incarnation and step > birth.previous_step
+            ),
+            None,
+        )
 
     def _on_record(self, key: str, data: bytes) -> None:
         record = decode_report(data, key=key)
@@ -144,7 +154,9 @@ class Laws:
         if claim is None or claim.pod != process:
             self._world.blame(f"1: {key} is written by {process}, which has no claim on it")
         self.records.setdefault(life, []).append(record)
-        for file in record.files:
+        # What a zombie commits past the step at which its incarnation was closed, is never read: it may be deleted.
+        counts = self._closed_by(life, record.step) is None
+        for file in record.files if counts else []:
             if self._base + record.checkpoint + file.name not in self._bucket.objects:
                 self._world.blame(f"4: {key} commits {file.name}, which isn't stored")
 
