@@ -9,7 +9,9 @@ from support.constructors import acting_constructors, acting_in
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("package", ["trainer_image/pbt_contract", "trainer_image/pbt_trainer"])
+@pytest.mark.parametrize(
+    "package", ["operator/pbt_operator", "trainer_image/pbt_contract", "trainer_image/pbt_trainer"]
+)
 def test_no_constructor_does_io(package: str) -> None:
     assert acting_constructors(ROOT / package) == []
 
@@ -24,12 +26,15 @@ def test_no_constructor_does_io(package: str) -> None:
         ("self._begin()", "signal.signal"),
         ("prepare(path)", "path.mkdir"),
         ("self.store = Store.open(path)", "Store.open"),
+        ("probe(path)", "pbt_contract.stores.probe.probe"),
+        ("self.known = specs.newest(path)", "specs.newest"),
     ],
 )
 def test_a_constructor_that_acts_is_found(body: str, call: str) -> None:
     source = f"""
 import os, signal, threading
 from subprocess import Popen
+from pbt_contract.stores.probe import probe
 
 def prepare(path):
     path.mkdir()

@@ -10,11 +10,12 @@ from pathlib import Path
 MODULES = {"atexit", "mmap", "os", "shutil", "signal", "socket", "subprocess", "tempfile", "time"}
 """Calls of what these hold are I/O, but for `HARMLESS`."""
 
-HARMLESS = {"os.fspath", "os.getpid", "os.path.join", "time.monotonic", "time.time"}
+HARMLESS = {"os.cpu_count", "os.fspath", "os.getpid", "os.path.join", "time.monotonic", "time.time"}
 METHODS = {
-    "bind", "connect", "create", "exists", "fetch", "is_dir", "is_file", "listen", "mkdir", "open", "read",
-    "read_bytes", "read_text", "receive", "recv", "resolve", "send", "sendall", "start", "stat", "touch", "unlink",
-    "upload", "write", "write_bytes", "write_text",
+    "accept", "bind", "connect", "count", "create", "current", "delete", "exists", "fetch", "is_dir", "is_file",
+    "listen", "load", "mkdir", "names", "newest", "newest_result", "open", "probe", "read", "read_bytes", "read_text",
+    "receive", "recv", "refresh", "resolve", "send", "sendall", "settle", "start", "stat", "touch", "unlink", "upload",
+    "write", "write_bytes", "write_text",
 }  # fmt: skip
 """Calls of methods of these names are I/O, whatever they are methods of."""
 

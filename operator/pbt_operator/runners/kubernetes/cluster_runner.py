@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from pbt_contract.records import Birth
 from pbt_contract.stores import Store
-from pbt_operator.control.assignments import assign
 from pbt_operator.control.events import Event
 from pbt_operator.control.ownership import Ownership
+from pbt_operator.core.assignments import assign
 from pbt_operator.manifest.population import PopulationSpec, recorded, to_core
 from pbt_operator.manifest.population_spec import Storage
 from pbt_operator.manifest.template import grace_seconds

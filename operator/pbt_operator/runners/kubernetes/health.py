@@ -169,7 +169,8 @@ class HealthServer:
         Raises:
             OSError: the port is taken.
         """
-        server = _Server((host, port), _handler(health, registry))
+        kind = _DualStackServer if not host and socket.has_dualstack_ipv6() else _Server
+        server = kind((host, port), _handler(health, registry), bind_and_activate=False)
         try:
             server.server_bind()
             server.server_activate()
@@ -188,19 +189,19 @@ class HealthServer:
 class _Server(ThreadingHTTPServer):
     """Answers while the event loop is stuck, which is when it matters."""
 
-    def __init__(self, address: tuple[str, int], handler: type[MetricsHandler]) -> None:
-        if not address[0] and socket.has_dualstack_ipv6():
-            self.address_family = socket.AF_INET6
-        super().__init__(address, handler, bind_and_activate=False)
-
-    def server_bind(self) -> None:
-        if self.address_family == socket.AF_INET6:
-            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        super().server_bind()
-
     def handle_error(self, _request: object, client_address: object) -> None:
         """A client that went away, say; the library would print what is no line of the log."""
         LOG.warning("a request of %s failed: %r", client_address, sys.exception())
+
+
+class _DualStackServer(_Server):
+    """Listens on all addresses, IPv6 and IPv4."""
+
+    address_family = socket.AF_INET6
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
 
 def _handler(health: Health, registry: CollectorRegistry) -> type[MetricsHandler]:

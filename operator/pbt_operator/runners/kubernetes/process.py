@@ -38,11 +38,11 @@ class Process:
         queue: the Populations, and the work on them.
     """
 
-    def __init__(self, config: OperatorConfig, *, api: Api) -> None:
-        """Does nothing yet; see `open`."""
+    def __init__(self, config: OperatorConfig, *, api: Api, instance: str) -> None:
+        """Does nothing yet; see `open`. `instance` is the name of the operator's pod."""
         self.config, self._api = config, api
         self._posting = ThreadPoolExecutor(1, thread_name_prefix="events")
-        self._recorder = EventRecorder(api.create_event, instance=socket.gethostname(), worker=self._posting)
+        self._recorder = EventRecorder(api.create_event, instance=instance, worker=self._posting)
         self._metrics, self.health = Metrics(), Health()
         self._server: HealthServer | None = None
         self._pods = PodInformer(api, config.namespaces, on_shown=self._pod_shown)
@@ -64,7 +64,7 @@ class Process:
         Raises:
             OSError: the port is taken.
         """
-        process = cls(config, api=api)
+        process = cls(config, api=api, instance=socket.gethostname())
         process._server = HealthServer.open(
             config.port, health=process.health, registry=process._metrics.registry
         )

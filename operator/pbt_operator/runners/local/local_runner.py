@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pbt_contract.errors import PbtError
 from pbt_contract.stores import Store, open_store
-from pbt_operator.control.assignments import assign
+from pbt_operator.core.assignments import assign
 from pbt_operator.manifest.population import Population, PopulationSpec, to_core
 from pbt_operator.manifest.template import trainer_container
 from pbt_operator.runners.local.gpus import Gpus
