@@ -1,0 +1,97 @@
+"""Opening a location: whose it is, which experiment it holds, and what it goes on with."""
+
+from dataclasses import replace
+
+import pytest
+
+from fixtures.manifests import DETERMINISTIC, spec
+from fixtures.toys import Deterministic
+from pbt_contract import keys
+from pbt_operator.control.ownership import AnotherExperiment, LocationTaken, Ownership
+from pbt_operator.control.session import Session, earlier_result
+from pbt_operator.records import specs
+from simulation import Simulation
+
+SHORT = {**DETERMINISTIC["schedule"], "totalSteps": 20}
+HERE = Ownership(name="digits", namespace="local")
+OWNER = Ownership(name="digits", namespace="team", uid="uid-1")
+ADOPTER = Ownership(name="adopter", namespace="team", uid="uid-2", adopts=True)
+
+
+@pytest.fixture
+def place():
+    """Where members run, with an empty location."""
+    return Simulation(spec(DETERMINISTIC, schedule=SHORT), Deterministic())
+
+
+def opened(place, ownership=HERE, **changes):
+    return Session.open(
+        place,
+        spec(DETERMINISTIC, **{"schedule": SHORT, **changes}),
+        ownership=ownership,
+        emit=place.events.append,
+    )
+
+
+def test_an_empty_location_is_new_and_leaves_nothing_of_the_probe(place):
+    place.store.purge()
+    assert opened(place).is_new
+    assert not opened(place).is_new
+    assert not list(place.store.names(keys.PROBES))
+
+
+def test_another_experiment_is_refused_with_the_paths_that_differ(place):
+    with pytest.raises(AnotherExperiment) as refused:
+        opened(place, seed=99)
+    assert refused.value.changed == ["spec.seed"]
+    assert specs.newest(place.store).number == 1
+
+
+def test_who_adopts_a_location_may_name_its_storage_differently(place):
+    with pytest.raises(AnotherExperiment):
+        opened(place, storage={"prefix": "elsewhere"})
+    assert opened(place, OWNER, storage={"prefix": "elsewhere"}).reconciler.spec_number == 2
+
+
+def test_a_location_has_one_owner(place):
+    session = opened(place, OWNER)
+    with pytest.raises(LocationTaken) as refused:
+        opened(place, replace(ADOPTER, adopts=False))
+    assert refused.value.owner.uid == "uid-1"
+    session.check_owner()
+    opened(place, ADOPTER)
+    with pytest.raises(LocationTaken, match="team/adopter"):
+        session.check_owner()
+
+
+def test_how_many_train_at_once_here_is_not_recorded(place):
+    place.parallelism = 2
+    session = opened(place)
+    assert session.reconciler.spec.slots == 2
+    assert specs.newest(place.store).number == 1
+
+
+def test_a_population_that_ended_stays_so_until_its_spec_changes(place):
+    place.run()
+    manifest = spec(DETERMINISTIC, schedule=SHORT)
+    ended = earlier_result(place.store, manifest)
+    assert ended is not None
+    assert opened(place).run_pass().result == ended
+    longer = {**SHORT, "totalSteps": 30}
+    assert earlier_result(place.store, spec(DETERMINISTIC, schedule=longer)) is None
+    assert specs.newest(place.store).number == 1  # asking writes nothing
+    assert opened(place, schedule=longer).run_pass().outcome is None
+
+
+def test_the_newest_rounds_exploits_can_be_told_again():
+    place = Simulation(spec(DETERMINISTIC), Deterministic())
+
+    def told():
+        return [event for event in place.events if event.reason == "Exploited"]
+
+    while not told():
+        place.step()
+    newest = Session.open(
+        place, spec(DETERMINISTIC), ownership=HERE, emit=place.events.append
+    ).newest_exploits()
+    assert newest == told()
