@@ -3,7 +3,7 @@
 It provides what `control.runner.Runner` asks for. One that `pbt run` drives is a `foreground.ForegroundRunner` too.
 """
 
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 
@@ -31,5 +31,4 @@ def runner_of(name: str) -> Any:
     Raises:
         KeyError: there is none of that name.
     """
-    module, _, found = RUNNERS[name].path.partition(":")
-    return getattr(import_module(module), found)
+    return resolve_name(RUNNERS[name].path)

@@ -139,6 +139,11 @@ class Watched(MemoryStore):
         super().abandon_uploads(prefix)
 
 
+def probes(store: Watched) -> set[str]:
+    """What the operator wrote itself to try the store."""
+    return {key for verb, key in store.uses if verb == "create" and key.startswith(keys.PROBES)}
+
+
 REPORT = {
     "format": 1, "member": 1, "incarnation": 1, "step": 50, "round": 5, "metrics": {"score": 99.0},
     "hyperparameters": {},
@@ -168,11 +173,11 @@ def test_whatever_members_write_the_operator_asks_only_for_keys_of_the_layout(
     simulation.run(max_seconds=1e6)
     read_archive(store)
     tops = {keys.BIRTHS, keys.CLAIMS, keys.YIELDS, keys.ROUNDS, keys.REPORTS, keys.SAVES, keys.CHECKPOINTS}
-    tops |= {keys.SPECS, keys.OWNERS, keys.RESULTS}
+    tops |= {keys.SPECS, keys.OWNERS, keys.RESULTS, keys.PROBES}
     for verb, key in store.uses:
         check_key(key.removesuffix("/"))
         assert f"{key.split('/')[0]}/" in tops
-        assert verb not in {"delete", "abandon"} or key.startswith("checkpoints/")
+        assert verb not in {"delete", "abandon"} or key.startswith("checkpoints/") or key in probes(store)
 
 
 def test_retention_deletes_nothing_but_checkpoints_that_trainers_made() -> None:
@@ -188,7 +193,7 @@ def test_retention_deletes_nothing_but_checkpoints_that_trainers_made() -> None:
     for key in kept:
         store.put(key, b"")
     Simulation(spec(DETERMINISTIC, **SMALL), Deterministic(), store=store).run()
-    deleted = {key for verb, key in store.uses if verb == "delete"}
+    deleted = {key for verb, key in store.uses if verb == "delete"} - probes(store)
     assert deleted
     assert not deleted & set(kept)
     assert all(keys.parse_life(key.split("/")[1]) for key in deleted)

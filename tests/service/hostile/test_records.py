@@ -70,7 +70,7 @@ def refused(simulation: Simulation) -> dict[str, str]:
         assert_plain(event.message)
         assert len(event.message) < 2000
         assert event.warning
-    return {event.message.split(": ", 1)[0]: event.message for event in events}
+    return {event.message.split(" is refused: ", 1)[0]: event.message for event in events}
 
 
 def report(**changes: Any) -> bytes:

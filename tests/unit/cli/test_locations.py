@@ -167,7 +167,9 @@ def test_run_takes_the_exit_code_and_the_options_of_the_runner(pbt, monkeypatch)
     from pbt_operator.cli import run_population
 
     seen: list[object] = []
-    monkeypatch.setattr(run_population, "run_population", lambda *arguments: seen.append(arguments) or 7)
+    monkeypatch.setattr(
+        run_population, "run_population", lambda *arguments, runner: seen.append((*arguments, runner)) or 7
+    )
     assert pbt("run", "x.yaml").code == 7
     assert pbt("run", "x.yaml", "--dir", "elsewhere", "--parallelism", 3).code == 7
-    assert seen == [(Path("x.yaml"), "pbt-runs", None), (Path("x.yaml"), "elsewhere", 3)]
+    assert seen == [(Path("x.yaml"), "pbt-runs", None, "local"), (Path("x.yaml"), "elsewhere", 3, "local")]
