@@ -47,7 +47,7 @@ def test_no_law_is_broken_where_a_pass_may_read_two_records_only() -> None:
     """What is left unread decides nothing, whatever fails in between."""
     run_once, cursors = Reconciler.run_once, list[Cursor]()
 
-    def in_pieces(self: Reconciler, looks: Looks = Looks.LISTS) -> PassResult:
+    def in_pieces(self: Reconciler, looks: Looks = Looks.LISTS, _: Allowance | None = None) -> PassResult:
         done = run_once(self, looks, Allowance(reads=2))
         cursors.extend([done.cursor] if done.cursor is not None else [])
         return done
