@@ -154,9 +154,11 @@ class Laws:
         if claim is None or claim.pod != process:
             self._world.blame(f"1: {key} is written by {process}, which has no claim on it")
         self.records.setdefault(life, []).append(record)
-        # What a zombie commits past the step at which its incarnation was closed, is never read: it may be deleted.
-        counts = self._closed_by(life, record.step) is None
-        for file in record.files if counts else []:
+        # What a zombie commits past the step at which its incarnation was closed, is never read. It may be deleted, but
+        # nothing past the newest round: another operator may not know of the birth yet.
+        decided = max((one.step for one in self.rounds.values()), default=0)
+        is_needed = self._closed_by(life, record.step) is None or record.step > decided
+        for file in record.files if is_needed else []:
             if self._base + record.checkpoint + file.name not in self._bucket.objects:
                 self._world.blame(f"4: {key} commits {file.name}, which isn't stored")
 
