@@ -74,7 +74,7 @@ class Session(Generic[P]):
             manifest: what is asked; it is recorded.
             ownership: who drives it.
             emit: takes each event at once.
-            counts: whether `repository.ledger` is kept, for which every birth is read.
+            counts: whether the ledger of the history is kept, for which every birth is read.
             active_since: see `Reconciler`.
             allowance: of each piece of what is read.
 

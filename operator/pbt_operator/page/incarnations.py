@@ -43,7 +43,7 @@ class Incarnation:
 
 
 class Incarnations:
-    """All lives of a story.
+    """All incarnations of a population.
 
     Attributes:
         all: by member and incarnation, in the order of their births.
