@@ -1,0 +1,72 @@
+"""The arms that the product itself can be: random search, its rules, horizons and moves, and what is asked of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from learning.forms import Annealed, Form, scheduled
+from learning.population import Outcome, run, spec_of
+from learning.task import Task
+from pbt_operator.core.rules import BinaryTournament, ExploreRule, NoExploit, Perturb, Truncation, TTest
+from pbt_operator.core.spec import Exploit
+
+OLD = (0.8, 1.25)
+"""The factors of the first papers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Something that trains a population.
+
+    Attributes:
+        about: in one line, for the table.
+        run: a task in its form, the number of members, and a seed.
+    """
+
+    about: str
+    run: Callable[[Task, int, int], Outcome]
+
+
+def arm(about: str, exploit: Exploit, explore: ExploreRule | None = None) -> Arm:
+    """An arm of the core's own rules."""
+
+    def train(task: Task, members: int, seed: int) -> Outcome:
+        return run(task, spec_of(task, members, exploit=exploit, explore=explore), seed)
+
+    return Arm(about, train)
+
+
+def _defaults(task: Task, members: int, seed: int) -> Outcome:
+    first = [task.defaults] * members
+    return run(task, spec_of(task, members, exploit=NOBODY, first=first), seed)
+
+
+def _random_cosine(task: Task, members: int, seed: int) -> Outcome:
+    return run(annealed(task), spec_of(task, members, exploit=NOBODY), seed)
+
+
+def _schedule(task: Task, members: int, seed: int) -> Outcome:
+    return run(scheduled(task), spec_of(task, members, exploit=NOBODY), seed)
+
+
+def annealed(task: Task) -> Task:
+    """A task whose script anneals; one that does so already is left as it is."""
+    if isinstance(task, Annealed):
+        return task
+    return type(task)(annealed(task.inner)) if isinstance(task, Form) else Annealed(task)
+
+
+NOBODY = Exploit(NoExploit())
+OLD_MOVES = Perturb(factors=OLD)
+
+ARMS: Mapping[str, Arm] = {
+    "defaults": Arm("what a script's author would have set, for all members", _defaults),
+    "random": arm("random search: nobody copies", NOBODY),
+    "random-cosine": Arm("random search, annealed by the script", _random_cosine),
+    "schedule": Arm("the best schedule by hand", _schedule),
+    "truncation-old": arm("truncation in every round, factors 0.8 and 1.25", Exploit(), OLD_MOVES),
+    "tournament": arm("binary tournament in every round", Exploit(BinaryTournament())),
+    "t-test": arm("t-test in every round", Exploit(TTest())),
+    "truncation-10": arm("truncation of 10 percent in every round", Exploit(Truncation(percent=10))),
+    "resample-50": arm("truncation, resampling half", Exploit(), Perturb(resamplePercent=50)),
+}
+"""By name. The peers' arms are run by `learning.peers`, in an environment of their own."""

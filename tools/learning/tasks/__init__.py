@@ -1,0 +1,29 @@
+"""The tasks, by name. Toys have an exact state and a known optimum; two train real networks.
+
+What each is built after, and what its optimum is, its docstring says. No optimum lies at a bound of the space, but in
+the published forms.
+"""
+
+from learning.task import Task
+from learning.tasks.moving import Mixed, Tracking
+from learning.tasks.paper_toys import PaperToy, Triangle
+from learning.tasks.traps import Entropy, Quadratic
+from learning.tasks.zoo_toys import Deceptive, Plain
+
+TASKS: dict[str, type[Task]] = {
+    task.name: task for task in (PaperToy, Triangle, Deceptive, Plain, Quadratic, Entropy, Tracking, Mixed)
+}
+"""The toys first."""
+
+TOYS = tuple(TASKS)
+
+
+def make(name: str, instance: int = 0, *, published: bool = False) -> Task:
+    """The task of the name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in TASKS:
+        raise ValueError(f"there is no task {name!r}; there are {', '.join(TASKS)}")
+    return TASKS[name](instance, published=published)
