@@ -37,7 +37,7 @@ def _about_losers(
     members = [decision.member for decision in decisions]
     if members != sorted(set(members)):
         yield "the decisions are not one for each loser, by member"
-    if len(entries) < 2 or not spec.schedule.decides(view.number):
+    if len(entries) < 2 or not view.decides:
         if members:
             yield "members are replaced where nothing is decided"
     elif spec.exploit.rule.replaces_diverged:

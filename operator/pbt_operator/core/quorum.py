@@ -10,9 +10,12 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from statistics import median
 
+from msgspec import UNSET, UnsetType
+
 from pbt_contract.records import Report
 from pbt_operator.core.exploit import choose, judge
 from pbt_operator.core.history import History
+from pbt_operator.core.horizon import due
 from pbt_operator.core.round_record import Decision, Entry, Round, Standing
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.standing import standing_of
@@ -100,12 +103,19 @@ def ancestor_of(report: Report, history: History, spec: Spec) -> Standing | None
     return finite[-1] if finite else None
 
 
+def planned_due(newest: Round | None, spec: Spec) -> int | UnsetType:
+    """What the record of the round after `newest` says about the horizon; nothing where there is none."""
+    percent = spec.exploit.horizon_percent
+    return due(newest, percent, spec.schedule) if percent else UNSET
+
+
 def decide(history: History, spec: Spec, attendance: Attendance, *, spec_number: int) -> Round:
     """Compares the members of a ripe round and draws the decisions, from this one snapshot."""
     number = attendance.number
     entries = [entry_of(attendance.have[m], history, spec) for m in sorted(attendance.have)]
     earlier = history.rounds.before(number, most=spec.rounds_needed - 1)
-    chosen = choose(spec.view(number, entries, earlier), spec=spec)
+    planned = planned_due(history.newest_round, spec)
+    chosen = choose(spec.view(number, entries, earlier, due=planned), spec=spec)
     return Round(
         number=number,
         step=spec.schedule.step_of(number),
@@ -113,6 +123,7 @@ def decide(history: History, spec: Spec, attendance: Attendance, *, spec_number:
         entries=entries,
         decisions=chosen.decisions,
         best=history.best(spec.objective, up_to=number),
+        due=planned,
         recorded=chosen.recorded,
     )
 
@@ -134,4 +145,5 @@ def judge_straggler(report: Report, *, own: Round, history: History, spec: Spec)
         spec=spec,
         round_number=own.number,
         earlier=history.rounds.before(own.number, most=spec.rounds_needed - 1),
+        due=own.due,
     )

@@ -32,7 +32,8 @@ def replay_faults(decided: Round, *, spec: Spec, rounds: Mapping[int, Round]) ->
     if missing:
         yield f"it looked at rounds that aren't there: {', '.join(missing)}"
         return
-    view = spec.view(decided.number, decided.entries, [rounds[number] for number in numbers])
+    earlier = [rounds[number] for number in numbers]
+    view = spec.view(decided.number, decided.entries, earlier, due=decided.due)
     again = choose(view, spec=spec, recorded=recorded)
     if list(map(encode, again.decisions)) != list(map(encode, decided.decisions)):
         yield "its decisions don't follow from its scores"

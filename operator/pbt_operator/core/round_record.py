@@ -137,6 +137,8 @@ class Round(Record, frozen=True, kw_only=True):
         spec: the number of the spec record with the parameters that it was decided with.
         entries: by member number.
         best: the best report that counted up to and including this round.
+        due: with a horizon, from which round on losers are replaced again, as it was planned when this round was
+            compared: they are replaced in this one if it isn't below. Absent without a horizon.
         recorded: absent where entries and spec are all that a replay needs, as with most rules.
     """
 
@@ -147,6 +149,7 @@ class Round(Record, frozen=True, kw_only=True):
     entries: list[Entry]
     decisions: list[Decision] = []
     best: Standing | None = None
+    due: Count | UnsetType = UNSET
     recorded: Recorded | UnsetType = UNSET
 
     @property

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from msgspec import UNSET, UnsetType
+
 from pbt_contract.records import Value
 from pbt_operator.core.round_record import Entry, Round
 from pbt_operator.core.rules import ExploitRule, ExploreRule, Perturb, RoundView, Truncation
@@ -28,9 +30,15 @@ class Restart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Exploit:
-    """Who copies whom; `min_gap` is how much better a donor's score must be, beyond strictly better."""
+    """Who copies whom and when.
+
+    Attributes:
+        min_gap: how much better a donor's score must be, beyond strictly better.
+        horizon_percent: losers are replaced again after this share of the rounds that are left; 0: in every round.
+    """
 
     rule: ExploitRule = field(default_factory=Truncation)
+    horizon_percent: int = 0
     min_gap: float = 0.0
     copy: Copy = Copy.BOTH
 
@@ -79,13 +87,21 @@ class Spec:
         """How many of the newest rounds its rules look at, the one that is decided included."""
         return max(self.exploit.rule.rounds, self.explore.rounds)
 
-    def view(self, number: int, entries: Sequence[Entry], earlier: Sequence[Round] = ()) -> RoundView:
+    def view(
+        self,
+        number: int,
+        entries: Sequence[Entry],
+        earlier: Sequence[Round] = (),
+        *,
+        due: int | UnsetType = UNSET,
+    ) -> RoundView:
         """What the rules see of a round.
 
         Args:
             number: of the round.
             entries: the ready reports that are compared.
             earlier: decided rounds before it, the oldest first; what the rules don't look at is left out.
+            due: from which round on losers are replaced again, as the round's record says it.
         """
         return RoundView(
             number=number,
@@ -96,4 +112,5 @@ class Spec:
             space=self.hyperparameters,
             seed=self.seed,
             min_gap=self.exploit.min_gap,
+            due=0 if due is UNSET else due,
         ).looking_back(self.rounds_needed)

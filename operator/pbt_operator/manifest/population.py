@@ -102,7 +102,10 @@ def to_core(manifest: PopulationSpec) -> spec.Spec:
         ),
         initial=manifest.initial,
         exploit=spec.Exploit(
-            manifest.exploit.rule, min_gap=manifest.exploit.min_gap, copy=manifest.exploit.copy_
+            manifest.exploit.rule,
+            horizon_percent=manifest.exploit.horizon_percent,
+            min_gap=manifest.exploit.min_gap,
+            copy=manifest.exploit.copy_,
         ),
         explore=manifest.explore.rule,
         retention=spec.Retention(**dict(manifest.retention)),

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from pbt_contract import keys
 from pbt_contract.errors import NotFound, RecordRefused
 from pbt_contract.stores import Store
 from pbt_contract.text import quoted
-from pbt_operator.core.quorum import entry_of
+from pbt_operator.core.quorum import entry_of, planned_due
 from pbt_operator.core.replay import replay_faults
 from pbt_operator.core.round_record import Entry, Round, Standing
 from pbt_operator.core.spec import Spec
@@ -70,6 +71,10 @@ def _faults(decided: Round, previous: Round | None, spec: Spec, archive: Archive
     for entry in decided.entries:
         yield from _entry_faults(entry, decided, spec, archive)
     yield from _best_faults(decided, previous, spec, archive)
+    planned = planned_due(previous, spec)
+    if decided.due != planned:
+        found, right = ("none" if due is UNSET else due for due in (decided.due, planned))
+        yield f"the round in which it says losers are due is {found}; should be {right}"
 
 
 def _entry_faults(entry: Entry, decided: Round, spec: Spec, archive: Archive) -> Iterator[str]:

@@ -245,7 +245,9 @@ def test_trap_30_what_is_explored_is_what_the_donor_had_at_its_checkpoint(found)
                     and isinstance(donor[name], float)
                 ):
                     expected = float(donor[name]) * float(operation.removeprefix("x"))
-                    assert decision.hyperparameters[name] == pytest.approx(expected)
+                    assert decision.hyperparameters[name] == pytest.approx(
+                        expected, rel=0.005
+                    )  # three digits
 
 
 def test_trap_32_rounds_are_at_multiples_of_the_interval_for_ever(found):

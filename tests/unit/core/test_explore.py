@@ -74,10 +74,24 @@ def test_resample_percent_is_how_often_a_hyperparameter_is_resampled():
 
 
 def test_factors_are_drawn_alike():
-    spec = make_spec(explore=NEVER)
+    spec = make_spec(explore=Perturb(factors=(0.8, 1.25), resamplePercent=0))
     words = [explored(values_of(0), spec=spec, member=m, round_number=1)[1]["lr"] for m in range(200)]
     assert set(words) == {"x0.8", "x1.25"}
     assert 70 < words.count("x0.8") < 130
+
+
+def test_without_factors_only_what_is_log_uniform_moves_by_its_reach():
+    spec = make_spec(explore=Perturb(reachPercent=50, resamplePercent=0))
+    seen = [explored(values_of(0), spec=spec, member=m, round_number=1)[1] for m in range(200)]
+    assert {words["lr"] for words in seen} == {"x100", "x0.01"}
+    assert {words["dropout"] for words in seen} == {"+20 %", "-20 %"}  # its range contains 0
+    assert {words["batch"] for words in seen} == {"x0.8", "x1.25"}
+
+
+def test_factors_that_are_given_overrule_the_reach():
+    given = make_spec(explore=Perturb(factors=(2.0,), reachPercent=7, resamplePercent=0))
+    values, operations = explored(values_of(0), spec=given, member=1, round_number=1)
+    assert (values["lr"], operations["lr"]) == (0.02, "x2")
 
 
 def test_what_is_not_explored_is_copied_even_if_all_else_is_resampled():

@@ -233,11 +233,12 @@ def test_trap_25_zero_does_not_absorb_and_negative_values_do_not_invert():
 
 def test_trap_26_perturbing_does_not_drift():
     """Trap 26: factors 0.8 and 1.2 lose 2 % with each perturbation."""
-    factors = make_spec().explore.factors
-    assert sum(map(math.log, factors)) == pytest.approx(0, abs=1e-12)
+    assert sum(map(math.log, FACTORS)) == pytest.approx(0, abs=1e-12)
     space, rng = log_uniform(1e-300, 1e300), Random(0)
-    changes = [math.log(space.perturb(1.0, rng, factors)[0]) for _ in range(10_000)]
+    changes = [math.log(space.perturb(1.0, rng, FACTORS)[0]) for _ in range(10_000)]
     assert abs(math.fsum(changes) / len(changes)) < 0.008  # a drift of 2 % is nine standard errors
+    ups = sum(space.reach(1.0, rng, 1)[0] > 1 for _ in range(10_000))
+    assert abs(ups - 5000) < 250  # five standard deviations
 
 
 @pytest.mark.parametrize("value", range(1, 9))
@@ -266,7 +267,7 @@ def test_trap_28_choices_go_to_a_neighbour_without_wrapping():
 
 def test_trap_29_only_and_all_of_the_copied_are_explored():
     """Trap 29: winners and the middle disturbed, or the copied left unexplored."""
-    decisions = decide(round_of(*map(float, range(8))), explore=Perturb(resamplePercent=0))
+    decisions = decide(round_of(*map(float, range(8))), explore=Perturb(factors=FACTORS, resamplePercent=0))
     assert [d.member for d in decisions] == [0, 1]
     for decision in decisions:
         assert decision.operations["lr"] in {"x0.8", "x1.25", "x0.8, reflected", "x1.25, reflected"}

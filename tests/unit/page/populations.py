@@ -125,6 +125,7 @@ def record_small(store: Store, *, name: str = "digits") -> Recorder:
             "schedule": {"totalSteps": 20, "intervalSteps": 10, "quorumPercent": 100},
             "hyperparameters": [SPACE[0]],
             "initial": [{"lr": 0.5}, {"lr": 0.01}],
+            "explore": {"factors": [0.8, 1.25]},
             "template": TEMPLATE,
         }
     )

@@ -15,6 +15,9 @@ from pbt_contract.records import Value
 from pbt_operator.core.cel_rule import CelRule
 from pbt_operator.core.wire import Wire
 
+FACTORS = (0.8, 1.25)
+"""What a value is multiplied with whose distribution has no scale of its own, where the manifest gives no factors."""
+
 
 class Distribution(Wire, ABC):
     """The space of one hyperparameter.
@@ -45,6 +48,19 @@ class Distribution(Wire, ABC):
         Returns:
             A value in this space, and the operation in words: `x1.25`, or `kept` if it didn't move.
         """
+
+    def reach(self, value: Value, rng: Random, percent: int) -> tuple[Value, str]:  # noqa: ARG002
+        """Moves a value where the manifest gives no factors.
+
+        Args:
+            value: in this space.
+            rng: what is drawn from.
+            percent: how far a move goes on the distribution's own scale, of its range; for those that have one.
+
+        Returns:
+            As `perturb`.
+        """
+        return self.perturb(value, rng, FACTORS)
 
     @abstractmethod
     def admit(self, value: Value) -> Value:

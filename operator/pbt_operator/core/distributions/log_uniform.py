@@ -80,6 +80,18 @@ class LogUniform(Distribution):
         result = self._outer(moved)
         return result, "kept" if result == value else word
 
+    def reach(self, value: Value, rng: Random, percent: int) -> tuple[float, str]:
+        """Goes up or down by so many percent of the range's logarithm, folding back at the bounds."""
+        low, high = map(log, self._inner_bounds())
+        length = (Fraction(high) - Fraction(low)) * percent / 100 * rng.choice((-1, 1))
+        moved = Fraction(log(self._inner(float(value)))) + length
+        word = f"x{exp(float(length)):.3g}{' of 1-x' if self.of == 'OneMinus' else ''}"
+        if not low <= moved <= high:
+            moved = fold(moved, low, high)
+            word += ", reflected"
+        result = self._outer(exp(float(moved)))
+        return result, "kept" if result == value else word
+
     def admit(self, value: Value) -> float:
         """A given value as a float. See `Distribution.admit`."""
         return within(value, self.min, self.max)

@@ -23,6 +23,7 @@ class RoundView:
             most as many as the rule declares; fewer where there are no more.
         space: what is searched, one hyperparameter after the other.
         min_gap: how much better a donor's score must be, beyond strictly better.
+        due: from which round on losers are replaced again.
     """
 
     number: int
@@ -33,6 +34,12 @@ class RoundView:
     space: tuple[Hyperparameter, ...]
     seed: int
     min_gap: float
+    due: int = 0
+
+    @property
+    def decides(self) -> bool:
+        """Whether losers are replaced: after burn-in, before the end, and not before it is due."""
+        return self.number >= self.due and self.schedule.decides(self.number)
 
     @cached_property
     def finite(self) -> Sequence[Entry]:

@@ -117,6 +117,44 @@ def test_one_move(space, value, factors, expected):
     assert space.perturb(value, Random(0), factors) == expected
 
 
+@pytest.mark.parametrize(
+    ("space", "value", "percent", "expected"),
+    [
+        (log_uniform(1e-4, 1.0), 0.01, 50, {(1.0, "x100"), (1e-4, "x0.01")}),
+        (log_uniform(1e-4, 1.0), 0.01, 25, {(0.1, "x10"), (0.001, "x0.1")}),
+        (log_uniform(1e-4, 1.0), 0.1, 50, {(0.1, "x100, reflected"), (0.001, "x0.01")}),
+        (log_uniform(1e-4, 1.0), 1e-4, 100, {(1.0, "x1e+04"), (1.0, "x0.0001, reflected")}),
+        (
+            log_uniform(0.9, 0.99, of="OneMinus"),
+            0.9,
+            50,
+            {(0.968377, "x0.316 of 1-x"), (0.968377, "x3.16 of 1-x, reflected")},
+        ),
+        (log_uniform(0.5, 0.5), 0.5, 20, {(0.5, "kept")}),
+    ],
+)
+def test_a_reach_is_a_share_of_the_range_on_the_logarithmic_scale(space, value, percent, expected):
+    moves = {space.reach(value, Random(seed), percent) for seed in range(20)}
+    assert {(float(f"{moved:.6g}"), word) for moved, word in moves} == expected
+
+
+@given(space=spaces, percent=st.integers(1, 100), seed=st.integers(0, 99))
+def test_a_chain_of_reaches_stays_within_the_space(space, percent, seed):
+    rng = Random(seed)
+    value = space.sample(rng)
+    for _ in range(20):
+        value, _ = space.reach(value, rng, percent)
+        assert space.contains(value)
+        assert type(value) is type(space.typed(value))
+
+
+@given(space=spaces, percent=st.integers(1, 100), seed=st.integers(0, 99))
+def test_what_has_no_scale_of_its_own_moves_by_the_two_factors(space, percent, seed):
+    if not isinstance(space, LogUniform):
+        value = space.sample(Random(seed))
+        assert space.reach(value, Random(seed), percent) == space.perturb(value, Random(seed), (0.8, 1.25))
+
+
 @pytest.mark.parametrize("value", [0.0, 0.3, 0.6])
 def test_a_uniform_that_contains_zero_moves_by_a_fifth_of_its_range(value):
     space = uniform(0.0, 0.6)

@@ -26,6 +26,8 @@ from pbt_operator.core.spec import Copy
 
 def field_values(field):
     """Values that a manifest's field of this JSON schema can have."""
+    if "anyOf" in field:
+        return st.one_of(map(field_values, field["anyOf"]))
     low = field.get("minimum", field.get("exclusiveMinimum"))
     high = field.get("maximum", field.get("exclusiveMaximum"))
     match field.get("type"):
@@ -36,6 +38,8 @@ def field_values(field):
             return st.floats(low, high, **excluded)
         case "array":
             return st.lists(field_values(field["items"]), min_size=field["minItems"], max_size=4)
+        case "null":
+            return st.none()
     return st.just(field["default"])
 
 
