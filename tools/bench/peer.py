@@ -1,4 +1,4 @@
-"""Ray Tune on this machine: an environment of its own, and the workload under its PBT."""
+"""Ray Tune on this machine: an environment for all peers, those of learning too, and the workload under its PBT."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ def version() -> str:
 
 @once
 def python() -> Path:
-    """The interpreter of Ray's environment, which is made where it is missing.
+    """The interpreter of the peers' environment, which is made where it is missing.
 
     Raises:
         PeerMissing: it can't be installed.
