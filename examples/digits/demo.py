@@ -33,9 +33,10 @@ def main() -> int:
     shutil.rmtree(RUNS, ignore_errors=True)
     RUNS.mkdir(parents=True)
     manifest = yaml.safe_load(MANIFEST.read_text())
-    for name, strategy in (("digits", manifest["spec"]["exploit"]), ("digits-random", {"none": {}})):
+    nobody_copies = {"strategy": "Explicit", "exploit": {"none": {}}}
+    for name, changes in (("digits", {}), ("digits-random", nobody_copies)):
         manifest["metadata"]["name"] = name
-        manifest["spec"]["exploit"] = strategy
+        manifest["spec"].update(changes)
         file = RUNS / f"{name}.yaml"
         file.write_text(yaml.safe_dump(manifest, sort_keys=False))
         title = "Population Based Training" if name == "digits" else "Random search: the same, without copies"

@@ -177,6 +177,7 @@ def spec(settings: Settings, restart: str, slots: int | None, script: Path = SCR
         },
         "hyperparameters": [{"name": "lr", "uniform": {"min": 0, "max": 1}}],
         "initial": [{"lr": rate} for rate in settings.rates],
+        "strategy": "Explicit",
         "exploit": {"truncation": {"percent": 25}},
         "explore": {"factors": [0.8, 1.25], "resamplePercent": 25},
         "restart": restart,

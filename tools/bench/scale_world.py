@@ -97,6 +97,7 @@ class World:
                     {"name": "lr", "logUniform": {"min": 1.0e-4, "max": 1.0}},
                     {"name": "momentum", "uniform": {"min": 0.0, "max": 0.99}},
                 ],
+                "strategy": "Explicit",
                 "exploit": {"truncation": {"percent": 20}},
                 "storage": {"credentialsSecretRef": {"name": "s3"}},
                 "template": {"spec": {"nodeName": NODE, "containers": [container]}},

@@ -9,6 +9,8 @@ from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.session import Session
 from pbt_operator.core.allowance import Allowance
 from pbt_operator.manifest.population import PopulationSpec, to_core
+from pbt_operator.manifest.settled_spec import settled
+from pbt_operator.records import specs
 from simulation.clock import VirtualTime
 from simulation.memory_store import MemoryStore
 from simulation.pods import Durations, SimulatedPods
@@ -35,8 +37,9 @@ class Simulation:
         allowance: Callable[[], Allowance] = Allowance,
     ) -> None:
         """Prepares a run; a store that was used before is gone on with. Each pass has an `allowance` of its own."""
-        self.spec, self.events = to_core(spec), list[Event]()
         self.store = store or MemoryStore()
+        self.spec = to_core(settled(spec, specs.history(self.store)))
+        self.events = list[Event]()
         self.clock = self.time = VirtualTime()
         self.readers, self.parallelism = 1, None
         self.pods = SimulatedPods(

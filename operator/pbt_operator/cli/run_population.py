@@ -57,6 +57,8 @@ def _run(runner: ForegroundRunner[WaitingPods], population: Population, *, sourc
         remedy = "give the population another name, or run it in another --dir"
         told = f"changed since {error.location} was begun; it identifies the experiment: {remedy}"
         raise ManifestError(source, [Problem((path,), told) for path in error.changed]) from error
+    except ManifestError as error:
+        raise ManifestError(source, error.problems) from error
     finally:
         display.close()
 

@@ -8,7 +8,7 @@ from pbt_operator.cli.output import read_population, say, say_json, say_table, s
 from pbt_operator.cli.place import OnCluster, find, located
 from pbt_operator.cli.population_resource import PopulationResource
 from pbt_operator.core.status import MAX_MEMBERS, Best, MemberState, Status
-from pbt_operator.page.words import counted, life_text, score_text, value_text, values_text
+from pbt_operator.page.words import counted, life_text, score_text, strategy_text, value_text, values_text
 
 
 def show_status(target: str, options: ClusterOptions, *, from_store: bool, as_json: bool) -> None:
@@ -67,6 +67,8 @@ def _show_resource(population: PopulationResource, *, as_json: bool) -> None:
 def _body(status: Status, *, metric: str, names: Sequence[str]) -> None:
     say(f"best   {_best(status.best, metric, names)}")
     say(f"final  {_best(status.final, metric, names)}")
+    if rules := strategy_text(status):
+        say(f"rules  {rules}")
     say()
     _members(status, metric, names)
     for member in status.members:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from pbt_contract.stores import Store
-from pbt_operator.core.location_records import OwnerRecord, SpecRecord
+from pbt_operator.core.location_records import OwnerRecord, SpecHistory
 from pbt_operator.manifest.population import PopulationSpec, changed_identity, recorded
+from pbt_operator.manifest.settled_spec import is_another
 from pbt_operator.records import owners
 
 
@@ -68,15 +69,17 @@ class Ownership:
         driving = None if self.uid is None else owners.current(store)
         return driving is None or (driving.uid != self.uid and self.adopts)
 
-    def check_identity(self, known: SpecRecord, manifest: PopulationSpec, *, location: str) -> None:
+    def check_identity(self, known: SpecHistory, manifest: PopulationSpec, *, location: str) -> None:
         """Makes sure that a location is continued by the same experiment.
 
         Raises:
             AnotherExperiment: it holds another one.
         """
-        changed = changed_identity(recorded(known), manifest)
+        changed = changed_identity(recorded(known.newest), manifest)
         if self.uid is not None:
             # Where it lies is settled by having found it there: who adopts it names its storage differently.
             changed = [path for path in changed if not path.startswith("spec.storage")]
+        if is_another(manifest, known.first):
+            changed.append("spec.strategy")
         if changed:
             raise AnotherExperiment(changed, location)

@@ -1,7 +1,8 @@
 """Opens a population's location and drives it pass by pass, whichever runner its members run by."""
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from pbt_contract.stores import Store
 from pbt_contract.stores.probe import probe
@@ -13,14 +14,10 @@ from pbt_operator.control.pods import Pods
 from pbt_operator.control.reconcile import Looks, Reconciler
 from pbt_operator.control.runner import Runner
 from pbt_operator.core.allowance import Allowance
-from pbt_operator.core.location_records import SpecRecord
+from pbt_operator.core.location_records import SpecHistory, SpecRecord
 from pbt_operator.core.status import Result
-from pbt_operator.manifest.population import (
-    PopulationSpec,
-    as_now,
-    to_core,
-    to_wire,
-)
+from pbt_operator.manifest.population import PopulationSpec, as_now, recorded, to_core, to_wire
+from pbt_operator.manifest.settled_spec import is_another, settled
 from pbt_operator.records import results, specs
 from pbt_operator.records.repository import Repository
 
@@ -79,14 +76,14 @@ class Session(Generic[P]):
             allowance: of each piece of what is read.
 
         Raises:
-            AnotherExperiment: the location holds one.
+            AnotherExperiment, ManifestError: the location is for another one, or Auto chooses what is given.
             LocationTaken: somebody else drives it.
             StoreUnavailable: the store can't be reached, or refuses.
         """
         store = runner.open_store(manifest)
         record, is_new = _take(store, manifest, ownership)
         repository, ended = _loaded(store, manifest, runner.readers, emit, allowance, counts=counts)
-        as_run = _as_run(manifest, runner.parallelism)
+        as_run = _as_run(recorded(record), runner.parallelism)
         pods = runner.open_pods(store, as_run)
         reconciler = Reconciler(
             repository=repository,
@@ -110,9 +107,14 @@ class Session(Generic[P]):
         self._ownership.settle(self.store)
 
     def replace_spec(self, manifest: PopulationSpec) -> None:
-        """Records a spec that changed and goes on under it."""
+        """Records a spec that changed and goes on under it.
+
+        Raises:
+            AnotherExperiment: it is one.
+            ManifestError: it gives what strategy Auto chooses.
+        """
         record = _accept(self.store, manifest, self._ownership)
-        self.reconciler.replace_spec(to_core(manifest), record.number)
+        self.reconciler.replace_spec(to_core(recorded(record)), record.number)
 
     def run_pass(self, looks: Looks = Looks.LISTS, allowance: Allowance | None = None) -> PassResult:
         """One pass; see `Reconciler.run_once`.
@@ -135,20 +137,25 @@ class Session(Generic[P]):
 
 
 def earlier_result(store: Store, manifest: PopulationSpec) -> Result | None:
-    """The result of a population that ended under this very spec; None if there is more to do. Writes nothing."""
-    known, ended = specs.newest(store), results.newest_result(store)
-    if known is None or ended is None or ended.spec != known.number:
+    """The result of a population that ended under this very spec; None if there is more to do. Writes nothing.
+
+    Raises:
+        ManifestError: it gives what strategy Auto chooses.
+    """
+    known, ended = specs.history(store), results.newest_result(store)
+    if known is None or ended is None or ended.spec != known.newest.number:
         return None
-    return ended if as_now(known.spec) == to_wire(manifest) else None
+    if is_another(manifest, known.first):
+        return None
+    return ended if as_now(known.newest.spec) == to_wire(settled(manifest, known)) else None
 
 
 def _take(store: Store, manifest: PopulationSpec, ownership: Ownership) -> tuple[SpecRecord, bool]:
     """Takes a location and accepts the spec; returns the record in force, and whether the location was empty."""
     if ownership.begins(store):
         probe(store)
-    known = specs.newest(store)
-    if known is not None:
-        ownership.check_identity(known, manifest, location=store.url)
+    known = specs.history(store)
+    _asked(manifest, known, ownership, location=store.url)  # who can't go on here doesn't take it either
     ownership.settle(store)
     return _accept(store, manifest, ownership), known is None
 
@@ -184,5 +191,18 @@ def _as_run(manifest: PopulationSpec, parallelism: int | None) -> PopulationSpec
 
 def _accept(store: Store, manifest: PopulationSpec, ownership: Ownership) -> SpecRecord:
     return specs.accept(
-        store, name=ownership.name, namespace=ownership.namespace, spec=to_wire(manifest), as_now=as_now
+        store,
+        name=ownership.name,
+        namespace=ownership.namespace,
+        asked=partial(_asked, manifest, ownership=ownership, location=store.url),
+        as_now=as_now,
     )
+
+
+def _asked(
+    manifest: PopulationSpec, known: SpecHistory | None, ownership: Ownership, *, location: str
+) -> dict[str, Any]:
+    """The spec to record where a location holds this much; refuses what can't go on there."""
+    if known is not None:
+        ownership.check_identity(known, manifest, location=location)
+    return to_wire(settled(manifest, known))

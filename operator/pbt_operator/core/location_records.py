@@ -1,6 +1,6 @@
 """The records that say whose location it is and what it was begun for: owners and accepted specs."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from pbt_contract import keys
 from pbt_contract.records import FORMAT, Count, Record
@@ -38,3 +38,10 @@ class SpecRecord(Record, frozen=True, kw_only=True):
     def key(self) -> str:
         """Where this record is stored."""
         return keys.spec(self.number)
+
+
+class SpecHistory(NamedTuple):
+    """What a location was begun with, and what is in force there."""
+
+    first: SpecRecord
+    newest: SpecRecord

@@ -11,6 +11,7 @@ from pbt_contract.records import Value
 from pbt_operator.core.round_record import Entry, Round
 from pbt_operator.core.rules import ExploitRule, ExploreRule, Perturb, RoundView, Truncation
 from pbt_operator.core.search import Hyperparameter, Objective, Schedule
+from pbt_operator.core.strategy import Strategy
 
 
 class Copy(StrEnum):
@@ -64,6 +65,7 @@ class Spec:
     initial: tuple[Mapping[str, Value], ...] = ()
     exploit: Exploit = Exploit()
     explore: ExploreRule = field(default_factory=Perturb)
+    strategy: Strategy = Strategy.EXPLICIT
     retention: Retention = Retention()
     restart: Restart = Restart.RECREATE
     suspend: bool = False

@@ -1,14 +1,15 @@
 """The status of a population: the same words in `status`, `results/<n>.json` and `pbt status -o json`."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from pbt_contract.keys import Life
 from pbt_contract.records import FORMAT, Count, Record, Source, Value
 from pbt_operator.core.lineage import Segment, schedule
 from pbt_operator.core.round_record import Standing
+from pbt_operator.core.strategy import Strategy
 
 MAX_MEMBERS = 32  # that a custom resource shows
 HYPERPARAMETERS = "The values that the incarnation was assigned, by hyperparameter."
@@ -148,6 +149,16 @@ class Status(Record, frozen=True, kw_only=True):
         int, Meta(description="How many incarnations there have been of all members together.")
     ] = 0
     steps: Annotated[Steps, Meta(description="Training steps of all members together.")] = Steps()
+    strategy: Annotated[
+        Strategy | UnsetType,
+        Meta(description="Who chose exploit and explore: Auto, when the population began, or Explicit."),
+    ] = UNSET
+    exploit: Annotated[
+        dict[str, Any] | UnsetType, Meta(description="The exploit that is in force, written out.")
+    ] = UNSET
+    explore: Annotated[
+        dict[str, Any] | UnsetType, Meta(description="The explore that is in force, written out.")
+    ] = UNSET
 
 
 RECORDS_ONLY = frozenset({"format", "reason", "message"})

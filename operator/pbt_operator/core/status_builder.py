@@ -7,6 +7,7 @@ from pbt_contract.records import Cause
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.history import History
 from pbt_operator.core.outcome import finished
+from pbt_operator.core.rule_words import exploit_words, explore_words
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Best, MemberState, MemberStatus, PopulationPhase, Status, Steps
 
@@ -40,20 +41,21 @@ def status_of(
         members: those to tell of, in this order; all of them where None.
         longest_reason: cut a member's reason after so many characters.
     """
+    told = history.members if members is None else members
     return Status(
         phase=phase,
         reason=reason,
         message=message,
         best=Best.of(history.best(spec.objective)),
         final=Best.of(history.final(spec.objective)),
-        members=[
-            _member(history, member, spec, active=activity(member), longest_reason=longest_reason)
-            for member in (history.members if members is None else members)
-        ],
+        members=[_member(history, m, spec, active=activity(m), longest_reason=longest_reason) for m in told],
         rounds=rounds,
         exploits=ledger.num_exploits,
         births=ledger.num_births,
         steps=_steps(ledger, history, spec),
+        strategy=spec.strategy,
+        exploit=exploit_words(spec.exploit),
+        explore=explore_words(spec.explore),
     )
 
 

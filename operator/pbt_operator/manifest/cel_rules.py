@@ -10,10 +10,12 @@ from pbt_operator.core.cel_rule import CelRule
 from pbt_operator.core.distributions import DISTRIBUTIONS
 from pbt_operator.core.rules import EXPLOITS
 from pbt_operator.core.wording import any_of
-from pbt_operator.manifest.exploit_explore import NAMED_EXPLORES
+from pbt_operator.manifest.exploit_explore import ASKED_OF_AUTO, NAMED_EXPLORES
 from pbt_operator.manifest.json_schema import Schema
-from pbt_operator.manifest.population_spec import LABEL_PATTERN, MAX_NAME, MAX_ROUNDS
-from pbt_operator.manifest.schema import PATTERNS, wanted
+from pbt_operator.manifest.objective_schedule import MAX_ROUNDS
+from pbt_operator.manifest.population import CHOSEN_BY_AUTO
+from pbt_operator.manifest.population_spec import LABEL_PATTERN, MAX_NAME
+from pbt_operator.manifest.schema import PATTERNS, manifest_schema, wanted
 
 
 def pattern_rule(node: Schema) -> CelRule:
@@ -36,6 +38,20 @@ _FIXED = CelRule(
     "self == oldSelf", "can't be changed: it would be another experiment; create another Population for that"
 )
 
+
+def _left_to_auto() -> tuple[CelRule, ...]:
+    """Of exploit and explore, what strategy Auto chooses is not given; without a strategy, the operator checks it."""
+    exploit = [
+        name
+        for name in manifest_schema()["properties"]["spec"]["properties"]["exploit"]["properties"]
+        if name not in ASKED_OF_AUTO
+    ]
+    fields = [("explore", "has(self.explore)")]
+    fields += [(f"exploit.{name}", f"has(self.exploit) && has(self.exploit.{name})") for name in exploit]
+    is_auto = "has(self.strategy) && self.strategy == 'Auto'"
+    return tuple(CelRule(f"!({is_auto} && {given})", CHOSEN_BY_AUTO, field) for field, given in fields)
+
+
 RULES: dict[str, tuple[CelRule, ...]] = {
     "": (
         CelRule(
@@ -51,7 +67,9 @@ RULES: dict[str, tuple[CelRule, ...]] = {
             "is a list of {size(self.initial)}; should not be longer than members, which is {self.members}",
             field="initial",
         ),
+        *_left_to_auto(),
     ),
+    "spec.strategy": (_FIXED,),
     "spec.objective": (_FIXED,),
     "spec.schedule": (
         CelRule(

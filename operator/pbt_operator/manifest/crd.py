@@ -39,6 +39,9 @@ NULLS = {
 }
 """Where a null is kept, for the operator to refuse it: pruned, `tTest:` without `{}` would read as truncation."""
 
+UNFILLED = {"spec.exploit", "spec.explore"}
+"""Mappings whose fields the API server doesn't fill in: what is absent there is for the strategy to say."""
+
 BOUNDED = {"integer", "number", "string", "array"}
 KEPT = tuple(f"type enum default minLength maxLength minItems maxItems maxProperties {OPEN} required".split())
 
@@ -130,6 +133,8 @@ def structural(node: Schema, path: str) -> Schema:
     to values of any type is an open one, since expressions can't see it otherwise.
     """
     made = {**_described(node), **{key: node[key] for key in KEPT if key in node}}
+    if path.rpartition(".")[0] in UNFILLED:
+        made.pop("default", None)
     if isinstance(made.get("default"), dict):
         made["default"] = {}  # its fields have defaults of their own
     made |= _bounds(node)

@@ -1,7 +1,7 @@
 """The manifest of a Population as a whole, and what it means to the core and to an earlier run."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
@@ -10,7 +10,9 @@ from pbt_contract.errors import RecordRefused
 from pbt_contract.text import quoted
 from pbt_operator.core import search, spec
 from pbt_operator.core.location_records import SpecRecord
-from pbt_operator.core.wire import Wire
+from pbt_operator.core.strategy import Strategy
+from pbt_operator.core.wire import Wire, broken
+from pbt_operator.manifest.exploit_explore import Exploit, Explore, beyond_auto
 from pbt_operator.manifest.population_spec import LABEL_PATTERN, MAX_NAME, PopulationSpec
 
 __all__ = [
@@ -19,11 +21,17 @@ __all__ = [
     "PopulationSpec",
     "as_now",
     "changed_identity",
+    "has_strategy",
     "identity",
     "recorded",
     "to_core",
     "to_wire",
+    "written_out",
 ]
+
+CHOSEN_BY_AUTO = "is given, and strategy Auto chooses it; should be left out, or strategy be Explicit"
+FORMER_EXPLORE = {"factors": [0.8, 1.25], "resamplePercent": 25}
+"""What an explore was by default before there were strategies."""
 
 
 class Metadata(Wire):
@@ -54,6 +62,15 @@ class Population(Wire):
     metadata: Metadata
     spec: PopulationSpec
 
+    @model_validator(mode="after")
+    def _leaves_to_auto_what_it_chooses(self) -> Self:
+        """Here and not in the spec: a recorded one holds what was chosen."""
+        if self.spec.strategy is Strategy.AUTO:
+            given = list(beyond_auto(self.spec.exploit, self.spec.explore))
+            if given:
+                raise broken(*((("spec", *path), CHOSEN_BY_AUTO) for path in given))
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _status_is_not_ours_to_read(cls, value: Any) -> Any:
@@ -61,12 +78,14 @@ class Population(Wire):
 
 
 def to_wire(manifest: Population | PopulationSpec) -> dict[str, Any]:
-    """The manifest as JSON, defaults included; it validates to the same models again."""
+    """The manifest as JSON, defaults included but for exploit and explore; it validates to the same models again."""
     return manifest.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def recorded(record: SpecRecord) -> PopulationSpec:
-    """The spec in a record of any version: fields that this one doesn't know are left out.
+    """The spec in a record of any version, with strategy, exploit and explore written out.
+
+    Fields that this version doesn't know are left out. A record of a version without strategies is Explicit.
 
     Raises:
         RecordRefused: what this version needs is missing or wrong.
@@ -86,11 +105,31 @@ def as_now(wire: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _known_part(wire: Mapping[str, Any]) -> PopulationSpec:
-    return PopulationSpec.model_validate(wire, extra="ignore")
+    former = {}
+    if not has_strategy(wire):
+        explore = wire.get("explore", {})
+        explored = {**FORMER_EXPLORE, **explore} if isinstance(explore, Mapping) else explore
+        former = {"strategy": Strategy.EXPLICIT, "explore": explored}
+    return written_out(PopulationSpec.model_validate({**wire, **former}, extra="ignore"))
+
+
+def has_strategy(wire: Mapping[str, Any]) -> bool:
+    """Whether a recorded spec is from a version that knows strategies."""
+    return wire.get("strategy") is not None
+
+
+def written_out(manifest: PopulationSpec) -> PopulationSpec:
+    """With every field of exploit and explore given: what isn't, as the default."""
+    exploit, explore = manifest.exploit or Exploit(), manifest.explore or Explore()
+    update = {"exploit": Exploit.of(exploit.to_core()), "explore": Explore.of(explore.rule)}
+    return manifest.model_copy(update=update)
 
 
 def to_core(manifest: PopulationSpec) -> spec.Spec:
-    """The spec as the decisions need it: everything but storage, template and time to live."""
+    """The spec as the decisions need it: everything but storage, template and time to live.
+
+    Where a manifest is not `settled` yet, the result is for what has nothing to do with exploit and explore.
+    """
     return spec.Spec(
         members=manifest.members,
         parallelism=manifest.parallelism,
@@ -101,13 +140,9 @@ def to_core(manifest: PopulationSpec) -> spec.Spec:
             for h in manifest.hyperparameters
         ),
         initial=manifest.initial,
-        exploit=spec.Exploit(
-            manifest.exploit.rule,
-            horizon_percent=manifest.exploit.horizon_percent,
-            min_gap=manifest.exploit.min_gap,
-            copy=manifest.exploit.copy_,
-        ),
-        explore=manifest.explore.rule,
+        exploit=(manifest.exploit or Exploit()).to_core(),
+        explore=(manifest.explore or Explore()).rule,
+        strategy=manifest.strategy or Strategy.EXPLICIT,
         retention=spec.Retention(**dict(manifest.retention)),
         restart=manifest.restart,
         seed=manifest.seed,

@@ -5,113 +5,24 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from pbt_operator.core.search import Goal
 from pbt_operator.core.spec import Restart
-from pbt_operator.core.wire import (
-    MAX_REAL,
-    MAX_STEPS,
-    MAX_WHOLE,
-    Flag,
-    Path,
-    Real,
-    Scalar,
-    Seconds,
-    Steps,
-    Whole,
-    Wire,
-    broken,
-)
+from pbt_operator.core.strategy import Strategy
+from pbt_operator.core.wire import MAX_WHOLE, Flag, Path, Scalar, Seconds, Whole, Wire, broken
 from pbt_operator.core.wording import any_of, shorten, shown
 from pbt_operator.manifest.exploit_explore import Exploit, Explore
 from pbt_operator.manifest.hyperparameters import Hyperparameter
+from pbt_operator.manifest.objective_schedule import Objective, Schedule
 from pbt_operator.manifest.template import Template
 
 MAX_MEMBERS = 10_000
-MAX_ROUNDS = 10**7 - 1  # as many digits as a key has room for
 # A pod is called NAME-MEMBER-INCARNATION: at most 40 + 1 + 5 + 1 + 6 of the 63 characters of a host name.
 MAX_NAME = 40
 LABEL_PATTERN = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 SUBDOMAIN_PATTERN = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"
 PREFIX_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
-METRIC_PATTERN = r"^[^\p{Cc}]*$"  # no terminal, log or environment could hold others
 LOCATION_PATTERN = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9a-f]{8}$"
 
 Members = Annotated[int, Field(strict=True, ge=1, le=MAX_MEMBERS)]
-
-
-class Objective(Wire):
-    """What the members are compared by. It can't be changed: another objective is another experiment."""
-
-    metric: str = Field(
-        min_length=1,
-        max_length=128,
-        pattern=METRIC_PATTERN,
-        description="The name under which the trainer reports it, such as `val_accuracy`.",
-    )
-    goal: Goal = Field(description="Whether more or less of the metric is better.")
-    target: Real | None = Field(
-        default=None,
-        ge=-MAX_REAL,
-        le=MAX_REAL,
-        description="The population is Complete as soon as a member reaches it: by the mean of several "
-        "evaluations, or in two reports in a row. Default: all members train to the end.",
-    )
-
-
-class Schedule(Wire):
-    """Steps and rounds. A step is whatever the training script counts: batches, epochs, frames."""
-
-    total_steps: Steps = Field(
-        description="Each member trains to this step. It can be raised while the population runs, never lowered."
-    )
-    interval_steps: Steps = Field(
-        description="Steps between two rounds: the members report, are compared, and losers are replaced. At most "
-        "`totalSteps`. It can't be changed."
-    )
-    burn_in_steps: Whole = Field(
-        default=0,
-        ge=0,
-        le=MAX_STEPS,
-        description="Nobody is replaced up to and including this step. Below `totalSteps`.",
-    )
-    quorum_percent: Whole = Field(
-        default=75,
-        ge=50,
-        le=100,
-        description="A round can be decided when this share of the living members, in percent, has reported it: "
-        "at least half, for a minority would be the fast, not the good. With 100 every round is decided, in order "
-        "and by all living members, so that the same scores always give the same decisions.",
-    )
-    straggler_timeout_seconds: Seconds = Field(
-        default=600,
-        description="Seconds after which a member without a running pod is no longer waited for, until it is back.",
-    )
-    progress_deadline_seconds: Seconds = Field(
-        default=3600,
-        description="Seconds after which a running member without a new report or save counts as crashed. It should "
-        "be a few times what an interval takes.",
-    )
-
-    @field_validator("interval_steps")
-    @classmethod
-    def _fits_the_total(cls, interval: int, info: ValidationInfo) -> int:
-        total = info.data.get("total_steps", interval)
-        if interval > total:
-            raise broken(((), f"is {interval}; should be at most totalSteps, which is {total}"))
-        if -(-total // interval) > MAX_ROUNDS:
-            least = -(-total // MAX_ROUNDS)
-            raise broken(
-                ((), f"is {interval}; should be at least {least}, for there are at most {MAX_ROUNDS} rounds")
-            )
-        return interval
-
-    @field_validator("burn_in_steps")
-    @classmethod
-    def _leaves_something(cls, burn_in: int, info: ValidationInfo) -> int:
-        total = info.data.get("total_steps", burn_in + 1)
-        if burn_in >= total:
-            raise broken(((), f"is {burn_in}; should be below totalSteps, which is {total}"))
-        return burn_in
 
 
 class SecretRef(Wire):
@@ -172,8 +83,8 @@ class Retention(Wire):
 class PopulationSpec(Wire):
     """What the population is to do.
 
-    What identifies the experiment can't be changed: objective, hyperparameters, storage, schedule.intervalSteps and
-    seed. The rest steers it, and can be changed while it runs.
+    What identifies the experiment can't be changed: objective, hyperparameters, strategy, storage,
+    schedule.intervalSteps and seed. The rest steers it, and can be changed while it runs.
     """
 
     members: Members = Field(
@@ -198,8 +109,15 @@ class PopulationSpec(Wire):
         description="Values, by hyperparameter, that the first members start from, one mapping for each. What isn't "
         "given is drawn. Not longer than `members`. Example: [{lr: 0.1, momentum: 0.9}].",
     )
-    exploit: Exploit = Exploit()
-    explore: Explore = Explore()
+    strategy: Strategy | None = Field(
+        default=None,
+        description="Who chooses `exploit` and `explore`. With Auto, they are chosen once, by the members, rounds and "
+        "hyperparameters at the start, and the status shows them; only `exploit.minGap` and `exploit.copy` can be "
+        "given. With Explicit, they are as given. It can't be changed. Default: Auto; where an existing location is "
+        "continued, what that has.",
+    )
+    exploit: Exploit | None = None
+    explore: Explore | None = None
     storage: Storage = Storage()
     retention: Retention = Retention()
     restart: Restart = Field(

@@ -30,6 +30,7 @@ spec:
   - {name: layers, integer: {min: 1, max: 4}, explore: Never}
   - {name: optimizer, choice: {values: [sgd, adamw]}}
   initial: [{lr: 0.1, momentum: 0.9}]
+  strategy: Explicit
   exploit: {truncation: {percent: 25}}
   explore: {factors: [0.8, 1.25], resamplePercent: 25}
   storage: {store: default, prefix: team-a, credentialsSecretRef: {name: s3}}

@@ -7,11 +7,11 @@ from pbt_operator.core.wire import MAX_REAL
 from pbt_operator.core.wording import any_of
 from pbt_operator.manifest.hyperparameters import NAME_PATTERN
 from pbt_operator.manifest.json_schema import Schema, schema_of
+from pbt_operator.manifest.objective_schedule import METRIC_PATTERN
 from pbt_operator.manifest.population import Population
 from pbt_operator.manifest.population_spec import (
     LABEL_PATTERN,
     LOCATION_PATTERN,
-    METRIC_PATTERN,
     PREFIX_PATTERN,
     SUBDOMAIN_PATTERN,
 )

@@ -5,7 +5,7 @@ from pbt_contract.text import escaped
 from pbt_operator.core.search import Goal
 from pbt_operator.core.status import Status
 from pbt_operator.page.html import text
-from pbt_operator.page.words import counted, duration_text, score_text, value_text
+from pbt_operator.page.words import counted, duration_text, score_text, strategy_text, value_text
 from pbt_operator.records.archive import Archive
 
 
@@ -20,7 +20,7 @@ def header(archive: Archive, status: Status) -> str:
         f'<div class="title"><h1>{text(archive.record.name)}</h1>'
         f'<span class="phase {text(status.phase)}">{text(status.phase)}</span></div>\n'
         f'<p class="lead">{text(sentence(archive))}</p>\n<p class="reason">{text(reason)}</p>\n'
-        f'<dl class="tiles">{tiles}</dl>'
+        f'<dl class="tiles">{tiles}</dl>\n<p class="reason">{text(f"Strategy: {strategy_text(status)}")}</p>'
     )
 
 

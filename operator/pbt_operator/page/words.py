@@ -1,9 +1,13 @@
 """How numbers, values and lives are written for people, in the commands and on the page."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import UnsetType
 
 from pbt_contract.records import Birth, Cause, Value
 from pbt_contract.text import escaped
+from pbt_operator.core.status import Status
 
 
 def value_text(value: Value) -> str:
@@ -21,6 +25,25 @@ def score_text(score: float | None) -> str:
 def values_text(hyperparameters: Mapping[str, Value]) -> str:
     """`lr 0.01, momentum 0.9`."""
     return ", ".join(f"{escaped(name)} {value_text(value)}" for name, value in hyperparameters.items())
+
+
+def strategy_text(status: Status) -> str:
+    """`Auto; exploit: truncation (percent 25), minGap 0; explore: reachPercent 20`; empty where nobody has said."""
+    if isinstance(status.strategy, UnsetType):
+        return ""
+    parts = {"exploit": status.exploit, "explore": status.explore}
+    told = [f"; {name}: {_fields_text(part)}" for name, part in parts.items() if isinstance(part, Mapping)]
+    return f"{status.strategy}{''.join(told)}"
+
+
+def _fields_text(fields: Mapping[str, Any]) -> str:
+    return ", ".join(f"{escaped(name)}{_field_text(value)}" for name, value in fields.items())
+
+
+def _field_text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f" ({_fields_text(value)})" if value else ""
+    return f" {' or '.join(map(value_text, value)) if isinstance(value, list) else value_text(value)}"
 
 
 def counted(number: int, thing: str) -> str:

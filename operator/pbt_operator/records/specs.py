@@ -6,7 +6,7 @@ from typing import Any
 from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
 from pbt_contract.stores import Store
-from pbt_operator.core.location_records import SpecRecord
+from pbt_operator.core.location_records import SpecHistory, SpecRecord
 
 
 def newest(store: Store) -> SpecRecord | None:
@@ -25,12 +25,24 @@ def read(store: Store, number: int) -> SpecRecord:
     return decode(SpecRecord, store.read(key), key=key)
 
 
+def history(store: Store) -> SpecHistory | None:
+    """The first spec record and the one in force; None if the location is empty.
+
+    Raises:
+        NotFound: the first one was deleted.
+    """
+    known = newest(store)
+    if known is None:
+        return None
+    return SpecHistory(known if known.number == 1 else read(store, 1), known)
+
+
 def accept(
     store: Store,
     *,
     name: str,
     namespace: str,
-    spec: dict[str, Any],
+    asked: Callable[[SpecHistory | None], dict[str, Any]],
     as_now: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> SpecRecord:
     """Records the spec, unless it is the one in force, and returns the record in force.
@@ -39,13 +51,17 @@ def accept(
         store: opened at the population's location.
         name: of the population.
         namespace: of the population.
-        spec: in this version's words.
+        asked: the spec for a location that holds this much, in this version's words; another operator may write
+            meanwhile.
         as_now: puts a recorded spec into this version's words, so that an upgrade alone is no change of it.
     """
-    known = newest(store)
-    while known is None or as_now(known.spec) != spec:
-        number = known.number + 1 if known else 1
+    known = history(store)
+    while True:
+        spec = asked(known)
+        if known is not None and as_now(known.newest.spec) == spec:
+            return known.newest
+        number = known.newest.number + 1 if known else 1
         record = SpecRecord(number=number, name=name, namespace=namespace, spec=spec)
         key = keys.spec(number)
-        known = decode(SpecRecord, store.create(key, encode(record)), key=key)
-    return known
+        stored = decode(SpecRecord, store.create(key, encode(record)), key=key)
+        known = SpecHistory(known.first if known else stored, stored)

@@ -73,6 +73,7 @@ def run_to_end(runner: ForegroundRunner[WaitingPods], population: Population, di
     Raises:
         Stopped: by SIGINT or SIGTERM, with every trainer saved and ended; or the population is suspended.
         AnotherExperiment: the location holds one.
+        ManifestError: it gives what strategy Auto chooses.
         StoreUnavailable: the location can't be opened.
     """
     ended = earlier_result(runner.open_store(population.spec), population.spec)

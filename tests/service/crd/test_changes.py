@@ -66,6 +66,7 @@ FORBIDDEN: list[tuple[str, Any, str]] = [
     ("storage.prefix", None, STORAGE),
     ("storage.credentialsSecretRef.name", "other", STORAGE),
     ("storage.adopt", "digits-0123abcd", STORAGE),
+    ("strategy", "Auto", f'spec.strategy: Invalid value: "Auto": {FIXED}'),
     ("seed", 8, f"spec.seed: Invalid value: 8: {FIXED}"),
 ]  # fmt: skip
 
@@ -167,3 +168,30 @@ def test_what_only_the_operator_refuses_can_still_be_told_in_the_status(
     changed = populations.change(name, {"status": {"phase": "Pending"}}, status=True)
     assert changed["spec"] == created["spec"]
     assert changed["status"]["phase"] == "Pending"
+
+
+def test_strategy_exploit_and_explore_are_stored_as_they_were_given(populations: Populations) -> None:
+    """Filled in, nobody could tell what was asked; an object of an earlier version would even be refused."""
+    for given in (
+        {},
+        {"exploit": {}, "explore": {}},
+        {"exploit": {"minGap": 1}, "explore": {"factors": [2]}},
+    ):
+        stored = populations.create({**FULL, "spec": {**_without_rules(), **given}})["spec"]
+        assert {name: stored[name] for name in ("strategy", "exploit", "explore") if name in stored} == given
+
+
+def test_a_strategy_can_be_written_out_later(populations: Populations) -> None:
+    """The operator sees to it that it is the one which the population has."""
+    populations.create({**FULL, "metadata": {"name": "unsaid"}, "spec": _without_rules()}, keep=True)
+    for change in ({"members": 9}, {"exploit": {"none": {}}}, {"strategy": "Explicit"}, {"members": 10}):
+        changed = populations.change("unsaid", {"spec": change}, keep=True)
+    assert changed["spec"]["strategy"] == "Explicit"
+    with pytest.raises(Refused, match=r"spec\.strategy"):
+        populations.change("unsaid", {"spec": {"strategy": "Auto", "exploit": None}})
+
+
+def _without_rules() -> dict[str, Any]:
+    return {
+        name: part for name, part in FULL["spec"].items() if name not in {"strategy", "exploit", "explore"}
+    }

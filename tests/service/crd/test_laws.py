@@ -57,6 +57,7 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "spec.initial": st.lists(
         mapping(lr=NUMBERS, layers=NUMBERS, optimizer=SCALARS, width=NUMBERS), max_size=9
     ),
+    "spec.strategy": st.sampled_from(["Auto", "Explicit", "Automatic"]),
     "spec.exploit": mapping(
         truncation=mapping(percent=INTEGERS) | st.none(),
         binaryTournament=st.just({}),
@@ -64,8 +65,11 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
         none=st.just({}),
         minGap=NUMBERS,
         copy=st.sampled_from(["Both", "Weights"]),
+        horizonPercent=INTEGERS,
     ),
-    "spec.explore": mapping(factors=st.lists(NUMBERS, max_size=17), resamplePercent=INTEGERS),
+    "spec.explore": mapping(
+        factors=st.lists(NUMBERS, max_size=17), reachPercent=INTEGERS, resamplePercent=INTEGERS
+    ),
     "spec.storage": mapping(
         store=TEXTS,
         prefix=TEXTS,

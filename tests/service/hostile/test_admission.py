@@ -37,6 +37,7 @@ CONFIG = OperatorConfig(
 SPEC = {
     **GOOD["spec"],
     "initial": [{"lr": 0.5, "optimizer": "sgd"}],
+    "strategy": "Explicit",
     "exploit": {"truncation": {"percent": 25}},
     "storage": {"prefix": "team", "credentialsSecretRef": {"name": "s3"}},
     "template": {

@@ -18,12 +18,16 @@ from pbt_contract.encoding import decode, decode_report, encode
 from pbt_contract.errors import NewerFormat, RecordRefused
 from pbt_contract.records import FORMAT, Birth, Cause, Claim, Report
 from pbt_contract.stores.folder import FolderStore
+from pbt_operator.control.ownership import Ownership
+from pbt_operator.control.session import Session
 from pbt_operator.core.location_records import OwnerRecord, SpecRecord
 from pbt_operator.core.round_record import Round
+from pbt_operator.core.rules import Perturb, Truncation
 from pbt_operator.core.status import Result
 from pbt_operator.manifest.load import load
-from pbt_operator.manifest.population import as_now, recorded, to_wire
-from pbt_operator.records import audit
+from pbt_operator.manifest.population import PopulationSpec, as_now, recorded, to_wire
+from pbt_operator.manifest.settled_spec import settled
+from pbt_operator.records import audit, specs
 from pbt_operator.records.archive import read_archive
 from pbt_trainer.state.tracked import Tracked
 from service.upgrade import record
@@ -204,13 +208,34 @@ def test_a_local_run_names_it_too(recorded):
 
 def test_the_recorded_spec_is_that_of_the_recorded_manifest():
     """An upgrade alone makes no new spec record, which would open a population anew that has ended."""
-    (number,) = MIDDLE.names(keys.SPECS)
-    wire = decode(SpecRecord, MIDDLE.read(number), key=number).spec
-    assert as_now(wire) == to_wire(load(DATA / "manifest.yaml").spec)
+    known = specs.history(MIDDLE)
+    assert known is not None
+    assert as_now(known.newest.spec) == to_wire(settled(load(DATA / "manifest.yaml").spec, known))
+
+
+def test_what_began_before_there_were_strategies_stays_explicit_with_its_values():
+    """Also where it is continued by a manifest that gives neither exploit nor explore, and where it is changed."""
+    place = record.simulation(in_memory(MIDDLE))
+    bare = {
+        name: part for name, part in record.MANIFEST["spec"].items() if name not in {"exploit", "explore"}
+    }
+    for number, changes in enumerate(
+        ({}, {"members": 7}, {"members": 7, "explore": {"reachPercent": 30}}), start=1
+    ):
+        manifest = PopulationSpec.model_validate({**bare, "strategy": None, **changes})
+        ownership = Ownership(name=record.NAME, namespace=record.NAMESPACE)
+        session = Session.open(place, manifest, ownership=ownership, emit=place.events.append)
+        spec = session.reconciler.spec
+        assert (session.reconciler.spec_number, spec.strategy) == (number, "Explicit")
+        assert spec.exploit.rule == Truncation(percent=50)
+        assert spec.exploit.horizon_percent == 0
+        assert spec.explore == (
+            Perturb(reachPercent=30) if "explore" in changes else Perturb(factors=(0.8, 1.25))
+        )
 
 
 def test_a_recorded_spec_lacks_the_fields_of_later_versions_and_holds_those_of_newer_ones():
-    now = to_wire(load(DATA / "manifest.yaml").spec)
+    now = to_wire(settled(load(DATA / "manifest.yaml").spec, specs.history(MIDDLE)))
     older = {name: value for name, value in now.items() if name not in {"finish", "backoffLimit"}}
     older["schedule"] = {name: value for name, value in now["schedule"].items() if name != "burnInSteps"}
     newer = json.loads(extended(json.dumps(now).encode()))

@@ -9,10 +9,13 @@ import yaml
 from kubernetes import client
 
 from pbt_contract.assignment import Assignment
+from pbt_contract.stores.folder import FolderStore
 from pbt_operator.cli.population_resource import PopulationResource
 from pbt_operator.control.pods import Phase
 from pbt_operator.manifest.load import load
 from pbt_operator.manifest.population import to_wire
+from pbt_operator.manifest.settled_spec import settled
+from pbt_operator.records import specs
 from pbt_operator.runners.kubernetes.admission import examine
 from pbt_operator.runners.kubernetes.conditions import Condition, merged
 from pbt_operator.runners.kubernetes.pod_state import read
@@ -49,9 +52,22 @@ def test_the_api_server_keeps_a_recorded_resource_as_it_is(custom):
     assert found["status"] == POPULATION["status"]
 
 
+def test_a_recorded_resource_with_the_defaults_of_then_can_be_patched(custom):
+    """Were Auto filled in, each patch would be refused: its exploit and explore were filled in, too."""
+    stored(custom)
+    for change in ({"members": 7}, {"strategy": "Explicit"}, {"exploit": {"minGap": 0.5}}):
+        changed = custom.patch_namespaced_custom_object(**PLACE, name=NAME, body={"spec": change})
+    assert changed["spec"]["explore"] == POPULATION["spec"]["explore"]
+    with pytest.raises(client.ApiException) as refused:
+        custom.patch_namespaced_custom_object(**PLACE, name=NAME, body={"spec": {"strategy": "Auto"}})
+    assert "spec.strategy: Invalid value" in str(refused.value.body)
+
+
 def test_the_operator_reads_a_recorded_resource_as_its_manifest():
-    assert examine(POPULATION) == load(DATA / "manifest.yaml").spec
-    assert to_wire(examine(POPULATION)) == to_wire(load(DATA / "manifest.yaml").spec)
+    known = specs.history(FolderStore(DATA / "middle" / NAME))
+    found, meant = (settled(m, known) for m in (examine(POPULATION), load(DATA / "manifest.yaml").spec))
+    assert found == meant
+    assert to_wire(found) == to_wire(meant)
     assert Times.of(POPULATION["status"]).start == NOW
 
 

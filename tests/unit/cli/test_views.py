@@ -63,6 +63,9 @@ def test_status_as_json_has_the_words_of_the_status(pbt, digits):
         "exploits": 1,
         "births": 3,
         "steps": {"productive": 40, "discarded": 0, "waiting": 0},
+        "strategy": "Explicit",
+        "exploit": {"truncation": {"percent": 25}, "minGap": 0.0, "copy": "Both", "horizonPercent": 0},
+        "explore": {"factors": [0.8, 1.25], "resamplePercent": 25},
     }
 
 
@@ -72,6 +75,8 @@ def test_status_as_text_is_plain_where_there_is_no_terminal(pbt, digits):
         "\n"
         "best   val_accuracy 0.875 by member 1-2 at step 20; lr 0.4\n"
         "final  val_accuracy 0.875 by member 1-2 at step 20; lr 0.4\n"
+        "rules  Explicit; exploit: truncation (percent 25), minGap 0, copy Both, horizonPercent 0; "
+        "explore: factors 0.8 or 1.25, resamplePercent 25\n"
         "\n"
         "member  incarnation  state     step  val_accuracy   lr  parent\n"
         "     0            1  Finished    20           0.5  0.5  -\n"

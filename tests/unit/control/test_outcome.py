@@ -8,7 +8,7 @@ from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract.records import Cause
 from pbt_operator.core.status import PopulationPhase
-from pbt_operator.manifest.population import to_core, to_wire
+from pbt_operator.manifest.population import to_core, to_wire, written_out
 from pbt_operator.records import audit, results, specs
 from pbt_operator.records.archive import Archive, read_archive
 from simulation import Simulation
@@ -31,7 +31,8 @@ def until(simulation: Simulation, seconds: float) -> Simulation:
 def replace_spec(simulation: Simulation, **changes: Any) -> int:
     """As an operator does when the manifest changes; returns the number of the spec record."""
     manifest = spec(DETERMINISTIC, **changes)
-    record = specs.accept(simulation.store, name="simulated", namespace="simulation", spec=to_wire(manifest))
+    asked = to_wire(written_out(manifest))
+    record = specs.accept(simulation.store, name="simulated", namespace="simulation", asked=lambda _: asked)
     simulation.reconciler.replace_spec(to_core(manifest), record.number)
     # What the trainers of pods to come are told.
     simulation.pods.spec = to_core(manifest)

@@ -140,7 +140,7 @@ def test_the_order_of_choices_can_be_set(small: dict[str, Any]) -> None:
 
 
 def test_a_null_is_an_absent_field(small: dict[str, Any]) -> None:
-    nulls = {"seed": None, "parallelism": None, "storage": None, "explore": {"factors": None}}
+    nulls = {"seed": None, "parallelism": None, "storage": None, "retention": {"onDelete": None}}
     written = {**small, "spec": {**small["spec"], **nulls}, "status": {"phase": "Running"}}
     assert parse(written, source="test") == parse(small, source="test")
 

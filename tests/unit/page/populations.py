@@ -17,6 +17,7 @@ from pbt_operator.core.history import History
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import PopulationPhase, Result
 from pbt_operator.manifest.population import PopulationSpec, to_core, to_wire
+from pbt_operator.manifest.settled_spec import settled
 from pbt_operator.records import results, specs
 from pbt_operator.records.archive import Archive, read_archive
 from support.checksums import sha256
@@ -40,6 +41,7 @@ def spec_of(
         {
             "members": members,
             "objective": {"metric": "val_accuracy", "goal": "Maximize"},
+            "strategy": "Explicit",
             "schedule": {"totalSteps": total_steps, "intervalSteps": interval_steps, "quorumPercent": 100},
             "hyperparameters": SPACE,
             "template": TEMPLATE,
@@ -53,9 +55,10 @@ class Recorder:
     """Writes the records of a population as an operator and its trainers would."""
 
     def __init__(self, store: Store, spec: PopulationSpec, *, name: str = "digits") -> None:
-        self.store, self.spec = store, to_core(spec)
+        begun = settled(spec, None)
+        self.store, self.spec = store, to_core(begun)
         self.history = History(kept_per_member=8)
-        specs.accept(store, name=name, namespace="default", spec=to_wire(spec))
+        specs.accept(store, name=name, namespace="default", asked=lambda _: to_wire(begun))
 
     def bear(self, birth: Birth, *, claim: bool = True) -> Birth:
         """Orders an incarnation, which a process takes."""
@@ -122,6 +125,7 @@ def record_small(store: Store, *, name: str = "digits") -> Recorder:
         {
             "members": 2,
             "objective": {"metric": "val_accuracy", "goal": "Maximize"},
+            "strategy": "Explicit",
             "schedule": {"totalSteps": 20, "intervalSteps": 10, "quorumPercent": 100},
             "hyperparameters": [SPACE[0]],
             "initial": [{"lr": 0.5}, {"lr": 0.01}],

@@ -9,7 +9,7 @@ from pbt_operator.core.rules.binary_tournament import BinaryTournament
 from pbt_operator.core.rules.no_exploit import NoExploit
 from pbt_operator.core.rules.perturb import Perturb
 from pbt_operator.core.rules.round_view import RoundView
-from pbt_operator.core.rules.rule import ExploitRule, ExploreRule, Loser, Move, Replay
+from pbt_operator.core.rules.rule import ExploitRule, ExploreRule, Loser, Move, Replay, Rule
 from pbt_operator.core.rules.t_test import TTest
 from pbt_operator.core.rules.truncation import Truncation
 
@@ -25,6 +25,7 @@ __all__ = [
     "Perturb",
     "Replay",
     "RoundView",
+    "Rule",
     "TTest",
     "Truncation",
 ]

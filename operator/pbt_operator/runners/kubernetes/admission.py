@@ -72,8 +72,10 @@ def try_template(
             raise Rejected("TemplateRefused", f"spec.template: {refused.message}") from refused
 
 
-def rejection_of(error: AnotherExperiment | LocationTaken) -> Rejected:
-    """Why a Population can't have its location."""
+def rejection_of(error: AnotherExperiment | LocationTaken | ManifestError) -> Rejected:
+    """Why a Population can't have its location, or not as it is written."""
+    if isinstance(error, ManifestError):
+        return Rejected("InvalidSpec", _told(error.problems))
     if isinstance(error, AnotherExperiment):
         return Rejected(
             "AnotherExperiment",

@@ -13,6 +13,7 @@ from pbt_operator.control.ownership import Ownership
 from pbt_operator.core.assignments import assign
 from pbt_operator.manifest.population import PopulationSpec, recorded, to_core
 from pbt_operator.manifest.population_spec import Storage
+from pbt_operator.manifest.settled_spec import as_manifest
 from pbt_operator.manifest.template import grace_seconds
 from pbt_operator.records import owners, specs
 from pbt_operator.runners.kubernetes import store_clients
@@ -89,13 +90,13 @@ class ClusterRunner:
         return store_clients.open_location(self._config_of(storage), self._location(storage))
 
     def recall(self, body: Mapping[str, Any]) -> PopulationSpec | None:
-        """The spec that was in force before an operator started on one that is wrong: the newest record holds it."""
+        """What was asked before an operator started on a spec that is wrong: the newest record holds it."""
         try:
             store = self.open_storage(Storage.model_validate(body["spec"].get("storage") or {}))
             driving, record = owners.current(store), specs.newest(store)
             if driving is None or driving.uid != self._owner.uid or record is None:
                 return None
-            return recorded(record)
+            return as_manifest(recorded(record))
         except (ValidationError, Rejected):
             return None
 

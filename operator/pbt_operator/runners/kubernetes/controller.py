@@ -5,19 +5,21 @@ rebuilt from the resource, the store and the pods.
 """
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pbt_operator.control.events import Event
+from pbt_operator.control.ownership import AnotherExperiment
 from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.reconcile import Looks
 from pbt_operator.control.session import Session
 from pbt_operator.core.polling import Pace
 from pbt_operator.core.status import PopulationPhase
+from pbt_operator.manifest.errors import ManifestError
 from pbt_operator.manifest.population import PopulationSpec
 from pbt_operator.manifest.population_spec import Storage
-from pbt_operator.runners.kubernetes.admission import Rejected, examine, try_template
+from pbt_operator.runners.kubernetes.admission import Rejected, examine, rejection_of, try_template
 from pbt_operator.runners.kubernetes.api import Api
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
@@ -99,7 +101,7 @@ class Controller:
                 with self._faults.shown():
                     self._leave(body, seen)
             elif not self._faults.superseded:
-                with self._faults.shown():
+                with self._faults.shown(), self._falling_back(body):
                     manifest, session = self._accept(body), self.session
                     if manifest is not None:
                         if session is None:
@@ -145,16 +147,32 @@ class Controller:
             manifest = examine(body)
             renderer = self._runner.renderer(manifest)
             try_template(manifest, api=self._api, namespace=self._owner.namespace, render=renderer)
+            if self.session is not None:
+                self._replace_spec(self.session, manifest)
+                self.session.pods.render = renderer  # pods that run keep the template they were made from
         except Rejected as rejected:
             self._examined, self._examine_again = generation, self._clock() + LONGEST_WAIT_SECONDS
             self._faults.refuse(rejected)
             self._manifest = self._manifest or self._runner.recall(body)
             return
-        if self.session is not None:
-            self.session.pods.render = renderer  # pods that run keep the template they were made from
-            self.session.replace_spec(manifest)
         self._manifest, self._examined, self._examine_again = manifest, generation, float("inf")
         self._status_writer.note(Condition("Accepted", "True", "Accepted", "the spec is in force"))
+
+    def _replace_spec(self, session: Session[ClusterPods], manifest: PopulationSpec) -> None:
+        """Raises: Rejected, where the location is for another spec than this."""
+        try:
+            session.replace_spec(manifest)
+        except (AnotherExperiment, ManifestError) as error:
+            raise rejection_of(error) from error
+
+    @contextmanager
+    def _falling_back(self, body: Body) -> Iterator[None]:
+        """Where the location is for another spec than this, the one that was in force there is driven next."""
+        try:
+            yield
+        except (AnotherExperiment, ManifestError):
+            self._manifest = self._runner.recall(body) or self._manifest
+            raise
 
     def _active_since(self, body: Body) -> float | None:
         """By the clock, from the times of the status, which outlive the operator."""

@@ -8,6 +8,7 @@ from pbt_contract.errors import NewerFormat, NotFound, RecordRefused, StoreRefus
 from pbt_operator.control.events import Event
 from pbt_operator.control.ownership import AnotherExperiment, LocationTaken
 from pbt_operator.core.status import PopulationPhase
+from pbt_operator.manifest.errors import ManifestError
 from pbt_operator.runners.kubernetes.admission import Rejected, rejection_of
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.conditions import Condition
@@ -47,7 +48,7 @@ class Faults:
         except Rejected as rejected:
             self._in_a_row += 1
             self.refuse(rejected)
-        except (AnotherExperiment, LocationTaken) as error:
+        except (AnotherExperiment, LocationTaken, ManifestError) as error:
             self._in_a_row += 1
             self.refuse(rejection_of(error))
         except (StoreUnavailable, RecordRefused, NotFound) as error:

@@ -48,7 +48,7 @@ class Team:
         self.core.create_namespaced_secret(self.name, {"metadata": {"name": "s3"}, "data": data})
 
     def create(self, name: str, *, step_seconds: float = 0, command: list[str] = COMMAND, **spec: Any) -> Any:
-        """A Population of the deterministic trainer, unless it is given another command."""
+        """A Population of the deterministic trainer, unless it is given another command; None leaves a field out."""
         container = {"name": "trainer", "image": "trainer", "command": command}
         container["env"] = [{"name": "STEP_SECONDS", "value": str(step_seconds)}]
         storage = {"credentialsSecretRef": {"name": "s3"}, **spec.pop("storage", {})}
@@ -58,7 +58,7 @@ class Team:
             "apiVersion": "pbt.dev/v1alpha1",
             "kind": "Population",
             "metadata": {"name": name},
-            "spec": {**base, **spec},
+            "spec": {field: value for field, value in {**base, **spec}.items() if value is not None},
         }
         return self.custom.create_namespaced_custom_object(**PLACE, namespace=self.name, body=body)
 

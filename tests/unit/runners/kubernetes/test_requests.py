@@ -91,7 +91,7 @@ class Population:
             {**DETERMINISTIC, "schedule": schedule}, members=members, parallelism=members, **changes
         )
         self.spec, self.store, self.pods, self.now = to_core(manifest), Counted(), Pods(), 0.0
-        record = specs.accept(self.store, name="p", namespace="n", spec=to_wire(manifest))
+        record = specs.accept(self.store, name="p", namespace="n", asked=lambda _: to_wire(manifest))
         self.repository = self.loaded()
         self.reconciler = Reconciler(
             repository=self.repository,
