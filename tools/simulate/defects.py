@@ -9,13 +9,18 @@ from unittest.mock import patch
 from pbt_contract import keys
 from pbt_contract.records import Cause
 from pbt_contract.stores.s3 import S3Store
-from pbt_operator.control import look, placement, reconcile, restarts, vacancies
+from pbt_operator.control import look, placement, reconcile, restarts, session, vacancies
 from pbt_operator.control.decide import Decisions
 from pbt_operator.control.vacancies import Vacancies
 from pbt_operator.core import births, exploit, explore, outcome, retention
+from pbt_operator.core.auto import AutoRules
 from pbt_operator.core.history import History
-from pbt_operator.core.rules import RoundView
+from pbt_operator.core.rules import Perturb, RoundView
 from pbt_operator.core.slots import Allotment
+from pbt_operator.core.spec import Exploit, Spec
+from pbt_operator.core.strategy import Strategy
+from pbt_operator.manifest import settled_spec
+from pbt_operator.manifest.population_spec import PopulationSpec
 from pbt_operator.records.handovers import Handovers
 from pbt_operator.records.repository import Repository
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
@@ -208,6 +213,31 @@ def _what_another_operator_wrote_stays_in_the_status() -> Any:
     return patch.object(StatusWriter, "publish", deaf)
 
 
+def _auto_chooses_again_whenever_the_spec_changes() -> Any:
+    def by_members(spec: Spec) -> AutoRules:
+        return AutoRules(Exploit(horizon_percent=spec.members), Perturb())
+
+    def again(manifest: PopulationSpec, _: Any) -> PopulationSpec:
+        return settled_spec.settled(manifest, None)
+
+    return both(patch.object(settled_spec, "auto_rules", by_members), patch.object(session, "settled", again))
+
+
+def _an_adopter_loses_the_strategy() -> Any:
+    def lost(manifest: PopulationSpec, known: Any) -> PopulationSpec:
+        found = settled_spec.settled(manifest, known)
+        return found.model_copy(update={"strategy": Strategy.EXPLICIT}) if manifest.storage.adopt else found
+
+    return patch.object(session, "settled", lost)
+
+
+@contextmanager
+def both(one: Any, other: Any) -> Iterator[None]:
+    """Two patches as one."""
+    with one, other:
+        yield
+
+
 DEFECTS: dict[str, Callable[[], Any]] = {
     made.__name__.strip("_").replace("_", " "): made
     for made in (
@@ -233,6 +263,8 @@ DEFECTS: dict[str, Callable[[], Any]] = {
         _failed_members_keep_a_population_from_ending,
         _crashes_back_off_for_ever,
         _what_another_operator_wrote_stays_in_the_status,
+        _auto_chooses_again_whenever_the_spec_changes,
+        _an_adopter_loses_the_strategy,
     )
 }
 

@@ -59,7 +59,7 @@ def draw_spec(random: Random) -> dict[str, Any]:
             {"truncation": {"percent": 30}, "copy": "Weights"},
         )
     )
-    return {
+    spec: dict[str, Any] = {
         "members": members,
         "parallelism": random.choice((members, members, max(1, members // 2))),
         "objective": {"metric": "score", "goal": random.choice(("Maximize", "Minimize"))},
@@ -71,7 +71,6 @@ def draw_spec(random: Random) -> dict[str, Any]:
             "progressDeadlineSeconds": random.choice((200, 3600)),
         },
         "hyperparameters": [{"name": "rate", "uniform": {"min": 0.0, "max": 1.0}}],
-        "exploit": exploit,
         "retention": {"checkpointsPerMember": random.choice((1, 2)), "onDelete": "Retain"},
         "restart": random.choice(("Recreate", "InPlace")),
         "seed": random.randrange(1000),
@@ -92,6 +91,19 @@ def draw_spec(random: Random) -> dict[str, Any]:
             }
         },
     }
+    if random.random() < 0.5:
+        spec["hyperparameters"] = [{"name": "rate", "logUniform": {"min": 0.01, "max": 1.0}}]
+    return {**spec, **_draw_rules(random, exploit)}
+
+
+def _draw_rules(random: Random, exploit: dict[str, Any]) -> dict[str, Any]:
+    """Who chooses exploit and explore, and what is given of them."""
+    strategy = random.choice(("Explicit", "Explicit", "Auto", None))
+    if strategy == "Explicit":
+        horizon, explore = random.choice((0, 0, 10, 50)), random.choice(({}, {"reachPercent": 40}))
+        return {"strategy": strategy, "exploit": {**exploit, "horizonPercent": horizon}, "explore": explore}
+    asked = {name: exploit[name] for name in ("copy",) if name in exploit}
+    return {**({"strategy": strategy} if strategy else {}), **({"exploit": asked} if asked else {})}
 
 
 class Experiment:
