@@ -5,17 +5,25 @@ the published forms.
 """
 
 from learning.task import Task
+from learning.tasks.cartpole import CartPole
+from learning.tasks.digits_network import Digits
 from learning.tasks.moving import Mixed, Tracking
 from learning.tasks.paper_toys import PaperToy, Triangle
 from learning.tasks.traps import Entropy, Quadratic
 from learning.tasks.zoo_toys import Deceptive, Plain
 
-TASKS: dict[str, type[Task]] = {
-    task.name: task for task in (PaperToy, Triangle, Deceptive, Plain, Quadratic, Entropy, Tracking, Mixed)
-}
-"""The toys first."""
-
-TOYS = tuple(TASKS)
+TOYS: tuple[type[Task], ...] = (
+    PaperToy,
+    Triangle,
+    Deceptive,
+    Plain,
+    Quadratic,
+    Entropy,
+    Tracking,
+    Mixed,
+)
+REAL: tuple[type[Task], ...] = (Digits, CartPole)
+TASKS: dict[str, type[Task]] = {task.name: task for task in (*TOYS, *REAL)}
 
 
 def make(name: str, instance: int = 0, *, published: bool = False) -> Task:
