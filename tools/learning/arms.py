@@ -1,13 +1,14 @@
 """The arms that the product itself can be: random search, its rules, horizons and moves, and what is asked of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from learning.forms import Annealed, Form, scheduled
 from learning.population import Outcome, run, spec_of
 from learning.task import Task
+from pbt_operator.core.auto import auto_rules
 from pbt_operator.core.rules import BinaryTournament, ExploreRule, NoExploit, Perturb, Truncation, TTest
-from pbt_operator.core.spec import Exploit
+from pbt_operator.core.spec import Exploit, Spec
 
 OLD = (0.8, 1.25)
 """The factors of the first papers."""
@@ -48,6 +49,17 @@ def _schedule(task: Task, members: int, seed: int) -> Outcome:
     return run(scheduled(task), spec_of(task, members, exploit=NOBODY), seed)
 
 
+def auto_spec(task: Task, members: int) -> Spec:
+    """What a manifest without exploit and explore gets."""
+    spec = spec_of(task, members)
+    exploit, explore = auto_rules(spec)
+    return replace(spec, exploit=exploit, explore=explore)
+
+
+def _auto(task: Task, members: int, seed: int) -> Outcome:
+    return run(task, auto_spec(task, members), seed)
+
+
 def annealed(task: Task) -> Task:
     """A task whose script anneals; one that does so already is left as it is."""
     if isinstance(task, Annealed):
@@ -63,10 +75,26 @@ ARMS: Mapping[str, Arm] = {
     "random": arm("random search: nobody copies", NOBODY),
     "random-cosine": Arm("random search, annealed by the script", _random_cosine),
     "schedule": Arm("the best schedule by hand", _schedule),
+    "auto": Arm("what a manifest without exploit and explore gets", _auto),
     "truncation-old": arm("truncation in every round, factors 0.8 and 1.25", Exploit(), OLD_MOVES),
+    "truncation": arm("truncation in every round", Exploit()),
     "tournament": arm("binary tournament in every round", Exploit(BinaryTournament())),
     "t-test": arm("t-test in every round", Exploit(TTest())),
     "truncation-10": arm("truncation of 10 percent in every round", Exploit(Truncation(percent=10))),
     "resample-50": arm("truncation, resampling half", Exploit(), Perturb(resamplePercent=50)),
+    "horizon-10": arm("truncation, horizon 10", Exploit(horizon_percent=10)),
+    "horizon-20": arm("truncation, horizon 20", Exploit(horizon_percent=20)),
+    "horizon-20-old": arm(
+        "truncation, horizon 20, factors 0.8 and 1.25", Exploit(horizon_percent=20), OLD_MOVES
+    ),
+    "horizon-20-resample-50": arm(
+        "truncation, horizon 20, resampling half",
+        Exploit(horizon_percent=20),
+        Perturb(resamplePercent=50),
+    ),
+    "tournament-horizon-20": arm(
+        "binary tournament, horizon 20", Exploit(BinaryTournament(), horizon_percent=20)
+    ),
+    "t-test-horizon-20": arm("t-test, horizon 20", Exploit(TTest(), horizon_percent=20)),
 }
 """By name. The peers' arms are run by `learning.peers`, in an environment of their own."""

@@ -64,16 +64,20 @@ class Annealed(Form):
 
 
 class Noisy(Form):
-    """Evaluations differ from the truth by about what an interval gains."""
+    """Evaluations whose mean differs from the truth by about what an interval gains.
+
+    They are four, so that a rule can tell how far they vary; a task with several of its own keeps their number.
+    """
 
     def __init__(self, inner: Task) -> None:
         super().__init__(inner)
         self.draws = inner.draws | {"evaluate"}
 
     def evaluate(self, state: Any, hyperparameters: Values, rng: Random) -> list[float]:
-        return [
-            score + rng.gauss(0, self.noise) for score in self.inner.evaluate(state, hyperparameters, rng)
-        ]
+        found = self.inner.evaluate(state, hyperparameters, rng)
+        found = found * 4 if len(found) == 1 else found
+        deviation = self.noise * math.sqrt(len(found))
+        return [score + rng.gauss(0, deviation) for score in found]
 
 
 class Failing(Form):

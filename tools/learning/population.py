@@ -15,6 +15,7 @@ from learning.task import Task, Values
 from pbt_contract.records import Source
 from pbt_operator.core.exploit import choose
 from pbt_operator.core.explore import initial
+from pbt_operator.core.quorum import planned_due
 from pbt_operator.core.round_record import Decision, Entry, Round, Standing
 from pbt_operator.core.rules import ExploreRule, Perturb, RoundView
 from pbt_operator.core.search import Objective, Schedule
@@ -178,13 +179,16 @@ class Population:
 
     def _decided(self, number: int, entries: list[Entry]) -> Sequence[Decision]:
         """What is decided about a round, which goes on record."""
-        view = self.spec.view(number, entries, self.rounds)
+        due = planned_due(self.rounds[-1] if self.rounds else None, self.spec)
+        view = self.spec.view(number, entries, self.rounds, due=due)
         if self.decide is None:
             decisions = choose(view, spec=self.spec).decisions
         else:
             decisions = list(self.decide(view, self.spec)) if self.spec.schedule.decides(number) else []
         step = self.spec.schedule.step_of(number)
-        self.rounds.append(Round(number=number, step=step, spec=1, entries=entries, decisions=decisions))
+        self.rounds.append(
+            Round(number=number, step=step, spec=1, entries=entries, decisions=decisions, due=due)
+        )
         return decisions
 
     def _follow(self, decisions: Sequence[Decision]) -> None:

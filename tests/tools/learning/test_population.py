@@ -5,8 +5,9 @@ import math
 import pytest
 
 from fixtures.manifests import TEMPLATE
+from learning.arms import auto_spec
 from learning.forms import form
-from learning.population import Population, run, seeded, spec_of
+from learning.population import Population, first_values, run, seeded, spec_of
 from learning.tasks import make
 from pbt_operator.core.rules import NoExploit
 from pbt_operator.core.spec import Exploit
@@ -54,6 +55,7 @@ def manifest(task, members, seed, **more):
             "hyperparameters": space,
             "initial": [dict(values) for values in spec.initial],
             "seed": seed,
+            "strategy": "Explicit",
             "template": TEMPLATE,
         }
         | more
@@ -76,6 +78,7 @@ def told(rounds):
                 )
                 for d in r.decisions
             ],
+            r.due,
         )
         for r in rounds
     ]
@@ -85,10 +88,10 @@ def told(rounds):
     ("name", "kind", "members", "steps", "more"),
     [
         ("deceptive", "constant", 6, 300, {}),
-        ("deceptive", "annealed", 5, 300, {}),
+        ("deceptive", "annealed", 5, 300, {"exploit": {"horizonPercent": 20}}),
         ("triangle", "constant", 4, 100, {"exploit": {"binaryTournament": {}}}),
         ("paper", "noisy", 4, 100, {"explore": {"resamplePercent": 50}}),
-        ("mixed", "failing", 4, 200, {}),
+        ("mixed", "failing", 4, 200, {"exploit": {"horizonPercent": 10}}),
     ],
 )
 def test_the_harness_equals_the_real_reconcile(name, kind, members, steps, more):
@@ -105,6 +108,17 @@ def test_the_harness_equals_the_real_reconcile(name, kind, members, steps, more)
         assert outcome.replaced == sum(len(r.decisions) for r in archive.rounds) > 0
 
 
+@pytest.mark.parametrize("members", [2, 7])
+def test_the_arm_auto_is_what_a_manifest_without_exploit_and_explore_gets(members):
+    inner = make("tracking", 1)
+    inner.total_steps = 300
+    asked = manifest(inner, members, 1, strategy="Auto")
+    archive = read_archive(Simulation(asked, Simulated(inner)).run().store)
+    population = Population(inner, seeded(inner, auto_spec(inner, members), 1))
+    population.run()
+    assert told(population.rounds) == told(archive.rounds)
+
+
 @pytest.mark.parametrize("seed", [98, 113])
 def test_members_that_all_fail_go_back_and_train_the_lost_steps_again_as_in_the_real_reconcile(seed):
     """With these seeds both members fail at first, so nobody is a donor; with 113 one fails again on its way."""
@@ -118,6 +132,22 @@ def test_members_that_all_fail_go_back_and_train_the_lost_steps_again_as_in_the_
     assert told(population.rounds) == told(archive.rounds)
     assert not any(entry.score for entry in population.rounds[0].entries)
     assert outcome.steps == 2 * 100 + 2 * 20
+
+
+def test_arms_share_first_values_states_and_noise():
+    """Until the first exploit two arms are equal; without one they stay so."""
+    for name in ("triangle", "tracking", "entropy"):
+        task = form(make(name, 3), "noisy")
+        nobody = Population(task, seeded(task, spec_of(task, 4, exploit=Exploit(NoExploit())), 3))
+        late = Population(task, seeded(task, spec_of(task, 4, exploit=Exploit(horizon_percent=50)), 3))
+        nobody.run(), late.run()
+        first = next(r.number for r in late.rounds if r.decisions)
+        assert first > 10
+        assert told(nobody.rounds)[: first - 1] == [
+            (number, entries, [], nobody.rounds[0].due)
+            for number, entries, _, _ in told(late.rounds)[: first - 1]
+        ]
+        assert [e.hyperparameters for e in late.rounds[0].entries] == first_values(task, 4, 3)
 
 
 def test_nobody_with_a_score_is_worth_as_much_as_the_untrained_start():
