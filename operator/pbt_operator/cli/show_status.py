@@ -78,6 +78,8 @@ def _body(status: Status, *, metric: str, names: Sequence[str]) -> None:
     steps = status.steps
     amounts = (status.rounds, "round"), (status.exploits, "exploit"), (status.births, "birth")
     say(", ".join(counted(*amount) for amount in amounts))
+    if status.due is not None:
+        say(f"losers are replaced next in round {status.due:,}")
     say(f"steps: {steps.productive:,} productive, {steps.discarded:,} discarded, {steps.waiting:,} waiting")
 
 

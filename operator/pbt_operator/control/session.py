@@ -14,7 +14,9 @@ from pbt_operator.control.pods import Pods
 from pbt_operator.control.reconcile import Looks, Reconciler
 from pbt_operator.control.runner import Runner
 from pbt_operator.core.allowance import Allowance
+from pbt_operator.core.crossing import crossings
 from pbt_operator.core.location_records import SpecHistory, SpecRecord
+from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Result
 from pbt_operator.manifest.population import PopulationSpec, as_now, recorded, to_core, to_wire
 from pbt_operator.manifest.settled_spec import is_another, settled
@@ -81,7 +83,7 @@ class Session(Generic[P]):
             StoreUnavailable: the store can't be reached, or refuses.
         """
         store = runner.open_store(manifest)
-        record, is_new = _take(store, manifest, ownership)
+        record, is_new = _take(store, manifest, ownership, emit)
         repository, ended = _loaded(store, manifest, runner.readers, emit, allowance, counts=counts)
         as_run = _as_run(recorded(record), runner.parallelism)
         pods = runner.open_pods(store, as_run)
@@ -150,14 +152,19 @@ def earlier_result(store: Store, manifest: PopulationSpec) -> Result | None:
     return ended if as_now(known.newest.spec) == to_wire(settled(manifest, known)) else None
 
 
-def _take(store: Store, manifest: PopulationSpec, ownership: Ownership) -> tuple[SpecRecord, bool]:
+def _take(
+    store: Store, manifest: PopulationSpec, ownership: Ownership, emit: Callable[[Event], None]
+) -> tuple[SpecRecord, bool]:
     """Takes a location and accepts the spec; returns the record in force, and whether the location was empty."""
     if ownership.begins(store):
         probe(store)
     known = specs.history(store)
     _asked(manifest, known, ownership, location=store.url)  # who can't go on here doesn't take it either
     ownership.settle(store)
-    return _accept(store, manifest, ownership), known is None
+    record = _accept(store, manifest, ownership)
+    if known is None:
+        _hint(to_core(recorded(record)), emit)
+    return record, known is None
 
 
 def _loaded(
@@ -182,6 +189,16 @@ def _loaded(
     if counts:
         repository.count()
     return repository, results.newest_result(store)
+
+
+def _hint(spec: Spec, emit: Callable[[Event], None]) -> None:
+    """Says before GPUs are spent where moves hardly leave what was drawn first."""
+    for crossing in crossings(spec):
+        if crossing.is_slow:
+            told = (
+                f"{crossing}; longer moves (explore.reachPercent), smaller ranges or more rounds would help"
+            )
+            emit(Event("SlowSearch", told))
 
 
 def _as_run(manifest: PopulationSpec, parallelism: int | None) -> PopulationSpec:

@@ -6,6 +6,7 @@ from pbt_contract.keys import Life
 from pbt_contract.records import Cause
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.history import History
+from pbt_operator.core.horizon import due, following
 from pbt_operator.core.outcome import finished
 from pbt_operator.core.rule_words import exploit_words, explore_words
 from pbt_operator.core.spec import Spec
@@ -50,6 +51,7 @@ def status_of(
         final=Best.of(history.final(spec.objective)),
         members=[_member(history, m, spec, active=activity(m), longest_reason=longest_reason) for m in told],
         rounds=rounds,
+        due=_due(history, spec, phase),
         exploits=ledger.num_exploits,
         births=ledger.num_births,
         steps=_steps(ledger, history, spec),
@@ -100,6 +102,16 @@ def _member(
         parent=birth.source,
         reason=birth.reason[:longest_reason],
     )
+
+
+def _due(history: History, spec: Spec, phase: PopulationPhase) -> int | None:
+    percent, schedule = spec.exploit.horizon_percent, spec.schedule
+    if phase.ended or not percent:
+        return None
+    planned = due(history.newest_round, percent, schedule)
+    while planned < schedule.last_round and not schedule.decides(planned):  # it is within burn-in
+        planned = following(planned, percent, schedule)
+    return planned if planned < schedule.last_round else None
 
 
 def _steps(ledger: Ledger, history: History, spec: Spec) -> Steps:

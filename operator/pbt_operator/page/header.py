@@ -3,6 +3,7 @@
 from pbt_contract.records import Value
 from pbt_contract.text import escaped
 from pbt_operator.core.search import Goal
+from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Status
 from pbt_operator.page.html import text
 from pbt_operator.page.words import counted, duration_text, score_text, strategy_text, value_text
@@ -77,10 +78,16 @@ def _tiles(archive: Archive, status: Status) -> list[tuple[str, str, str]]:
             f"{steps.productive + steps.discarded:,}",
             f"{spec.members:,} x {spec.schedule.total_steps:,}; {steps.discarded:,} discarded",
         ),
-        ("Rounds", f"{status.rounds:,}", f"one every {spec.schedule.interval_steps:,} steps"),
+        ("Rounds", f"{status.rounds:,}", _pace(spec, status)),
         ("Exploits", f"{status.exploits:,}", f"{counted(status.births, 'birth')} in all"),
         ("Training time", duration_text(seconds), "of all members together"),
     ]
+
+
+def _pace(spec: Spec, status: Status) -> str:
+    """How often members are compared, and when losers are replaced next."""
+    told = f"one every {spec.schedule.interval_steps:,} steps"
+    return told if status.due is None else f"{told}; losers are replaced next in round {status.due:,}"
 
 
 def _rounded(value: Value) -> str:

@@ -6,6 +6,9 @@ from base64 import b64encode
 from importlib.resources import files
 from string import Template
 
+from pbt_operator.core.crossing import crossings
+from pbt_operator.core.horizon import replacing_rounds
+from pbt_operator.core.spec import Spec
 from pbt_operator.page.chart_data import Json, chart_data, lineage_keys
 from pbt_operator.page.decisions_section import decisions_section
 from pbt_operator.page.figures import scores_section, tree_section, values_section
@@ -19,6 +22,7 @@ from pbt_operator.records.archive import Archive
 
 SCRIPTS = ("scales.js", "charts.js", "tree.js", "page.js")
 MAX_NOTES = 50
+MAX_LISTED = 12
 LEFT_OUT = {"template", "storage", "initial"}
 
 
@@ -69,7 +73,7 @@ def _embedded(data: Json) -> str:
 
 def _setup(archive: Archive) -> str:
     spec = {key: value for key, value in archive.record.spec.items() if key not in LEFT_OUT}
-    notes = "".join(f"<li>{text(note)}</li>" for note in _notes(archive))
+    notes = "".join(f"<li>{text(note)}</li>" for note in [*_plan(archive.spec), *_notes(archive)])
     return section(
         "Set-up",
         f"<ul class=notes>{notes}</ul>" if notes else "",
@@ -77,6 +81,19 @@ def _setup(archive: Archive) -> str:
         intro="What was asked for, less template, storage and initial values.",
         long=True,
     )
+
+
+def _plan(spec: Spec) -> list[str]:
+    """When losers are replaced, and how far moves get until the end."""
+    found = []
+    if percent := spec.exploit.horizon_percent:
+        rounds = replacing_rounds(percent, spec.schedule)
+        listed = ", ".join(f"{number:,}" for number in rounds[:MAX_LISTED])
+        found.append(
+            f"Losers are replaced after {percent} % of the rounds that are left. Planned against totalSteps, "
+            f"{spec.schedule.total_steps:,}: in the rounds {listed}{', ...' if rounds[MAX_LISTED:] else ''}"
+        )
+    return found + [f"{crossing}." for crossing in crossings(spec)]
 
 
 def _notes(archive: Archive) -> list[str]:

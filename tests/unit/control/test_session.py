@@ -95,3 +95,17 @@ def test_the_newest_rounds_exploits_can_be_told_again():
         place, spec(DETERMINISTIC), ownership=HERE, emit=place.events.append
     ).newest_exploits()
     assert newest == told()
+
+
+WIDE = [{"name": "lr", "logUniform": {"min": 1e-6, "max": 1.0}}]
+
+
+@pytest.mark.parametrize(("factors", "is_slow"), [([0.8, 1.25], True), ([0.001, 1000], False)])
+def test_a_range_that_moves_hardly_cross_is_hinted_at_once(factors, is_slow):
+    begun = Simulation(
+        spec(DETERMINISTIC, hyperparameters=WIDE, initial=[], explore={"factors": factors}),
+        Deterministic(),
+    )
+    hints = [event.message for event in begun.events if event.reason == "SlowSearch"]
+    assert [hint.partition(" takes")[0] for hint in hints] == ["lr"] * is_slow
+    assert all("explore.reachPercent" in hint for hint in hints)

@@ -200,3 +200,14 @@ def test_the_comparison_is_shown_with_its_note(eight):
 def test_the_template_of_the_pods_is_not_on_the_page():
     secret = {"spec": {"containers": [{"name": "trainer", "env": [{"name": "TOKEN", "value": "hunter2"}]}]}}
     assert "hunter2" not in page(told(num_rounds=2, template=secret))
+
+
+def test_the_page_says_what_a_horizon_is_planned_against_and_how_far_moves_get():
+    archive = told(num_rounds=6, end=False, exploit={"horizonPercent": 20})
+    found = parse(page(archive))
+    notes = [note.text for note in found.all("li")]
+    assert (
+        "Losers are replaced after 20 % of the rounds that are left. Planned against totalSteps, 1,200: "
+        "in the rounds 2, 3, 4, 5" in notes
+    )
+    assert any("lr takes about" in note and "moves to cross its range" in note for note in notes)

@@ -49,6 +49,11 @@ class Distribution(Wire, ABC):
             A value in this space, and the operation in words: `x1.25`, or `kept` if it didn't move.
         """
 
+    @property
+    def log_width(self) -> float | None:
+        """The natural logarithm of the ratio of its bounds, where moves go on a logarithmic scale; None elsewhere."""
+        return None
+
     def reach(self, value: Value, rng: Random, percent: int) -> tuple[Value, str]:  # noqa: ARG002
         """Moves a value where the manifest gives no factors.
 

@@ -80,6 +80,12 @@ class LogUniform(Distribution):
         result = self._outer(moved)
         return result, "kept" if result == value else word
 
+    @property
+    def log_width(self) -> float:
+        """Of the value, or of 1 minus it."""
+        low, high = map(log, self._inner_bounds())
+        return high - low
+
     def reach(self, value: Value, rng: Random, percent: int) -> tuple[float, str]:
         """Goes up or down by so many percent of the range's logarithm, folding back at the bounds."""
         low, high = map(log, self._inner_bounds())

@@ -1,5 +1,6 @@
 """The explore that is the default: each value is resampled, or moved by a factor or by a share of its range."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Annotated
@@ -55,6 +56,14 @@ class Perturb(ExploreRule):
             elif h.explored:
                 values[h.name], operations[h.name] = self._moved(value, h.space, rng)
         return Move(values, operations)
+
+    def stride(self, space: Distribution) -> float | None:
+        """The reach, or the longest factor on the logarithmic scale."""
+        if not space.log_width:
+            return None
+        if self.factors is None:
+            return self.reach_percent / 100
+        return max(abs(math.log(factor)) for factor in self.factors) / space.log_width
 
     def _moved(self, value: Value, space: Distribution, rng: Random) -> tuple[Value, str]:
         if self.factors is None:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pbt_contract.records import Value
 from pbt_operator.core.cel_rule import CelRule
+from pbt_operator.core.distributions import Distribution
 from pbt_operator.core.round_record import Decision, Entry, Proposal, ProposedMove
 from pbt_operator.core.rules.round_view import RoundView
 from pbt_operator.core.wire import Wire
@@ -110,6 +111,10 @@ class Move(NamedTuple):
 
 class ExploreRule(Rule, ABC):
     """Says how copied hyperparameters change."""
+
+    def stride(self, space: Distribution) -> float | None:  # noqa: ARG002
+        """Which share of a range its longest move crosses; None where that differs from place to place."""
+        return None
 
     @abstractmethod
     def move(self, copied: Mapping[str, Value], *, member: int, view: RoundView) -> Move:
