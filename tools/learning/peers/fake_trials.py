@@ -11,7 +11,7 @@ from typing import Any
 from ray.train._internal.session import _FutureTrainingResult, _TrainingResult
 from ray.tune.experiment import Trial
 
-from learning.peers.trainee import Trainee
+from learning.peers.trainee import Checkpoint, Trainee
 
 
 class Saved(_FutureTrainingResult):
@@ -50,7 +50,7 @@ class FakeTrial:
         return self.trial_id
 
     @property
-    def checkpoint(self) -> tuple[Any, int]:
+    def checkpoint(self) -> Checkpoint:
         """Of a paused trial."""
         return self.trainee.checkpoint()
 

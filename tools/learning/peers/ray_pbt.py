@@ -19,6 +19,7 @@ from learning.peers.fake_trials import FakeTrial
 from learning.peers.trainee import Budget, Trainee
 from learning.population import Outcome, first_values, spec_of
 from learning.task import Task, Values
+from pbt_operator.core.auto import auto_rules
 from pbt_operator.core.explore import explore
 from pbt_operator.core.rules import ExploreRule
 from pbt_operator.core.transcript import Transcript
@@ -47,7 +48,7 @@ def run(
         synchronous: Ray's `synch`; its default is False.
         bounded: whether the run ends when as many steps were trained as our members train. Tune's would end only when
             each trial is at its last step, after up to a tenth more; `steps` tells how many.
-        rule: how values move; the core's default where None.
+        rule: how values move; that of the product's strategy Auto where None.
     """
     budget = Budget.of(task, members, times=1 if bounded else PLENTY)
     trials = population(task, members, seed, budget)
@@ -60,7 +61,8 @@ class OurExplore:
     """A `custom_explore_fn`: the core's explore of what was copied."""
 
     def __init__(self, task: Task, members: int, seed: int, rule: ExploreRule | None = None) -> None:
-        self._spec = replace(spec_of(task, members, explore=rule), seed=seed)
+        spec = spec_of(task, members)
+        self._spec = replace(spec, seed=seed, explore=rule or auto_rules(spec).explore)
         self._numbers = count(1)
 
     def __call__(self, config: dict[str, Any]) -> dict[str, Any]:

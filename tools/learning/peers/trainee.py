@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from learning.population import Outcome, finite_mean, generator
 from learning.task import Task, Values
@@ -35,6 +35,17 @@ class Budget:
     def spent(self) -> int:
         """The steps that were trained."""
         return self.total - self.left
+
+
+class Checkpoint(NamedTuple):
+    """A copy of a state, and its step."""
+
+    state: Any
+    step: int
+
+    def __repr__(self) -> str:
+        """Short: Ray words a log line at each comparison, whether it is logged or not."""
+        return f"<step {self.step}>"
 
 
 class Trainee:
@@ -77,14 +88,13 @@ class Trainee:
         self.score = math.nan if score is None else score
         return self.score
 
-    def checkpoint(self) -> tuple[Any, int]:
-        """A copy of the state, and its step."""
-        return self.task.copy(self._state), self.step
+    def checkpoint(self) -> Checkpoint:
+        """Of now."""
+        return Checkpoint(self.task.copy(self._state), self.step)
 
-    def restore(self, checkpoint: tuple[Any, int]) -> None:
+    def restore(self, checkpoint: Checkpoint) -> None:
         """Continues from a copy of another one's state."""
-        state, self.step = checkpoint
-        self._state = self.task.copy(state)
+        self._state, self.step = self.task.copy(checkpoint.state), checkpoint.step
 
     def true_score(self) -> float:
         """By a fresh evaluation, which nothing was chosen by."""

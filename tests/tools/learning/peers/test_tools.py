@@ -16,6 +16,7 @@ from learning.peers.registry import PEERS
 from learning.population import run, spec_of
 from learning.task import position
 from learning.tasks import make
+from pbt_operator.core.auto import auto_rules
 from pbt_operator.core.explore import explore
 from pbt_operator.core.transcript import Transcript
 
@@ -97,7 +98,8 @@ def moves(rays, seeds):
 
 def own(made):
     """Where our own explore leads from the same donors."""
-    spec = replace(spec_of(Lottery(), 16), seed=99)
+    spec = spec_of(Lottery(), 16)
+    spec = replace(spec, seed=99, explore=auto_rules(spec).explore)
     return [
         explore(before, member=0, transcript=Transcript(spec.view(number, ()), spec))[0]
         for number, (before, _) in enumerate(made)

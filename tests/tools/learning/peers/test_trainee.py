@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.lottery_task import Lottery
 from learning.forms import form
-from learning.peers.trainee import Budget, Trainee, best_of, outcome
+from learning.peers.trainee import Budget, Checkpoint, Trainee, best_of, outcome
 from learning.population import first_values, generator, run, spec_of
 from learning.tasks import make
 from pbt_operator.core.rules import NoExploit
@@ -95,5 +95,5 @@ def test_a_second_time_at_a_step_has_draws_of_its_own():
     [one] = trainees(task, 1, 5)
     first = one.train()
     assert first == generator(5, 0, 1, "evaluate").random()
-    one.restore(({}, 0))
+    one.restore(Checkpoint({}, 0))
     assert one.train() != first
