@@ -98,6 +98,7 @@ def _columns() -> list[dict[str, Any]]:
         ("Rounds", "integer", ".status.rounds"),
         ("Births", "integer", ".status.births"),
         ("Failed", "integer", ".status.failedMembers"),
+        ("Strategy", "string", ".status.strategy"),
         ("Store", "string", ".spec.storage.store"),
     ]
     columns = [{"name": name, "type": kind, "jsonPath": path} for name, kind, path in shown]

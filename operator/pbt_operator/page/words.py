@@ -28,7 +28,7 @@ def values_text(hyperparameters: Mapping[str, Value]) -> str:
 
 
 def strategy_text(status: Status) -> str:
-    """`Auto; exploit: truncation (percent 25), minGap 0; explore: reachPercent 20`; empty where nobody has said."""
+    """`Auto; exploit: truncation (percent 25), copy Both; explore: reachPercent 20`; empty where nobody has said."""
     if isinstance(status.strategy, UnsetType):
         return ""
     parts = {"exploit": status.exploit, "explore": status.explore}
@@ -37,7 +37,9 @@ def strategy_text(status: Status) -> str:
 
 
 def _fields_text(fields: Mapping[str, Any]) -> str:
-    return ", ".join(f"{escaped(name)}{_field_text(value)}" for name, value in fields.items())
+    """The arm first and the rest by name: an API server keeps no order."""
+    told = sorted(fields.items(), key=lambda field: (not isinstance(field[1], Mapping), field[0]))
+    return ", ".join(f"{escaped(name)}{_field_text(value)}" for name, value in told)
 
 
 def _field_text(value: Any) -> str:

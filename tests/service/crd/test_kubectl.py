@@ -25,6 +25,7 @@ def terminal(populations: Populations) -> str:
         "rounds": 2,
         "births": 13,
         "failedMembers": 1,
+        "strategy": "Auto",
     }
     populations.change("terminal", {"status": status}, keep=True, status=True)
     return "terminal"
@@ -56,8 +57,14 @@ def test_the_columns_show_how_it_stands(apiserver: ApiServer, terminal: str) -> 
 
 def test_wide_columns_show_more(apiserver: ApiServer, terminal: str) -> None:
     (row,) = table(apiserver.kubectl("get", "populations", terminal, "-o", "wide").stdout)
-    more = {name: row[name] for name in ("ROUNDS", "BIRTHS", "FAILED", "STORE")}
-    assert more == {"ROUNDS": "2", "BIRTHS": "13", "FAILED": "1", "STORE": "default"}
+    more = {name: row[name] for name in ("ROUNDS", "BIRTHS", "FAILED", "STRATEGY", "STORE")}
+    assert more == {
+        "ROUNDS": "2",
+        "BIRTHS": "13",
+        "FAILED": "1",
+        "STRATEGY": "Auto",
+        "STORE": "default",
+    }
 
 
 def test_members_are_scaled(apiserver: ApiServer, terminal: str) -> None:

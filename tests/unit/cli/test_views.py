@@ -75,7 +75,7 @@ def test_status_as_text_is_plain_where_there_is_no_terminal(pbt, digits):
         "\n"
         "best   val_accuracy 0.875 by member 1-2 at step 20; lr 0.4\n"
         "final  val_accuracy 0.875 by member 1-2 at step 20; lr 0.4\n"
-        "rules  Explicit; exploit: truncation (percent 25), minGap 0, copy Both, horizonPercent 0; "
+        "rules  Explicit; exploit: truncation (percent 25), copy Both, horizonPercent 0, minGap 0; "
         "explore: factors 0.8 or 1.25, resamplePercent 25\n"
         "\n"
         "member  incarnation  state     step  val_accuracy   lr  parent\n"
