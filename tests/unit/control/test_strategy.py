@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
+from pbt_contract.encoding import encode
 from pbt_operator.control.ownership import AnotherExperiment, Ownership
 from pbt_operator.control.session import Session, earlier_result
 from pbt_operator.core.auto import AutoRules
@@ -152,6 +154,17 @@ def test_a_population_that_is_scaled_and_prolonged_is_replayed(place):
     assert told.record.number == 2
     assert {decided.spec for decided in told.rounds} == {1, 2}
     assert audit.violations(scaled.store, told) == []
+
+
+def test_after_a_rollback_and_another_upgrade_the_first_choice_is_in_force_again(place):
+    """A version without strategies recorded its own defaults meanwhile, and decided by them."""
+    begun = specs.newest(place.store)
+    rolled_back = {name: part for name, part in begun.spec.items() if name not in {"strategy", "exploit"}}
+    rolled_back |= {"members": 12, "explore": {"factors": [0.8, 1.25], "resamplePercent": 25}}
+    place.store.put(keys.spec(2), encode(structs.replace(begun, number=2, spec=rolled_back)))
+    opened(place, members=12, strategy="Auto")
+    record = specs.newest(place.store)
+    assert (record.number, record.spec["members"], rules_of(record)) == (3, 12, CHOSEN)
 
 
 class Overtaken(MemoryStore):

@@ -188,6 +188,13 @@ def test_an_upgrade_alone_changes_no_spec(exploit: Any, explore: Any, asked: str
     assert found["explore"]["factors"] == known.first.spec["explore"]["factors"]
 
 
+def test_a_record_of_then_that_lacks_an_explore_had_the_defaults_of_then() -> None:
+    wire = {name: part for name, part in former().first.spec.items() if name not in {"exploit", "explore"}}
+    found = to_core(recorded(SpecRecord(number=1, name="digits", namespace="team", spec=wire)))
+    assert found.explore == Perturb(factors=(0.8, 1.25), resamplePercent=25)
+    assert found.exploit == Exploit(Truncation(percent=25))
+
+
 def test_there_what_is_not_given_stays_as_it_is_recorded() -> None:
     known = former(exploit={"tTest": {"pValue": 0.1}}, explore={"factors": [0.5, 2]})
 
