@@ -13,6 +13,7 @@ SCENARIOS ?=
 ROUNDS ?= 3
 QUICK ?=
 ADD_TO ?=
+FULL ?=
 FILE ?=
 AGAINST ?=
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
@@ -30,7 +31,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test fast check generate wheel simulate programs cluster-up cluster-down cluster-env e2e faults soak \
-  bench bench-check format lock clean
+  bench bench-check bench-learning format lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -104,6 +105,9 @@ bench: $(VENV)/.ready programs ## Measure beside Ray Tune: SCENARIOS=gap,stall R
 
 bench-check: $(VENV)/.ready ## Compare a result with the ranges, and with an older one: FILE=new.json AGAINST=old.json
 	$(TOOL) bench check $(FILE) $(if $(AGAINST),--against $(AGAINST))
+
+bench-learning: $(VENV)/.ready ## Measure what populations learn, an hour: QUICK=1 five minutes, FULL=1 a night; ADD_TO=FILE continues
+	$(TOOL) learning run $(if $(QUICK),--quick) $(if $(FULL),--full) $(if $(ADD_TO),--add-to $(ADD_TO))
 
 format: $(VENV)/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff format $(SOURCES)
