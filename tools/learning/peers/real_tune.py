@@ -102,6 +102,8 @@ def _tuned(task: Task, seed: int, synchronous: bool, storage: Path) -> Pair:
     results = tuner.fit()
     if results.errors:
         raise RuntimeError(f"a trial failed: {results.errors[0]}")
+    if any(result.metrics[TIME] < task.total_steps for result in results):
+        raise RuntimeError("Tune stopped before its trials were at their last step")
     return Pair(results.get_best_result(METRIC, "max").metrics[METRIC], scheduler._num_perturbations)
 
 
