@@ -64,8 +64,9 @@ A `Population`, the same file for a cluster and for one machine. This page is ge
 
 A wrong manifest is answered by one message that lists every wrong field with its path, its line, what was
 found and what would be right. On a cluster the API server refuses it; what it can't check (the names and values
-in `initial`, and of what type the values of a `choice` are) the operator does, and shows it in the condition
-`Accepted`. `kubectl explain population.spec` tells what stands below.
+in `initial`, of what type the values of a `choice` are, and what is given without a `strategy` where Auto chooses
+it) the operator does, and shows it in the condition `Accepted`. `kubectl explain population.spec` tells what stands
+below.
 
 ## How values are read
 

@@ -211,3 +211,10 @@ def test_the_page_says_what_a_horizon_is_planned_against_and_how_far_moves_get()
         "in the rounds 2, 3, 4, 5" in notes
     )
     assert any("lr takes about" in note and "moves to cross its range" in note for note in notes)
+
+
+def test_the_head_says_who_chose_the_rules():
+    store = MemoryStore()
+    record_small(store)
+    html = page(read_archive(store))
+    assert "Strategy: Explicit; exploit: truncation (percent 25), copy Both" in html

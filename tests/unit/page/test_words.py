@@ -5,12 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbt_contract.records import Birth, Cause
+from pbt_operator.core.status import PopulationPhase, Status
+from pbt_operator.core.strategy import Strategy
 from pbt_operator.page.html import Cell, text
 from pbt_operator.page.words import (
     changes_text,
     counted,
     duration_text,
     size_text,
+    strategy_text,
     value_text,
 )
 
@@ -77,3 +80,27 @@ def test_sizes(num_bytes, shown):
 
 def test_counts():
     assert [counted(n, "round") for n in [0, 1, 2000]] == ["0 rounds", "1 round", "2,000 rounds"]
+
+
+def test_rules_are_told_in_one_line_whatever_the_order_of_their_fields():
+    status = Status(
+        phase=PopulationPhase.RUNNING,
+        reason="",
+        strategy=Strategy.EXPLICIT,
+        exploit={"minGap": 0.5, "copy": "Both", "tTest": {"pValue": 0.05}},
+        explore={"resamplePercent": 25, "factors": [0.5, 2]},
+    )
+    assert strategy_text(status) == (
+        "Explicit; exploit: tTest (pValue 0.05), copy Both, minGap 0.5; explore: factors 0.5 or 2, resamplePercent 25"
+    )
+
+
+def test_an_operator_without_strategies_says_nothing_of_them():
+    assert strategy_text(Status(phase=PopulationPhase.RUNNING, reason="")) == ""
+
+
+def test_what_stands_in_a_status_is_escaped():
+    status = Status(
+        phase=PopulationPhase.RUNNING, reason="", strategy=Strategy.AUTO, exploit={"\x1b[2J": {"a": "\u202e"}}
+    )
+    assert not set(strategy_text(status)) & {"\x1b", "\u202e"}
