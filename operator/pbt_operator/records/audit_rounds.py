@@ -71,10 +71,23 @@ def _faults(decided: Round, previous: Round | None, spec: Spec, archive: Archive
     for entry in decided.entries:
         yield from _entry_faults(entry, decided, spec, archive)
     yield from _best_faults(decided, previous, spec, archive)
+    yield from _due_faults(decided, previous, spec, archive)
+
+
+def _due_faults(decided: Round, previous: Round | None, spec: Spec, archive: Archive) -> Iterator[str]:
+    """Where the horizon isn't as it was planned after the round before.
+
+    Of two operators at once, one may decide a round before it has heard of the other's newest: it planned after one
+    that it knew, or after none.
+    """
     planned = planned_due(previous, spec)
-    if decided.due != planned:
-        found, right = ("none" if due is UNSET else due for due in (decided.due, planned))
-        yield f"the round in which it says losers are due is {found}; should be {right}"
+    if decided.due == planned:
+        return
+    known = [None, *(one for one in archive.rounds if one.number < decided.number)]
+    if decided.due in {planned_due(newest, spec) for newest in known}:
+        return
+    found, right = ("none" if due is UNSET else due for due in (decided.due, planned))
+    yield f"the round in which it says losers are due is {found}; should be {right}"
 
 
 def _entry_faults(entry: Entry, decided: Round, spec: Spec, archive: Archive) -> Iterator[str]:

@@ -97,3 +97,17 @@ def test_a_value_outside_its_space(store):
     key = keys.birth(birth.member, birth.incarnation)
     rewrite(store, key, Birth, hyperparameters={**birth.hyperparameters, "rate": 5.0})
     assert "outside its space" in found(store)
+
+
+@pytest.mark.parametrize(("due", "is_sound"), [(4, True), (5, False)])
+def test_a_horizon_that_no_operator_can_have_planned(due, is_sound):
+    """Round 6 of 20 is planned after round 4, which was due. Of two operators, one may not have known that yet."""
+    schedule = {**DETERMINISTIC["schedule"], "burnInSteps": 100}
+    manifest = spec(DETERMINISTIC, members=4, schedule=schedule, exploit={"horizonPercent": 20})
+    store = Simulation(manifest, Deterministic()).run().store
+    key = keys.round_(6)
+    assert decode(Round, store.read(key), key=key).due == 8
+    rewrite(store, key, Round, due=due)
+    about_it = [line for line in found(store).splitlines() if line.startswith(f"5: {key}")]
+    told = f"5: {key}: the round in which it says losers are due is {due}; should be 8"
+    assert about_it == ([] if is_sound else [told])
