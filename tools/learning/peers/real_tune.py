@@ -75,9 +75,9 @@ def _compare(task: Task, seed: int, synchronous: bool, folder: Path) -> bool:
     began = time.perf_counter()
     tuned = _tuned(task, seed, synchronous, folder / f"{task.name}-{seed}")
     seconds = time.perf_counter() - began
-    outcome = ray_pbt.run(task, MEMBERS, seed, synchronous=synchronous)
+    outcome = ray_pbt.run(task, MEMBERS, seed, synchronous=synchronous, bounded=False)
     driven = Pair(outcome.observed, outcome.replaced)
-    told = "equal" if tuned == driven else "different"
+    told = ("equal" if tuned == driven else "different") if synchronous else "not paired"
     print(
         f"{task.name} seed {seed} {'synchronous' if synchronous else 'asynchronous'}: "
         f"Tune {tuned.observed:.6g} with {tuned.exploits} exploits ({seconds:.0f} s), "
