@@ -18,6 +18,13 @@ from learning.run import run
 from learning.table import inserted, markdown
 
 ROOT = Path(__file__).parents[2]
+PEERS_ABOUT = {
+    "ray-async": "Ray Tune's Population Based Training in its default mode",
+    "ray-synchronous": "the same in its mode `synch`",
+    "pb2": "Ray Tune's PB2, where there are 20 rounds at most",
+    "asha": "Ray Tune's ASHA",
+    "tpe": "Optuna's TPE with Hyperband",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -81,7 +88,7 @@ def _run(given: argparse.Namespace) -> None:
 def _report(given: argparse.Namespace) -> None:
     known, results = registered.read(), Results(given.file)
     judged = report.report_of(results.head, samples(results.rows.values(), dict(known.ranges)), known)
-    about = {name: arm.about for name, arm in ARMS.items()}
+    about = {name: arm.about for name, arm in ARMS.items()} | PEERS_ABOUT
     if given.into is None:
         print(markdown(judged, about), end="")
         return

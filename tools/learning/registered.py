@@ -35,13 +35,13 @@ class Range(Strict, frozen=True):
 
 
 class Group(Strict, frozen=True):
-    """Tasks with the forms and numbers of members in which they are run."""
+    """Tasks with the forms and numbers of members in which they are run; by some arms, or by all."""
 
     tasks: tuple[str, ...]
     forms: tuple[str, ...]
     members: tuple[int, ...]
+    arms: tuple[str, ...] | None = None
 
-    @property
     def cells(self) -> Iterator[Cell]:
         """Each of its tasks in each form with each number of members."""
         for task in self.tasks:
@@ -84,7 +84,7 @@ class Registered(Strict, frozen=True):
         saturated: a cell in which random search is above it isn't compared.
         ranges: by task.
         groups: the cells.
-        arms: all that run.
+        arms: those that run in every group that doesn't name its own.
         arm: the one that must not be inferior to random search in any cell, and is to be above it in most.
         above: in which share of the cells that aren't saturated.
         claims: about the figure.
@@ -106,10 +106,13 @@ class Registered(Strict, frozen=True):
     power: Power | None = None
 
     @property
-    def cells(self) -> Iterator[Cell]:
-        """All that are run, group by group."""
+    def cells(self) -> dict[Cell, tuple[str, ...]]:
+        """All that are run, group by group, with their arms."""
+        found: dict[Cell, tuple[str, ...]] = {}
         for group in self.groups:
-            yield from group.cells
+            for cell in group.cells():
+                found[cell] = (*found.get(cell, ()), *(self.arms if group.arms is None else group.arms))
+        return found
 
 
 def read(file: Path = FILE) -> Registered:

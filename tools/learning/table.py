@@ -30,7 +30,7 @@ def markdown(report: Report, about: Mapping[str, str], picture: str | None = Non
     ]
     if picture is not None:
         lines += [f"![The gain of each arm over random search]({picture})", ""]
-    lines += [f"- `{arm}`: {words}" for arm, words in about.items() if arm in report.gains]
+    lines += [f"- `{arm}`: {words}" for arm, words in about.items() if report.gains.get(arm)]
     return "\n".join(lines) + "\n"
 
 

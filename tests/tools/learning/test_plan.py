@@ -27,7 +27,9 @@ def test_what_is_registered_exists(known):
         *known.mode.arms,
         *(arm for claim in known.claims for arm in (claim.arm, claim.against)),
     }
-    assert named <= set(known.arms) <= arms
+    assert named <= set(known.arms)
+    assert {arm for of_cell in known.cells.values() for arm in of_cell} <= arms
+    assert all(len(set(of_cell)) == len(of_cell) for of_cell in known.cells.values())
 
 
 def test_the_registered_ranges_are_the_tasks_own(known):
@@ -68,6 +70,6 @@ def test_what_a_peer_cannot_search_is_left_out():
 
 def test_a_plan_can_be_narrowed_to_cells_that_it_lacks():
     asked = plan.narrowed(plan.quick(), tasks=["digits"], forms=["noisy"], members=[22])
-    assert asked.cells == [Cell("digits", "noisy", 22)]
+    assert list(asked.cells) == [Cell("digits", "noisy", 22)]
     with pytest.raises(ValueError, match="name their forms"):
         plan.narrowed(plan.quick(), tasks=["digits"])

@@ -40,15 +40,17 @@ class Quadratic(Task):
     def advance(self, state: Any, hyperparameters: Values, start: int, stop: int, rng: Random) -> None:
         rate = hyperparameters["lr"]
         kept = 1 - rate * self.CURVATURE
-        power = kept ** (stop - start)
-        square = power * power
-        state["mean"] = state["mean"] * power
-        grown = rate * rate * self.NOISE * (1 - square) / (1 - kept * kept)
-        state["variance"] = state["variance"] * square + grown
+        with np.errstate(all="ignore"):
+            power = kept ** (stop - start)
+            square = power * power
+            state["mean"] = state["mean"] * power
+            grown = rate * rate * self.NOISE * (1 - square) / (1 - kept * kept)
+            state["variance"] = state["variance"] * square + grown
 
     def true_score(self, state: Any, hyperparameters: Values, rng: Random) -> float:
-        loss = 0.5 * float(self.CURVATURE @ (state["mean"] ** 2 + state["variance"]))
-        return -math.log10(max(loss, 1e-30))
+        with np.errstate(all="ignore"):
+            loss = 0.5 * float(self.CURVATURE @ (state["mean"] ** 2 + state["variance"]))
+        return -math.log10(loss) if loss > 0 else math.nan
 
     def schedule(self, step: int) -> Values:
         """Log-linear between the knots."""
