@@ -16,6 +16,7 @@ from pbt_contract.records import Source
 from pbt_operator.core.exploit import choose
 from pbt_operator.core.explore import initial
 from pbt_operator.core.quorum import planned_due
+from pbt_operator.core.replay import replay_faults
 from pbt_operator.core.round_record import Decision, Entry, Round, Standing
 from pbt_operator.core.rules import ExploreRule, Perturb, RoundView
 from pbt_operator.core.search import Objective, Schedule
@@ -23,6 +24,7 @@ from pbt_operator.core.spec import Exploit, Spec
 from pbt_operator.core.standing import best_entry
 
 METRIC = "score"
+AUDITED = 10
 Decide = Callable[[RoundView, Spec], Sequence[Decision]]
 
 
@@ -119,8 +121,16 @@ def run(task: Task, spec: Spec, seed: int, *, decide: Decide | None = None) -> O
         spec: by `spec_of`.
         seed: of everything that is drawn.
         decide: in place of the core's `choose`; it is asked where the schedule lets a round decide.
+
+    Raises:
+        RuntimeError: a round doesn't follow from its scores as `pbt audit` replays it; every tenth seed is audited.
     """
-    return Population(task, seeded(task, spec, seed), decide).run()
+    population = Population(task, seeded(task, spec, seed), decide)
+    outcome = population.run()
+    faults = population.faults() if decide is None and seed % AUDITED == 0 else []
+    if faults:
+        raise RuntimeError(f"{task.name}, {spec.members} members, seed {seed}: {'; '.join(faults)}")
+    return outcome
 
 
 class Population:
@@ -155,6 +165,15 @@ class Population:
             steps=self.steps,
             curve=tuple(curve),
         )
+
+    def faults(self) -> list[str]:
+        """What a replay of the rounds finds wrong."""
+        known = {decided.number: decided for decided in self.rounds}
+        return [
+            f"round {number}: {fault}"
+            for number, decided in known.items()
+            for fault in replay_faults(decided, spec=self.spec, rounds=known)
+        ]
 
     def _trained(self, m: int, number: int) -> Entry:
         """Trains a member for the interval that ends with a round, and reports it."""

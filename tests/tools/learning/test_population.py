@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from msgspec.structs import replace
 
 from fixtures.manifests import TEMPLATE
 from learning.arms import auto_spec
@@ -148,6 +149,21 @@ def test_arms_share_first_values_states_and_noise():
             for number, entries, _, _ in told(late.rounds)[: first - 1]
         ]
         assert [e.hyperparameters for e in late.rounds[0].entries] == first_values(task, 4, 3)
+
+
+def test_rounds_are_replayed_as_an_audit_does(monkeypatch):
+    task = form(make("mixed", 2), "failing")
+    spec = seeded(task, spec_of(task, 6, exploit=Exploit(horizon_percent=20)), 2)
+    population = Population(task, spec)
+    population.run()
+    assert population.faults() == []
+    at = next(i for i, r in enumerate(population.rounds) if r.decisions)
+    population.rounds[at] = replace(population.rounds[at], decisions=[])
+    assert "its decisions don't follow from its scores" in population.faults()[0]
+    monkeypatch.setattr(Population, "faults", lambda self: ["wrong"])
+    run(task, spec_of(task, 2), 2)
+    with pytest.raises(RuntimeError, match="mixed, 2 members, seed 20: wrong"):
+        run(task, spec_of(task, 2), 20)
 
 
 def test_nobody_with_a_score_is_worth_as_much_as_the_untrained_start():

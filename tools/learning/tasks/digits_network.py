@@ -32,7 +32,7 @@ class Digits(Task):
     )
     defaults = {"lr": 0.1, "wd": 1e-4}
     rates = ("lr",)
-    start, optimum, noise = -math.log(10), -0.32, 0.02
+    start, optimum, noise = -math.log(10), -0.3326, 0.02
     draws = frozenset({"train"})
 
     def __init__(self, instance: int = 0, *, published: bool = False) -> None:
