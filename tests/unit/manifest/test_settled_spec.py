@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fixtures.wrong_manifests import GOOD, put
 from pbt_operator.core.auto import AutoRules, auto_rules
 from pbt_operator.core.location_records import SpecHistory, SpecRecord
+from pbt_operator.core.rule_words import exploit_words, explore_words
 from pbt_operator.core.rules import Perturb, Truncation
 from pbt_operator.core.spec import Exploit, Spec
 from pbt_operator.core.strategy import Strategy
@@ -70,13 +71,8 @@ def test_a_new_population_is_auto_with_everything_written_out(asked: str | None)
     assert wire["strategy"] == "Auto"
     assert to_core(found).explore == chosen.explore
     assert to_core(found).exploit.rule == chosen.exploit.rule
-    assert wire["exploit"] == {
-        "truncation": {"percent": 25},
-        "minGap": 0.5,
-        "copy": "Weights",
-        "horizonPercent": chosen.exploit.horizon_percent,
-    }
-    assert {"reachPercent", "resamplePercent"} == wire["explore"].keys()
+    assert wire["exploit"] == {**exploit_words(chosen.exploit), "minGap": 0.5, "copy": "Weights"}
+    assert wire["explore"] == explore_words(chosen.explore)
 
 
 def test_explicit_is_what_is_given_and_the_defaults_of_the_rest() -> None:
