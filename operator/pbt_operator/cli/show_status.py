@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec import UNSET
+
 from pbt_operator.cli import program
 from pbt_operator.cli.cluster import ClusterOptions
 from pbt_operator.cli.output import read_population, say, say_json, say_table, standing
@@ -78,7 +80,7 @@ def _body(status: Status, *, metric: str, names: Sequence[str]) -> None:
     steps = status.steps
     amounts = (status.rounds, "round"), (status.exploits, "exploit"), (status.births, "birth")
     say(", ".join(counted(*amount) for amount in amounts))
-    if status.due is not None:
+    if status.due is not UNSET:
         say(f"losers are replaced next in round {status.due:,}")
     say(f"steps: {steps.productive:,} productive, {steps.discarded:,} discarded, {steps.waiting:,} waiting")
 

@@ -145,12 +145,12 @@ class Status(Record, frozen=True, kw_only=True):
     ] = []
     rounds: Annotated[int, Meta(description="The newest round that is decided.")] = 0
     due: Annotated[
-        int | None,
+        int | UnsetType,
         Meta(
             description="With `exploit.horizonPercent`: the round in which losers are replaced next, as planned "
             "against `totalSteps`."
         ),
-    ] = None
+    ] = UNSET
     exploits: Annotated[int, Meta(description="How many births were copies of a donor.")] = 0
     births: Annotated[
         int, Meta(description="How many incarnations there have been of all members together.")

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Collection, Iterable
 
+from msgspec import UNSET, UnsetType
+
 from pbt_contract.keys import Life
 from pbt_contract.records import Cause
 from pbt_operator.core.accounting import Ledger
@@ -104,14 +106,14 @@ def _member(
     )
 
 
-def _due(history: History, spec: Spec, phase: PopulationPhase) -> int | None:
+def _due(history: History, spec: Spec, phase: PopulationPhase) -> int | UnsetType:
     percent, schedule = spec.exploit.horizon_percent, spec.schedule
     if phase.ended or not percent:
-        return None
+        return UNSET
     planned = due(history.newest_round, percent, schedule)
     while planned < schedule.last_round and not schedule.decides(planned):  # it is within burn-in
         planned = following(planned, percent, schedule)
-    return planned if planned < schedule.last_round else None
+    return planned if planned < schedule.last_round else UNSET
 
 
 def _steps(ledger: Ledger, history: History, spec: Spec) -> Steps:

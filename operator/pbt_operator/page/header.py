@@ -1,5 +1,7 @@
 """The head of the page: what came out, what it took, and one sentence of how the winner came to be."""
 
+from msgspec import UNSET
+
 from pbt_contract.records import Value
 from pbt_contract.text import escaped
 from pbt_operator.core.search import Goal
@@ -87,7 +89,7 @@ def _tiles(archive: Archive, status: Status) -> list[tuple[str, str, str]]:
 def _pace(spec: Spec, status: Status) -> str:
     """How often members are compared, and when losers are replaced next."""
     told = f"one every {spec.schedule.interval_steps:,} steps"
-    return told if status.due is None else f"{told}; losers are replaced next in round {status.due:,}"
+    return told if status.due is UNSET else f"{told}; losers are replaced next in round {status.due:,}"
 
 
 def _rounded(value: Value) -> str:

@@ -1,6 +1,7 @@
 """What a member is doing, in one word: the same for a cluster, a run on this machine and the records alone."""
 
 import pytest
+from msgspec import UNSET
 
 from fixtures.hypothesis_strategies import INTERVAL, make_spec
 from pbt_contract.records import Birth, Cause, Report
@@ -97,6 +98,6 @@ def test_the_status_names_the_round_in_which_losers_are_replaced_next(newest, ex
 
 def test_the_status_names_a_round_after_burn_in_and_none_past_the_end_or_without_a_horizon() -> None:
     assert due(None, burn_in=12) == 18
-    assert due(compared(49, 49)) is None
-    assert due(None, percent=0) is None
-    assert due(None, phase=PopulationPhase.COMPLETE) is None
+    assert due(compared(49, 49)) is UNSET
+    assert due(None, percent=0) is UNSET
+    assert due(None, phase=PopulationPhase.COMPLETE) is UNSET

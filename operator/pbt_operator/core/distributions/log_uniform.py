@@ -30,8 +30,8 @@ class LogUniform(Distribution):
     )
     of: Literal["Value", "OneMinus"] = Field(
         default="Value",
-        description="What is log-uniform and perturbed: the value itself, or 1 minus the value, "
-        "for what matters near 1 (momentum, discount).",
+        description="What is log-uniform and perturbed: the value itself, or 1 minus the value. OneMinus is for "
+        "momentum, discounts and the like only where their plausible range lies near 1, such as 0.9 to 0.999.",
     )
 
     cel: ClassVar = (
