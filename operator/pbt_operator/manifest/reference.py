@@ -25,7 +25,7 @@ spec:
     progressDeadlineSeconds: 3600
   hyperparameters:
   - {name: lr, logUniform: {min: 1.0e-4, max: 1.0}}
-  - {name: momentum, logUniform: {min: 0.5, max: 0.999, of: OneMinus}}
+  - {name: momentum, logUniform: {min: 0.8, max: 0.999, of: OneMinus}}
   - {name: dropout, uniform: {min: 0.0, max: 0.6}}
   - {name: layers, integer: {min: 1, max: 4}, explore: Never}
   - {name: optimizer, choice: {values: [sgd, adamw]}}
