@@ -12,7 +12,7 @@ from pbt_contract.stores.s3 import S3Store
 from pbt_operator.control import look, placement, reconcile, restarts, session, vacancies
 from pbt_operator.control.decide import Decisions
 from pbt_operator.control.vacancies import Vacancies
-from pbt_operator.core import births, exploit, explore, outcome, retention
+from pbt_operator.core import births, exploit, explore, outcome, quorum, retention
 from pbt_operator.core.auto import AutoRules
 from pbt_operator.core.history import History
 from pbt_operator.core.rules import Perturb, RoundView
@@ -231,6 +231,15 @@ def _an_adopter_loses_the_strategy() -> Any:
     return patch.object(session, "settled", lost)
 
 
+def _a_horizon_is_planned_from_the_start_each_time() -> Any:
+    planned = quorum.planned_due
+    return patch.object(quorum, "planned_due", lambda _, spec: planned(None, spec))
+
+
+def _losers_are_replaced_before_they_are_due() -> Any:
+    return patch.object(RoundView, "decides", property(lambda self: self.schedule.decides(self.number)))
+
+
 @contextmanager
 def both(one: Any, other: Any) -> Iterator[None]:
     """Two patches as one."""
@@ -265,6 +274,8 @@ DEFECTS: dict[str, Callable[[], Any]] = {
         _what_another_operator_wrote_stays_in_the_status,
         _auto_chooses_again_whenever_the_spec_changes,
         _an_adopter_loses_the_strategy,
+        _a_horizon_is_planned_from_the_start_each_time,
+        _losers_are_replaced_before_they_are_due,
     )
 }
 

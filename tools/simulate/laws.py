@@ -19,7 +19,7 @@ from pbt_operator.runners.kubernetes.pod_state import read
 from pbt_operator.runners.kubernetes.pod_template import MEMBER, POPULATION_UID
 from simulate.apiserver import ApiServer, Body
 from simulate.bucket import BUCKET, Bucket
-from simulate.strategy_law import judge_strategy
+from simulate.spec_laws import judge_specs
 from simulate.trainer import Trainer
 from simulate.world import World
 
@@ -224,7 +224,7 @@ class Laws:
         for wrong in audit.violations(store, told):
             if not (wrong.invariant == 3 and (self.had_zombies or self.is_lawless)):
                 self._world.blame(f"{wrong.invariant}: {wrong}")
-        judge_strategy(store, self._world.blame)
+        judge_specs(store, () if self.is_lawless else self.rounds.values(), self._world.blame)
         self._judge_births()
         uid = population["metadata"]["uid"]
         left = [p for p in self._server.pods.values() if p["metadata"]["labels"][POPULATION_UID] == uid]
