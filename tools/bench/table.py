@@ -19,13 +19,13 @@ def show(results: Results, ranges: Mapping[str, Range], console: Console) -> Non
         figure = results.figures.get(name)
         if figure is not None:
             verdict = str(judge(figure, wanted, results))
-            table.add_row(name, *_wanted(wanted), *_measured(figure), str(len(figure.values)), verdict)
+            table.addrow(name, *_wanted(wanted), *_measured(figure), str(len(figure.values)), verdict)
     console.print(table)
     table = Table("figure", "median", "95 % interval", "min", "max", "values", title="all others")
     for name, figure in sorted(results.figures.items()):
         if name not in ranges:
             extremes = (_number(min(figure.values)), _number(max(figure.values)))
-            table.add_row(name, *_measured(figure), *extremes, str(len(figure.values)))
+            table.addrow(name, *_measured(figure), *extremes, str(len(figure.values)))
     console.print(table)
     for line in _conditions(results):
         console.print(line, highlight=False, markup=False)
@@ -36,7 +36,7 @@ def markdown(results: Results, ranges: Mapping[str, Range]) -> str:
     lines = [
         _heading(results),
         "",
-        *_header("figure", "at least", "aim", "measured", "95 % interval", "verdict"),
+        *header("figure", "at least", "aim", "measured", "95 % interval", "verdict"),
     ]
     exact = [name for name, wanted in ranges.items() if wanted.exact is not None and name in results.figures]
     for name, wanted in ranges.items():
@@ -45,38 +45,38 @@ def markdown(results: Results, ranges: Mapping[str, Range]) -> str:
             measured = ("not measured", "", "")
             if figure is not None:
                 measured = (*_measured(figure), str(judge(figure, wanted, results)))
-            lines.append(_row(wanted.what, *_wanted(wanted), *measured))
+            lines.append(row(wanted.what, *_wanted(wanted), *measured))
     right = [
         name for name in exact if judge(results.figures[name], ranges[name], results).grade is Grade.EXACT
     ]
     lines += ["", f"Exact counts: {len(right)} of {len(exact)} that were taken are as they must be.", ""]
     lines += ["<details><summary>All other figures</summary>", ""]
-    lines += _header("figure", "median", "95 % interval", "values")
+    lines += header("figure", "median", "95 % interval", "values")
     for name, figure in sorted(results.figures.items()):
         if name not in ranges:
-            lines.append(_row(f"`{name}`", *_measured(figure), str(len(figure.values))))
+            lines.append(row(f"`{name}`", *_measured(figure), str(len(figure.values))))
     lines += ["", "</details>", "", *(f"- {line}" for line in _conditions(results))]
     return "\n".join(lines) + "\n"
 
 
-def inserted(page: str, told: str) -> str:
+def inserted(page: str, told: str, begin: str = BEGIN, end: str = END) -> str:
     """The page with `told` between its markers.
 
     Raises:
         ValueError: it lacks them.
     """
-    before, begins, rest = page.partition(BEGIN)
-    _, ends, after = rest.partition(END)
+    before, begins, rest = page.partition(begin)
+    _, ends, after = rest.partition(end)
     if not begins or not ends:
-        raise ValueError(f"the page has no {BEGIN.strip()} and {END.strip()}")
-    return before + BEGIN + told + END + after
+        raise ValueError(f"the page has no {begin.strip()} and {end.strip()}")
+    return before + begin + told + end + after
 
 
-def _header(*columns: str) -> list[str]:
-    return [_row(*columns), _row(*("---" for _ in columns))]
+def header(*columns: str) -> list[str]:
+    return [row(*columns), row(*("---" for _ in columns))]
 
 
-def _row(*cells: str) -> str:
+def row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 

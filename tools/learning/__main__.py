@@ -15,7 +15,7 @@ from learning.arms import ARMS
 from learning.picture import svg
 from learning.results import Results, samples
 from learning.run import run
-from learning.table import inserted, markdown
+from learning.table import into, markdown
 
 ROOT = Path(__file__).parents[2]
 PEERS_ABOUT = {
@@ -98,7 +98,7 @@ def _report(given: argparse.Namespace) -> None:
     told = markdown(judged, about, f"{folder.name}/gains.svg")
     data = msgspec.json.encode(report.compact(judged, results.rows))
     (folder / "result.json").write_bytes(data + b"\n")
-    given.into.write_text(inserted(given.into.read_text(), told))
+    given.into.write_text(into(given.into.read_text(), told))
 
 
 def _power(given: argparse.Namespace) -> None:

@@ -4,10 +4,20 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
+from bench.table import header, inserted, row
 from learning.judging import Cell, Gain
 from learning.report import Report, figure_text
 
 BEGIN, END = "<!-- learning -->\n", "<!-- /learning -->\n"
+
+
+def into(page: str, told: str) -> str:
+    """The page with the report between its markers.
+
+    Raises:
+        ValueError: it lacks them.
+    """
+    return inserted(page, told, BEGIN, END)
 
 
 def markdown(report: Report, about: Mapping[str, str], picture: str | None = None) -> str:
@@ -34,19 +44,6 @@ def markdown(report: Report, about: Mapping[str, str], picture: str | None = Non
     return "\n".join(lines) + "\n"
 
 
-def inserted(page: str, told: str) -> str:
-    """The page with `told` between its markers.
-
-    Raises:
-        ValueError: it lacks them.
-    """
-    before, begins, rest = page.partition(BEGIN)
-    _, ends, after = rest.partition(END)
-    if not begins or not ends:
-        raise ValueError(f"the page has no {BEGIN.strip()} and {END.strip()}")
-    return before + BEGIN + told + END + after
-
-
 def _whence(report: Report) -> str:
     head, seeds = report.head, [known.seeds for cells in report.gains.values() for known in cells.values()]
     machine = f"{head.get('cpu', 'an unknown machine')}, {head.get('cores', '?')} cores"
@@ -55,15 +52,15 @@ def _whence(report: Report) -> str:
 
 
 def _verdicts(report: Report) -> Iterator[str]:
-    yield from _header("registered", "holds", "measured")
+    yield from header("registered", "holds", "measured")
     for claim, holds, measured in report.verdicts:
-        yield _row(claim, {True: "yes", False: "**no**", None: "-"}[holds], measured)
+        yield row(claim, {True: "yes", False: "**no**", None: "-"}[holds], measured)
     yield ""
 
 
 def _table(report: Report) -> Iterator[str]:
     tasks = list(dict.fromkeys(cell.task for cell in report.samples))
-    yield from _header("arm", "figure (95 %)", *tasks, "cells it loses")
+    yield from header("arm", "figure (95 %)", *tasks, "cells it loses")
     order = sorted(report.gains, key=lambda arm: -report.figures[arm].mean if arm in report.figures else 9.0)
     for arm in order:
         found = report.figures.get(arm)
@@ -71,7 +68,7 @@ def _table(report: Report) -> Iterator[str]:
         if by_cell:
             lost = f"{len(report.losing[arm])} of {len(by_cell)}"
             shown = figure_text(found) if found else "-"
-            yield _row(f"`{arm}`", shown, *(_mean(by_cell, task) for task in tasks), lost)
+            yield row(f"`{arm}`", shown, *(_mean(by_cell, task) for task in tasks), lost)
 
 
 def _mean(by_cell: Mapping[Cell, Gain], task: str) -> str:
@@ -101,11 +98,3 @@ def _grouped(cells: Iterable[Cell]) -> str:
     for cell in cells:
         groups.setdefault((cell.task, cell.form), []).append(cell.members)
     return ", ".join(f"{task} {form} ({', '.join(map(str, ns))})" for (task, form), ns in groups.items())
-
-
-def _header(*columns: str) -> list[str]:
-    return [_row(*columns), _row(*("---" for _ in columns))]
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"

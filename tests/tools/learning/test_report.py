@@ -13,7 +13,7 @@ from learning.picture import svg
 from learning.registered import Claim
 from learning.report import compact, power_table, report_of
 from learning.results import Row
-from learning.table import inserted, markdown
+from learning.table import into, markdown
 
 ABOUT = {"auto": "what is chosen", "greedy": "what is not"}
 
@@ -76,11 +76,11 @@ def test_the_table_names_the_cells_in_which_an_arm_loses(samples, known):
     assert "Saturated, so not compared: easy constant (8)." in told
     row = next(line for line in told.splitlines() if line.startswith("| `greedy`"))
     assert re.search(r" \| -0\.[34]\d \| \+0\.[12]\d \| \+0\.[12]\d \| 2 of 6 \|$", row)
-    page = inserted("before\n<!-- learning -->\nyesterday\n<!-- /learning -->\nafter\n", told)
+    page = into("before\n<!-- learning -->\nyesterday\n<!-- /learning -->\nafter\n", told)
     assert page.startswith("before\n<!-- learning -->\n")
     assert "yesterday" not in page
     with pytest.raises(ValueError, match="the page has no"):
-        inserted("nothing", told)
+        into("nothing", told)
 
 
 def test_the_picture_is_xml_with_a_row_for_each_arm_and_red_dots_where_it_loses(samples, known):
