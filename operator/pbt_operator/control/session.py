@@ -18,6 +18,7 @@ from pbt_operator.core.crossing import crossings
 from pbt_operator.core.location_records import SpecHistory, SpecRecord
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Result
+from pbt_operator.core.strategy import Strategy
 from pbt_operator.manifest.population import PopulationSpec, as_now, recorded, to_core, to_wire
 from pbt_operator.manifest.settled_spec import is_another, settled
 from pbt_operator.records import results, specs
@@ -192,8 +193,8 @@ def _loaded(
 
 
 def _hint(spec: Spec, emit: Callable[[Event], None]) -> None:
-    """Says before GPUs are spent where moves hardly leave what was drawn first."""
-    for crossing in crossings(spec):
+    """Says before GPUs are spent where moves hardly leave what was drawn first; what Auto chose nobody can change."""
+    for crossing in crossings(spec) if spec.strategy is Strategy.EXPLICIT else ():
         if crossing.is_slow:
             told = (
                 f"{crossing}; longer moves (explore.reachPercent), smaller ranges or more rounds would help"

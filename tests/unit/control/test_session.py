@@ -109,3 +109,17 @@ def test_a_range_that_moves_hardly_cross_is_hinted_at_once(factors, is_slow):
     hints = [event.message for event in begun.events if event.reason == "SlowSearch"]
     assert [hint.partition(" takes")[0] for hint in hints] == ["lr"] * is_slow
     assert all("explore.reachPercent" in hint for hint in hints)
+
+
+def test_what_auto_chose_is_no_hint():
+    begun = Simulation(
+        spec(
+            {name: value for name, value in DETERMINISTIC.items() if name not in {"exploit", "explore"}},
+            strategy="Auto",
+            hyperparameters=WIDE,
+            initial=[],
+            schedule=SHORT,
+        ),
+        Deterministic(),
+    )
+    assert "SlowSearch" not in {event.reason for event in begun.events}
