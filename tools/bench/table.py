@@ -19,13 +19,13 @@ def show(results: Results, ranges: Mapping[str, Range], console: Console) -> Non
         figure = results.figures.get(name)
         if figure is not None:
             verdict = str(judge(figure, wanted, results))
-            table.addrow(name, *_wanted(wanted), *_measured(figure), str(len(figure.values)), verdict)
+            table.add_row(name, *_wanted(wanted), *_measured(figure), str(len(figure.values)), verdict)
     console.print(table)
     table = Table("figure", "median", "95 % interval", "min", "max", "values", title="all others")
     for name, figure in sorted(results.figures.items()):
         if name not in ranges:
             extremes = (_number(min(figure.values)), _number(max(figure.values)))
-            table.addrow(name, *_measured(figure), *extremes, str(len(figure.values)))
+            table.add_row(name, *_measured(figure), *extremes, str(len(figure.values)))
     console.print(table)
     for line in _conditions(results):
         console.print(line, highlight=False, markup=False)

@@ -1,8 +1,10 @@
 """Scenarios run one after the other; what one yields is kept, whatever becomes of it."""
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bench import frame, ranges, table
 from bench.frame import Scenario
@@ -96,6 +98,15 @@ def test_the_table_of_the_documentation_has_a_row_for_each_range(results):
     assert "1 of 1 that were taken" in told
     assert "- fine: no peer" in told
     assert "FAILED: RuntimeError: out of order" in told
+
+
+def test_the_terminal_shows_what_is_judged_and_all_the_rest(results):
+    console = Console(width=200, record=True, file=io.StringIO())
+    judged, *others = results.figures
+    table.show(results, {judged: Range("a figure", limit=1)}, console)
+    shown = console.export_text()
+    assert all(name in shown for name in [judged, *others])
+    assert shown.index("judged") < shown.index(judged) < shown.index("all others")
 
 
 def test_the_table_goes_between_the_markers_of_the_page(results):
