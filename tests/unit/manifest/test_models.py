@@ -33,7 +33,7 @@ def test_the_full_manifest_reaches_the_core(full: dict[str, Any]) -> None:
         schedule=search.Schedule(4000, 200, 200, 75, 600, 3600),
         hyperparameters=(
             search.Hyperparameter("lr", LogUniform(min=1e-4, max=1.0)),
-            search.Hyperparameter("momentum", LogUniform(min=0.5, max=0.999, of="OneMinus")),
+            search.Hyperparameter("momentum", LogUniform(min=0.8, max=0.999, of="OneMinus")),
             search.Hyperparameter("dropout", Uniform(min=0.0, max=0.6)),
             search.Hyperparameter("layers", Integer(min=1, max=4), explored=False),
             search.Hyperparameter("optimizer", Choice(values=("sgd", "adamw"))),
