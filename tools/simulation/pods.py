@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import ClassVar
 
 from pbt_contract import keys
 from pbt_contract.errors import ExitCode
@@ -95,6 +96,7 @@ class SimulatedTrainer:
     next: Happening | None = None
     stretch_began: float = 0.0
     recorded: tuple[int, float] = (0, 0.0)  # step and time of the newest record
+    ranks: ClassVar[int] = 1
     _declined: bool = False  # somebody else was faster where this one was asked to go on as
 
     def __post_init__(self) -> None:
@@ -103,7 +105,12 @@ class SimulatedTrainer:
 
     def _incarnation(self, number: int) -> Incarnation:
         return Incarnation(
-            self.world.store, member=self.pod.member, incarnation=number, pod=self.pod.uid, nonce=self.pod.uid
+            self.world.store,
+            member=self.pod.member,
+            incarnation=number,
+            pod=self.pod.uid,
+            nonce=self.pod.uid,
+            ranks=self.ranks,
         )
 
     @property
@@ -161,7 +168,7 @@ class SimulatedTrainer:
             self._train(self._due())
         except TrainerCrashed as crash:
             self.pod = replace(self.pod, message=str(crash))
-            self._end(1)
+            self._end(crash.code)
             return
         metric = self.world.trainable.evaluate(self.state, self.birth.hyperparameters, self._rng("evaluate"))
         interval = self.world.spec.schedule.interval_steps

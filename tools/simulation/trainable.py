@@ -11,7 +11,11 @@ Assigned = Mapping[str, Value]
 
 
 class TrainerCrashed(Exception):
-    """Raised by a task whose process is to end with exit code 1."""
+    """Raised by a task whose process is to end with an exit code; 1 where none is given."""
+
+    def __init__(self, message: str, *, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Trainable(Protocol):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Annotated
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from pbt_contract import keys
 from pbt_contract.keys import Life
@@ -125,7 +126,17 @@ class Birth(Record, frozen=True, kw_only=True):
 
 
 class Claim(Record, frozen=True, kw_only=True):
-    """Written by one process before its first step; `void` means that the operator closed an unclaimed birth."""
+    """Written by one process before its first step.
+
+    Attributes:
+        format: of the record.
+        member: whose birth is taken.
+        incarnation: which of its births.
+        pod: whose process it is.
+        nonce: unique to the process.
+        void: the operator closed an unclaimed birth.
+        ranks: how many processes train the member together; absent where it is one.
+    """
 
     format: int = FORMAT
     member: MemberNumber
@@ -133,6 +144,7 @@ class Claim(Record, frozen=True, kw_only=True):
     pod: str
     nonce: str
     void: bool = False
+    ranks: Annotated[int, msgspec.Meta(ge=1)] | UnsetType = UNSET
 
     @property
     def life(self) -> Life:

@@ -6,6 +6,8 @@ what they choose is asked of the pods.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from msgspec import UNSET
+
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth
 from pbt_operator.control import sharing, tenancy
@@ -201,8 +203,14 @@ class Placement:
             self._emit(sharing.yield_event(member, heir, position=position))
 
     def _can_ask(self, pod: Pod, spec: Spec) -> bool:
-        """Whether the process can go on as a member that waits; nobody is asked twice in one life."""
+        """Whether the process can go on as a member that waits; nobody is asked twice in one life.
+
+        Several ranks can't: they could only leave a step together, and none of them would know whose life it is now.
+        """
         own = self._history.newest_birth(pod.member)
         if not spec.shares_slots or own is None or not self._has_claimed(pod, own):
+            return False
+        claim = self._repository.claim(own)
+        if claim is not None and claim.ranks is not UNSET and claim.ranks > 1:
             return False
         return next(self._repository.yields.known(pod.member, since=own.incarnation), None) is None

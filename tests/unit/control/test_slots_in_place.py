@@ -9,7 +9,7 @@ from pbt_contract import keys
 from pbt_operator.records import audit
 from pbt_operator.records.archive import read_archive
 from simulation import Simulation
-from simulation.pods import Durations
+from simulation.pods import Durations, SimulatedTrainer
 
 MEMBERS, SLOTS = 4, 2
 
@@ -64,6 +64,19 @@ def test_a_process_that_never_looks_is_stopped_in_time_and_nothing_else_changes(
     assert audit.violations(deaf.store, told) == []
     assert [event for event in deaf.events if event.reason == "TakeoverLate"]
     assert decisions(told.rounds) == decisions(read_archive(quick.store).rounds)
+
+
+def test_ranks_that_cannot_go_on_as_another_member_are_stopped_at_once(monkeypatch):
+    """Their claim says how many they are."""
+    monkeypatch.setattr(SimulatedTrainer, "ranks", 2)
+    ranks, recreated = simulation("InPlace").run(), simulation("Recreate").run()
+    told = read_archive(ranks.store)
+    assert audit.violations(ranks.store, told) == []
+    assert not yields(ranks)
+    assert [event.reason for event in ranks.events if event.reason in {"Yielded", "TakeoverLate"}] == [
+        event.reason for event in recreated.events if event.reason == "Yielded"
+    ]
+    assert decisions(told.rounds) == decisions(read_archive(recreated.store).rounds)
 
 
 @pytest.mark.parametrize("passes", [1, 2, 3, 7])

@@ -135,7 +135,12 @@ class Courier:
         begin = self._begin
         store = self._store or self._retry.at_start(lambda: open_store(begin.location))
         self._incarnation = Incarnation(
-            store, member=begin.member, incarnation=begin.incarnation, pod=begin.pod, nonce=begin.nonce
+            store,
+            member=begin.member,
+            incarnation=begin.incarnation,
+            pod=begin.pod,
+            nonce=begin.nonce,
+            ranks=begin.ranks,
         )
         birth = self._promised(self._current.open)
         if not (self._retry.at_start(self._current.claim) if begin.leads else self._await_claim()):

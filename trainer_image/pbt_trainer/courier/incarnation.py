@@ -5,6 +5,8 @@ No threads, no processes, no clock: the courier drives it in a trainer, a simula
 
 from pathlib import Path
 
+from msgspec import UNSET
+
 from pbt_contract import keys
 from pbt_contract.encoding import decode, decode_report, encode
 from pbt_contract.errors import CorruptCheckpoint, NotFound, RecordRefused
@@ -27,7 +29,9 @@ class Incarnation:
         holder: the claim that is stored, once it was read.
     """
 
-    def __init__(self, store: Store, *, member: int, incarnation: int, pod: str, nonce: str) -> None:
+    def __init__(
+        self, store: Store, *, member: int, incarnation: int, pod: str, nonce: str, ranks: int = 1
+    ) -> None:
         """Reads and writes nothing yet.
 
         Args:
@@ -36,12 +40,14 @@ class Incarnation:
             incarnation: which of its births.
             pod: named by the claim.
             nonce: unique to this process; it tells its claim from any other.
+            ranks: how many processes train the member together.
         """
         self.store = store
         self.member = member
         self.number = incarnation
         self._pod = pod
         self._nonce = nonce
+        self._ranks = ranks
         self._birth: Birth | None = None
         self.holder: Claim | None = None
 
@@ -58,7 +64,13 @@ class Incarnation:
 
     def claim(self) -> bool:
         """Takes the birth; False if another process has it. May be repeated after a failure of the store."""
-        ours = Claim(member=self.member, incarnation=self.number, pod=self._pod, nonce=self._nonce)
+        ours = Claim(
+            member=self.member,
+            incarnation=self.number,
+            pod=self._pod,
+            nonce=self._nonce,
+            ranks=self._ranks if self._ranks > 1 else UNSET,
+        )
         key = keys.claim(self.member, self.number)
         self.holder = decode(Claim, self.store.create(key, encode(ours)), key=key)
         return self.holder == ours
@@ -151,7 +163,12 @@ class Incarnation:
     def other(self, member: int, incarnation: int) -> "Incarnation":
         """Another life, for the same process."""
         return Incarnation(
-            self.store, member=member, incarnation=incarnation, pod=self._pod, nonce=self._nonce
+            self.store,
+            member=member,
+            incarnation=incarnation,
+            pod=self._pod,
+            nonce=self._nonce,
+            ranks=self._ranks,
         )
 
     def _read_birth(self, incarnation: int) -> Birth:

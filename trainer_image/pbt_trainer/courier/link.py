@@ -90,13 +90,13 @@ class Link:
         self._num_spools = 0
 
     @classmethod
-    def open(cls, assignment: Assignment, *, leads: bool, alone: bool, termination: Termination) -> Self:
+    def open(cls, assignment: Assignment, *, leads: bool, ranks: int, termination: Termination) -> Self:
         """Starts the courier, which begins at once.
 
         Args:
             assignment: what to take part in.
             leads: whether to claim and write; other ranks only read.
-            alone: whether there is no other rank: several can't agree on whose life to continue with.
+            ranks: how many there are: several can't agree on whose life to continue with.
             termination: ends waiting.
         """
         process, channel = start_courier()
@@ -111,8 +111,9 @@ class Link:
                 nonce=secrets.token_hex(8),
                 folder=str(folder),
                 leads=leads,
+                ranks=ranks,
                 watch=assignment.in_place,
-                shares=assignment.shared_slots and alone,
+                shares=assignment.shared_slots and ranks == 1,
                 poll_seconds=assignment.poll_seconds,
                 patience_seconds=assignment.store_patience_seconds,
                 log_level=logger.getEffectiveLevel(),

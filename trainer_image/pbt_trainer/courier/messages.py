@@ -25,6 +25,7 @@ class Begin(Message, frozen=True, kw_only=True):
         nonce: unique to the process; tells its claim from any other.
         folder: for downloads and copies of files.
         leads: false for the other ranks, which only read.
+        ranks: how many processes train the member together; the claim says it.
         watch: look for the next birth.
         shares: also look for a birth of another member to continue with.
         poll_seconds: between two looks while nothing is expected.
@@ -44,6 +45,7 @@ class Begin(Message, frozen=True, kw_only=True):
     shares: bool
     poll_seconds: float
     patience_seconds: float
+    ranks: int = 1
     log_level: int = logging.INFO
     forwards_log: bool = False
 

@@ -82,7 +82,7 @@ class Session:
         """
         termination = Termination(assignment.grace_seconds)
         termination.install()
-        link = Link.open(assignment, leads=ranks.leads, alone=ranks.alone, termination=termination)
+        link = Link.open(assignment, leads=ranks.leads, ranks=ranks.world, termination=termination)
         hooks = ExitHooks.register(link, termination)
         birth = link.birth()
         hp = Hyperparameters({**defaults, **_known(birth.hyperparameters, defaults)})

@@ -48,6 +48,6 @@ def test_two_ranks_report_once_swap_together_and_stop_together(population: Popul
     assert [line[:5] for line in restored] == [[rank, "restored", "4", "2", "8.0"] for rank in "01"]
     assert restored[0][5] != restored[1][5]  # each rank has random numbers of its own
     claim = until(lambda: population.claim(incarnation=2))
-    assert claim.pod == "pod-0-1"
+    assert (claim.pod, claim.ranks) == ("pod-0-1", 2)
     assert population.saves(incarnation=2) == []
     population.assert_no_leftovers()
