@@ -26,6 +26,7 @@ class Assignment:
         pod: unique for each pod (or process slot); claims carry it.
         hyperparameters: as the birth has them, for trainers in other languages; the SDK reads the birth.
         objective: the metric that every report must have.
+        population: its name; None where the runner that started the process doesn't tell it.
         in_place: whether the process looks for its successor and takes it over.
         shared_slots: whether fewer members train at once than there are; the process may then be asked to continue as
             another one.
@@ -44,6 +45,7 @@ class Assignment:
     interval_steps: int
     hyperparameters: Mapping[str, Value] = field(default_factory=dict)
     seed: int = 0
+    population: str | None = None
     in_place: bool = False
     shared_slots: bool = False
     poll_seconds: float = 2.0
@@ -134,6 +136,7 @@ _VARIABLES = {
     "interval_steps": _Variable("PBT_INTERVAL_STEPS", _whole, _NUMBER),
     "hyperparameters": _Variable("PBT_HYPERPARAMETERS", _object, "a JSON object"),
     "seed": _Variable("PBT_SEED", int, _NUMBER),
+    "population": _Variable("PBT_POPULATION", str, "a name"),
     "in_place": _Variable("PBT_RESTART", _RESTARTS.__getitem__, "Recreate or InPlace"),
     "shared_slots": _Variable("PBT_SLOTS", _SLOTS.__getitem__, "Own or Shared"),
     "poll_seconds": _Variable("PBT_POLL_SECONDS", _seconds, _SECONDS),

@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     DONE = 0
     UNCLAIMED = 81  # another process has the birth, or a successor was born: nothing is lost
     STORAGE = 82  # the store couldn't be reached for long: not a crash
+    MISTAKE = 83  # the script and the manifest don't fit, or a state can't be kept: no retry can mend it
 
 
 class PbtError(Exception):

@@ -4,17 +4,13 @@ import atexit
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import NoReturn
 
 from pbt_contract.errors import ExitCode
 from pbt_trainer.log import logger
 
-_MAX_TERMINATION_BYTES = 2048
 _START_FOLDER = Path.cwd()  # the script's own path may be relative, and the script may change its folder
 _LEVELS = {
     ExitCode.DONE: logging.WARNING,  # SIGTERM came before what was to be done
@@ -31,24 +27,6 @@ def leave(code: ExitCode, message: str) -> NoReturn:
     """
     logger.log(_LEVELS[code], "%s", message)
     raise SystemExit(int(code))
-
-
-def tell_crash(log: Path) -> None:
-    """Makes an uncaught exception of this process also go to `log`: the last lines of its traceback.
-
-    A container's two streams reach its log in any order, so the last lines of that need not be the error.
-    """
-    previous, pid = sys.excepthook, os.getpid()
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if os.getpid() == pid:  # a forked child ends alone
-            lines = "".join(traceback.format_exception(kind, error, trace)).splitlines()
-            text = "\n".join(line for line in lines if line.strip(" ~^"))
-            with suppress(OSError):
-                log.write_bytes(text.encode(errors="replace")[-_MAX_TERMINATION_BYTES:])
-        previous(kind, error, trace)
-
-    sys.excepthook = hook
 
 
 def restart(environment: Mapping[str, str]) -> NoReturn:

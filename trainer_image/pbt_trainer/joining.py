@@ -7,13 +7,13 @@ from pathlib import Path
 from pbt_contract.assignment import TERMINATION_LOG, Assignment
 from pbt_contract.errors import UsageError
 from pbt_contract.records import Value
-from pbt_trainer.exit import tell_crash
 from pbt_trainer.log import set_up_default
 from pbt_trainer.run import Run
 from pbt_trainer.session.hyperparameters import Hyperparameters
 from pbt_trainer.session.ranks import Ranks
 from pbt_trainer.session.session import Session
 from pbt_trainer.state.random_state import reseed
+from pbt_trainer.uncaught import note_loop, watch
 
 _joined = False
 
@@ -21,8 +21,8 @@ _joined = False
 def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int) -> Run:
     """Joins the population that this process was started for, or starts a run of its own where there is none.
 
-    Call it once, before the model is built and after logging is set up; from the main thread, or SIGTERM is not
-    noticed.
+    Call it once, before the model is built and after logging is set up. In another thread than the main one it works as
+    well, but Python lets only that one notice SIGTERM: the process then ends unsaved.
 
     Args:
         defaults: every hyperparameter that the script reads, for a run alone. In a population those that the
@@ -36,8 +36,7 @@ def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int
     """
     global _joined  # noqa: PLW0603 - a process has one birth, and that is claimed once
     set_up_default()
-    if log := os.environ.get(TERMINATION_LOG):
-        tell_crash(Path(log))
+    _watch_exceptions()
     ranks = Ranks.from_environment(os.environ)
     assignment = Assignment.from_environment(os.environ)
     if assignment is None:
@@ -56,3 +55,10 @@ def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int
         ranks=ranks,
         member=member,
     )
+
+
+def _watch_exceptions() -> None:
+    note_loop()
+    log = os.environ.get(TERMINATION_LOG)
+    if log or os.environ.get("PBT_LOCATION"):
+        watch(Path(log) if log else None)

@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 from pbt_contract.errors import ExitCode, UsageError
 from pbt_trainer.session.hyperparameters import Hyperparameters
 from pbt_trainer.session.metrics import plain
+from pbt_trainer.session.place import Place
 from pbt_trainer.session.ranks import Ranks
 from pbt_trainer.session.session import Session
 from pbt_trainer.session.takeover import consult
 from pbt_trainer.session.verdict import Verdict
 from pbt_trainer.state.files import files_below
 from pbt_trainer.state.tracked import Tracked
+from pbt_trainer.uncaught import note_loop
 
 
 class Advance(Enum):
@@ -36,14 +38,13 @@ class Stopped(Enum):
 Hook = TypeVar("Hook", bound=Callable[["Run"], object])
 
 
-class Run:
+class Run(Place):
     """One training run: alone, or as a member of a population.
 
     Attributes:
         hp: the hyperparameters. After a takeover in place the same mapping has new values.
         total_steps: the last step.
         interval_steps: a report is due at each multiple of it, and at the end.
-        rank: of this process among those of its member, from 0.
         step: the step being done; before the first one, the step that this run continues from.
         stopped: why the loop ended; None until then.
     """
@@ -60,40 +61,19 @@ class Run:
         """Use `join`."""
         if min(total_steps, interval_steps) < 1:
             raise UsageError("total_steps and interval_steps are at least 1")
+        super().__init__(member, rank=ranks.rank)
         self.hp = hp
         self.total_steps = total_steps
         self.interval_steps = interval_steps
-        self.rank = ranks.rank
         self.step = member.birth.start_step if member else 0
         self.stopped: Stopped | None = None
         self._leads = ranks.leads
-        self._member = member
         self._tracked: Tracked | None = None
         self._start_step = self.step
         self._reported_step = self.step
         self._hooks: list[Callable[[Run], object]] = []
         self._restored: bool | None = None  # None before a restore was tried
         self._left = False  # whether `superseded` has let the script leave this step
-
-    @property
-    def member(self) -> int:
-        """The member's number; 0 for a run alone."""
-        return self._member.birth.member if self._member else 0
-
-    @property
-    def incarnation(self) -> int:
-        """Which life of the member this is, from 1; 0 for a run alone."""
-        return self._member.birth.incarnation if self._member else 0
-
-    @property
-    def seed(self) -> int:
-        """The population's seed; 0 for a run alone."""
-        return self._member.assignment.seed if self._member else 0
-
-    @property
-    def files(self) -> Path | None:
-        """The files that the restored report took along, only to be read; until the next restore."""
-        return self._member.files if self._member else None
 
     @property
     def superseded(self) -> bool:
@@ -110,7 +90,11 @@ class Run:
 
     @property
     def due(self) -> bool:
-        """Whether this step is one to report."""
+        """Whether this step is one to report, and isn't reported yet."""
+        return self._is_due and self._reported_step != self.step
+
+    @property
+    def _is_due(self) -> bool:
         if self.step <= self._start_step:
             return False
         return self.step % self.interval_steps == 0 or self.step == self.total_steps
@@ -163,14 +147,15 @@ class Run:
         """
         if self.stopped is not None:
             return Advance.STOP
-        if self._leads and self.due and self._reported_step != self.step and not self._left:
+        note_loop()
+        if self._leads and self.due and not self._left:
             raise UsageError(f"step {self.step} was due and passed without run.report(...)")
         self._begin_loop()
         swapped = False
         if self._member:
             if self.step == self._start_step + 1 and self.step < self.total_steps:
                 self._member.prepare()
-            match consult(self._member, step=self.step, due=self.due):
+            match consult(self._member, step=self.step, due=self._is_due):
                 case Verdict.TERMINATE:
                     return self._stop(Stopped.TERMINATED)
                 case Verdict.REPLACED:
@@ -213,9 +198,8 @@ class Run:
             StateError: a tracked object or a file can't be kept.
         """
         if not self.due:
-            raise UsageError(f"step {self.step} is not due: the next report is at step {self._next_due()}")
-        if self._reported_step == self.step:
-            raise UsageError(f"step {self.step} was reported already")
+            why = "was reported already" if self._is_due else "is not due"
+            raise UsageError(f"step {self.step} {why}{self._next_due()}")
         values = plain(metrics)
         folder = None if files is None else Path(files)
         if self._member:
@@ -229,8 +213,11 @@ class Run:
             files_below(folder)
         self._reported_step = self.step
 
-    def _next_due(self) -> int:
-        return min((self.step // self.interval_steps + 1) * self.interval_steps, self.total_steps)
+    def _next_due(self) -> str:
+        if self.step >= self.total_steps:
+            return ", and it is the last one"
+        following = min((self.step // self.interval_steps + 1) * self.interval_steps, self.total_steps)
+        return f": the next report is at step {following}"
 
     def _begin_loop(self) -> None:
         if self.hp.looping:

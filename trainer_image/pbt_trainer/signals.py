@@ -1,6 +1,7 @@
 """SIGTERM: noted when it comes, acted upon at the next step boundary."""
 
 import math
+import os
 import signal
 import threading
 import time
@@ -25,22 +26,33 @@ class Termination:
         self.deadline = math.inf
         self._grace_seconds = grace_seconds
         self._previous: signal._HANDLER = None
-        self._installed = False
+        self._installed = self._listens = False
 
     def install(self) -> None:
         """Listens, in the main thread: Python allows no other. A former handler is called too."""
         if threading.current_thread() is not threading.main_thread():
             return
         self._previous = signal.signal(signal.SIGTERM, self._handle)
-        self._installed = True
+        self._installed = self._listens = True
 
     def uninstall(self) -> None:
-        """Puts the previous handler back, unless another one was installed since."""
-        if self._installed and signal.getsignal(signal.SIGTERM) == self._handle:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL if self._previous is None else self._previous)
-        self._installed = False
+        """Puts the previous handler back, unless another one was installed since.
+
+        In another thread than the main one, where Python allows that no more than `install`, the next signal does it.
+        """
+        if not self._installed:
+            return
+        self._listens = False
+        if threading.current_thread() is threading.main_thread():
+            if signal.getsignal(signal.SIGTERM) == self._handle:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL if self._previous is None else self._previous)
+            self._installed = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if not self._listens:
+            self.uninstall()
+            os.kill(os.getpid(), number)
+            return
         if not self.requested:
             self.requested = True
             self.deadline = time.monotonic() + self._grace_seconds

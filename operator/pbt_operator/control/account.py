@@ -51,9 +51,13 @@ class Accounting:
         if finished(self._history, pod.member, spec):
             return
         has_record = self._history.own_record(pod.member) is not None
-        fault = restarts.fault_of(pod, hung=pod.uid in self.hung, has_record=has_record)
+        hung = pod.uid in self.hung
         self.hung.discard(pod.uid)
-        crash = restarts.crash_of(birth, fault, has_record=has_record, spec=spec) if fault else None
+        fault = restarts.fault_of(pod, hung=hung, has_record=has_record)
+        hopeless = restarts.is_hopeless(pod, hung=hung)
+        crash = None
+        if fault is not None:
+            crash = restarts.crash_of(birth, fault, has_record=has_record, spec=spec, hopeless=hopeless)
         wait = restarts.wait_seconds(pod, crash)
         if wait is not None:
             self.not_before[pod.member] = self._clock() + wait

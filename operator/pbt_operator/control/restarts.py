@@ -39,6 +39,8 @@ def fault_of(pod: Pod, *, hung: bool, has_record: bool) -> str | None:
     if pod.stopping or pod.disrupted or pod.exit_code in {ExitCode.UNCLAIMED, ExitCode.STORAGE}:
         return None
     last = last_words(pod.message)
+    if pod.exit_code == ExitCode.MISTAKE:
+        return f"made a mistake that no retry can mend: {last}"
     if pod.exit_code == 0:
         return None if has_record else f"ended by itself before the last step, without a record: {last}"
     code = "without an exit code" if pod.exit_code is None else f"with exit code {pod.exit_code}"
@@ -54,17 +56,19 @@ class Crash:
         fault: what it died of.
         count: crashes in a row without a record, this one included.
         limit: so many in a row a member may have.
+        hopeless: another try would end in the same way.
     """
 
     birth: Birth
     fault: str
     count: int
     limit: int
+    hopeless: bool = False
 
     @property
     def fails(self) -> bool:
-        """It was one too many: the member is closed for good."""
-        return self.count > self.limit
+        """It was one too many, or no retry can mend it: the member is closed for good."""
+        return self.hopeless or self.count > self.limit
 
     @property
     def replaces(self) -> bool:
@@ -74,15 +78,22 @@ class Crash:
     @property
     def reason(self) -> str:
         """What its birth, and the Event, say of it."""
+        if self.hopeless:
+            return self.fault
         counted = f"crash {self.count} in a row without a record" if self.count > 1 else "crashed"
         above = f", above backoffLimit {self.limit}" if self.fails else ""
         return f"{counted}{above}: {self.fault}"
 
 
-def crash_of(birth: Birth, fault: str, *, has_record: bool, spec: Spec) -> Crash:
+def is_hopeless(pod: Pod, *, hung: bool) -> bool:
+    """Whether the trainer said of its own end that another try would end in the same way."""
+    return pod.exit_code == ExitCode.MISTAKE and not hung
+
+
+def crash_of(birth: Birth, fault: str, *, has_record: bool, spec: Spec, hopeless: bool = False) -> Crash:
     """Counts a crash of the process that lived `birth`; a record since its start sets the count back."""
     count = 1 if has_record else birth.crashes + 1
-    return Crash(birth, fault, count, limit=spec.backoff_limit)
+    return Crash(birth, fault, count, limit=spec.backoff_limit, hopeless=hopeless)
 
 
 def birth_after(crash: Crash, *, history: History, spec: Spec) -> Birth:

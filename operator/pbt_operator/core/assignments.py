@@ -6,7 +6,14 @@ from pbt_operator.core.spec import Restart, Spec
 
 
 def assign(
-    spec: Spec, birth: Birth, *, location: str, poll_seconds: float, grace_seconds: float, pod: str = ""
+    spec: Spec,
+    birth: Birth,
+    *,
+    location: str,
+    population: str,
+    poll_seconds: float,
+    grace_seconds: float,
+    pod: str = "",
 ) -> Assignment:
     """What the trainer of a birth is told, wherever it runs.
 
@@ -14,6 +21,7 @@ def assign(
         spec: of the population.
         birth: whose trainer it is.
         location: URL of the population's location.
+        population: its name.
         poll_seconds: how often it looks for its successor.
         grace_seconds: what is left for a save after SIGTERM.
         pod: unique for each pod; empty where the runner learns it only once there is one, and tells it otherwise.
@@ -28,6 +36,7 @@ def assign(
         total_steps=spec.schedule.total_steps,
         interval_steps=spec.schedule.interval_steps,
         seed=spec.seed,
+        population=population,
         in_place=spec.restart is Restart.IN_PLACE,
         shared_slots=spec.shares_slots,
         poll_seconds=poll_seconds,

@@ -113,6 +113,23 @@ def test_a_population_fails_with_the_reason_of_its_members(limit, reason):
     assert "out of luck" in result.message
 
 
+def test_a_mistake_of_the_script_is_made_once_by_each_member_and_never_tried_again():
+    class Mistaken(Deterministic):
+        def train(self, state, hyperparameters, step, rng):
+            raise TrainerCrashed("UsageError: step 10 was due", code=ExitCode.MISTAKE)
+
+    simulation = Simulation(spec(DETERMINISTIC, members=4, backoffLimit=6), Mistaken()).run()
+    found = told(simulation)
+    assert simulation.pods.num_started == 4
+    assert reasons(simulation)["MemberFailed"] == 4
+    assert reasons(simulation)["Crashed"] == 0
+    assert found.result is not None
+    assert found.result.reason == "AllMembersFailed"
+    assert "no retry can mend: UsageError: step 10 was due" in found.result.message
+    assert {m.state for m in found.status().members} == {MemberState.FAILED}
+    assert all("UsageError: step 10 was due" in member.reason for member in found.status().members)
+
+
 def test_crashes_wait_longer_each_time():
     manifest = spec(DETERMINISTIC, members=2, backoffLimit=6)
     simulation = Simulation(manifest, Crashing(at=1, times=99)).run()

@@ -14,6 +14,7 @@ from pbt_operator.control.restarts import (
     crash_event,
     crash_of,
     fault_of,
+    is_hopeless,
     wait_seconds,
     was_in_force,
 )
@@ -77,6 +78,24 @@ def test_who_was_stopped_or_had_no_store_is_not_to_blame(changes):
 )
 def test_other_ends_are_crashes(changes, known, fault):
     assert fault_of(pod(**changes), **{"hung": False, "has_record": False, **known}) == fault
+
+
+def test_a_mistake_closes_the_member_at_once_with_what_the_script_said():
+    history, mistaken = History(), birth()
+    history.add_birth(mistaken)
+    ended = pod(exit_code=ExitCode.MISTAKE, message="UsageError: step 4 was due")
+    fault = fault_of(ended, hung=False, has_record=True)
+    assert fault == "made a mistake that no retry can mend: UsageError: step 4 was due"
+    crash = crash_of(mistaken, fault, has_record=True, spec=SPEC, hopeless=is_hopeless(ended, hung=False))
+    after = birth_after(crash, history=history, spec=SPEC)
+    assert (after.cause, after.reason) == (Cause.FAILED, fault)
+    event = crash_event(crash, after)
+    assert (event.reason, event.message) == ("MemberFailed", f"member 3 failed for good: {fault}")
+
+
+@pytest.mark.parametrize(("exit_code", "hung"), [(1, False), (ExitCode.STORAGE, False), (83, True)])
+def test_any_other_end_is_worth_another_try(exit_code, hung):
+    assert not is_hopeless(pod(exit_code=exit_code), hung=hung)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,11 @@ def reseed(key: tuple[object, ...]) -> None:
         torch.manual_seed(_seed(key, "torch", num_bytes=8))
 
 
+def seed_of(*key: object) -> int:
+    """A number of 63 bits, as any library takes it for a seed: the same key, the same number."""
+    return _seed(key, "rng", num_bytes=8) >> 1
+
+
 def _seed(key: tuple[object, ...], purpose: str, *, num_bytes: int) -> int:
     text = "/".join(map(str, (*key, purpose)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:num_bytes], "big")

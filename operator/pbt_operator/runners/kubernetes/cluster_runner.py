@@ -116,6 +116,7 @@ class ClusterRunner:
                 spec,
                 birth,
                 location=location,
+                population=self._owner.name,
                 poll_seconds=self._config.poll_seconds,
                 grace_seconds=grace,
             )

@@ -39,11 +39,20 @@ class LocalRunner:
     readers = 1
 
     def __init__(
-        self, *, source: str, store: Store, home: Path, lock: int, gpus: Gpus, parallelism: int | None
+        self,
+        *,
+        name: str,
+        source: str,
+        store: Store,
+        home: Path,
+        lock: int,
+        gpus: Gpus,
+        parallelism: int | None,
     ) -> None:
         """Takes what `open` has opened.
 
         Args:
+            name: the population's.
             source: where the manifest was read from.
             store: the population's location.
             home: a folder for its logs and the lock.
@@ -52,7 +61,7 @@ class LocalRunner:
             parallelism: how many members train at once; the manifest's where None.
         """
         self.parallelism = parallelism
-        self._source, self._store, self._home = source, store, home
+        self._name, self._source, self._store, self._home = name, source, store, home
         self._lock, self._gpus = lock, gpus
 
     @classmethod
@@ -74,7 +83,15 @@ class LocalRunner:
             room = max(1, len(gpus.names) // container.gpus)
             parallelism = min(room, population.spec.parallelism or room)
         with _locked(home / "runner.lock") as lock:
-            yield cls(source=source, store=store, home=home, lock=lock, gpus=gpus, parallelism=parallelism)
+            yield cls(
+                name=population.metadata.name,
+                source=source,
+                store=store,
+                home=home,
+                lock=lock,
+                gpus=gpus,
+                parallelism=parallelism,
+            )
 
     @property
     def poll_seconds(self) -> float:
@@ -97,6 +114,7 @@ class LocalRunner:
                 assign,
                 spec,
                 location=store.url,
+                population=self._name,
                 poll_seconds=self.poll_seconds,
                 grace_seconds=container.grace_seconds,
             ),

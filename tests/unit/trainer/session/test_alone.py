@@ -37,6 +37,17 @@ def test_every_step_is_numbered_and_the_last_one_is_due() -> None:
     run.end()
 
 
+def test_a_step_is_due_until_it_is_reported() -> None:
+    run = started()
+    while not run.due:
+        run.advance()
+    run.report({"score": 1})
+    assert not run.due
+    with pytest.raises(UsageError, match="step 4 was reported already: the next report is at step 8"):
+        run.report({"score": 1})
+    assert run.advance() is Advance.GO
+
+
 def test_a_run_alone_has_the_defaults_and_no_place_in_a_population() -> None:
     run = started()
     assert dict(run.hp) == {"lr": 0.1, "layers": 2}
@@ -76,7 +87,7 @@ def test_a_report_out_of_turn_names_the_next_due_step() -> None:
         while not run.due:
             run.advance()
         run.report({"score": 1})
-    with pytest.raises(UsageError, match="step 10 was reported already"):
+    with pytest.raises(UsageError, match="step 10 was reported already, and it is the last one"):
         run.report({"score": 1})
 
 

@@ -37,6 +37,7 @@ COUNT, SECONDS = st.integers(0, 10**12), st.floats(0, 1e9)
         interval_steps=COUNT,
         hyperparameters=st.dictionaries(TEXT, st.booleans() | st.integers() | TEXT),
         seed=st.integers(),
+        population=st.none() | TEXT,
         in_place=st.booleans(),
         shared_slots=st.booleans(),
         poll_seconds=SECONDS,
@@ -110,7 +111,7 @@ def test_hyperparameters_tell_what_was_read_and_where() -> None:
 def test_a_hyperparameter_that_the_script_does_not_name_is_an_error(population: Population) -> None:
     population.birth(hyperparameters={"rate": 0.1, "layers": 1, "momentum": 0.9, "beta": 1})
     trainer = population.start()
-    assert trainer.end() == 1
+    assert trainer.end() == ExitCode.MISTAKE
     assert "the script doesn't name: beta, momentum; give each a default" in trainer.errors()
     assert (
         population.claim() is not None

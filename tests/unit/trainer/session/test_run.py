@@ -2,13 +2,14 @@
 
 import json
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from pbt_contract.assignment import TERMINATION_LOG
 from pbt_contract.errors import ExitCode
-from pbt_trainer.exit import tell_crash
+from pbt_trainer.uncaught import watch
 from unit.trainer.population import Population, population_in
 
 
@@ -118,7 +119,7 @@ def test_files_travel_with_a_report_hidden_ones_too(population: Population) -> N
 def test_a_file_that_cannot_be_stored_is_named(population: Population) -> None:
     population.birth()
     trainer = population.start("files.py", "a name")
-    assert trainer.end() == 1
+    assert trainer.end() == ExitCode.MISTAKE
     assert "StateError: report(files=...): a name can't be stored" in trainer.errors()
 
 
@@ -138,12 +139,12 @@ def test_a_script_that_tracks_nothing_resumes_at_its_step(population: Population
         ("lacking", "the report lacks the objective's metric 'score'; it has loss, other"),
     ],
 )
-def test_a_script_that_breaks_the_contract_is_told_how(
+def test_a_script_that_breaks_the_contract_is_told_how_and_ends_with_a_code_of_its_own(
     population: Population, script: str, message: str
 ) -> None:
     population.birth()
     trainer = population.start("faulty.py", script)
-    assert trainer.end() == 1
+    assert trainer.end() == ExitCode.MISTAKE
     assert f"UsageError: {message}" in trainer.errors()
     population.assert_no_leftovers()
 
@@ -169,7 +170,8 @@ def test_an_endless_message_fits_into_the_termination_log(
 ) -> None:
     log, told = tmp_path / "termination-log", []
     monkeypatch.setattr(sys, "excepthook", lambda *exception: told.append(exception))
-    tell_crash(log)
+    monkeypatch.setattr(threading, "excepthook", lambda *_: None)
+    watch(log)
     sys.excepthook(ValueError, ValueError("x" * 10_000 + "\udcff!"), None)
     assert len(log.read_bytes()) == 2048
     assert log.read_text().endswith("x?!")
@@ -197,4 +199,9 @@ def test_a_corrupt_checkpoint_is_refused(population: Population) -> None:
 
 
 def test_exit_codes_are_a_contract() -> None:
-    assert {code.name: int(code) for code in ExitCode} == {"DONE": 0, "UNCLAIMED": 81, "STORAGE": 82}
+    assert {code.name: int(code) for code in ExitCode} == {
+        "DONE": 0,
+        "UNCLAIMED": 81,
+        "STORAGE": 82,
+        "MISTAKE": 83,
+    }

@@ -1,0 +1,78 @@
+"""Mistakes of scripts that no retry can mend: made once by each member, and told with what to do."""
+
+import pytest
+
+from fixtures.manifests import DETERMINISTIC, population
+
+MEMBERS = 4
+SCHEDULE = {"totalSteps": 40, "intervalSteps": 10, "quorumPercent": 100}
+SHAPES = [
+    {"name": "width", "integer": {"min": 1, "max": 6}},
+    {"name": "rate", "uniform": {"min": 0.1, "max": 1}},
+]
+SCRIPT = """
+import pbt_trainer
+class Weights:
+    def __init__(self, width): self.values = [0.0] * width
+    def state_dict(self): return {"values": self.values}
+    def load_state_dict(self, state):
+        if len(state["values"]) != len(self.values):
+            raise ValueError(f"{len(state['values'])} values for {len(self.values)} places")
+        self.values = state["values"]
+run = pbt_trainer.join({"width": 2, "rate": 1.0}, total_steps=9, interval_steps=9)
+weights = Weights(run.hp["width"])
+run.track(weights=weights)
+for step in run.steps():
+    weights.values = [value + run.hp["rate"] for value in weights.values]
+    REPORT
+"""
+REPORT = "if run.due: run.report({'score': sum(weights.values)})"
+
+
+def manifest(name, report=REPORT, **changes):
+    command = ["python", "-c", SCRIPT.replace("REPORT", report)]
+    template = {"spec": {"containers": [{"name": "trainer", "command": command}]}}
+    fields = {"members": MEMBERS, "schedule": SCHEDULE, "hyperparameters": SHAPES, "template": template}
+    return population(name, DETERMINISTIC, **{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"hyperparameters": [{"name": "rates", "uniform": {"min": 0.1, "max": 1}}]},
+            "the script doesn't name: rates",
+        ),
+        (
+            {"report": REPORT.replace("'score'", "'accuracy'")},
+            "lacks the objective's metric 'score'; it has acc",
+        ),
+        ({"report": "pass"}, "step 10 was due and passed without run.report"),
+        ({"report": "run.report({'score': 1})"}, "step 1 is not due: the next report is at step 10"),
+        (
+            {"report": "if run.due: weights.values = object(); run.report({'score': 1})"},
+            "StateError",
+        ),
+    ],
+    ids=["unknown hyperparameter", "missing metric", "unreported step", "wrong step", "state"],
+)
+def test_each_member_makes_it_once_and_the_population_says_what_it_is(runner, changes, told):
+    run = runner(manifest("mistaken", **changes))
+    finished = run.run()
+    assert finished.returncode == 1, finished.stdout
+    assert told in finished.stdout
+    assert len(run.records("claims")) == MEMBERS
+    (result,) = run.records("results")
+    assert result["reason"] == "AllMembersFailed"
+    assert all("no retry can mend" in member["reason"] for member in result["members"])
+    assert {birth["cause"] for birth in run.records("births")} == {"Initial", "Failed"}
+
+
+def test_a_checkpoint_that_fits_no_newborn_fails_those_whom_it_was_given_once(runner):
+    """A hyperparameter that shapes the weights is explored: `explore: Never` is what it needs."""
+    run = runner(manifest("shapes", exploit={"truncation": {"percent": 50}}))
+    finished = run.run()
+    assert "StateError" in finished.stdout
+    failed = [birth for birth in run.records("births") if birth["cause"] == "Failed"]
+    assert failed
+    assert "Crash" not in {birth["cause"] for birth in run.records("births")}
