@@ -60,11 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     power = commands.add_parser("power", help="how many seeds each cell needs, from a pilot")
     power.add_argument("file", type=Path)
     power.add_argument("--power", type=float, default=0.9)
+    for command in (running, reporting, power):
+        command.add_argument(
+            "--registered", type=Path, default=registered.FILE, help="what is judged, and how: another file"
+        )
     return parser
 
 
 def _run(given: argparse.Namespace) -> None:
-    known = registered.read()
+    known = registered.read(given.registered)
     asked = plan.quick() if given.quick else plan.full(known) if given.full else plan.normal(known)
     asked = plan.narrowed(
         asked,
@@ -86,7 +90,7 @@ def _run(given: argparse.Namespace) -> None:
 
 
 def _report(given: argparse.Namespace) -> None:
-    known, results = registered.read(), Results(given.file)
+    known, results = registered.read(given.registered), Results(given.file)
     judged = report.report_of(results.head, samples(results.rows.values(), dict(known.ranges)), known)
     about = {name: arm.about for name, arm in ARMS.items()} | PEERS_ABOUT
     if given.into is None:
@@ -94,15 +98,18 @@ def _report(given: argparse.Namespace) -> None:
         return
     folder = given.into.with_suffix("")
     folder.mkdir(exist_ok=True)
-    (folder / "gains.svg").write_text(svg(judged))
-    told = markdown(judged, about, f"{folder.name}/gains.svg")
+    name, picture = given.registered.stem, None
+    if judged.figures:
+        picture = f"{folder.name}/{name.replace('registered', 'gains')}.svg"
+        (given.into.parent / picture).write_text(svg(judged))
+    told = markdown(judged, about, picture)
     data = msgspec.json.encode(report.compact(judged, results.rows))
-    (folder / "result.json").write_bytes(data + b"\n")
-    given.into.write_text(into(given.into.read_text(), told))
+    (folder / f"{name.replace('registered', 'result')}.json").write_bytes(data + b"\n")
+    given.into.write_text(into(given.into.read_text(), told, name))
 
 
 def _power(given: argparse.Namespace) -> None:
-    known, results = registered.read(), Results(given.file)
+    known, results = registered.read(given.registered), Results(given.file)
     found = samples(results.rows.values(), dict(known.ranges))
     rows = list(report.power_table(found, known, arm=known.arm, power=given.power))
     for cell, deviation, needed in rows:

@@ -40,7 +40,7 @@ class Report(NamedTuple):
         samples: of the cells that aren't saturated.
         left_out: the saturated ones.
         gains: over random search.
-        figures: of each arm over random search, with the members of the claims.
+        figures: of each arm over random search, with the members of the claims; none where nothing is claimed.
         losing: by arm, the cells in which it is below random search, after Holm.
         verdicts: on what is registered.
     """
@@ -74,11 +74,9 @@ def report_of(head: Mapping[str, Any], found: Samples, registered: Registered) -
         for arm in arms
         if arm != BASELINE
     }
-    members = registered.claims[0].members
+    judged = _of(samples, registered.claims[0].members) if registered.claims else {}
     figures = {
-        arm: known
-        for arm in gains
-        if (known := figure(_of(samples, members), arm, limit=registered.saturated)) is not None
+        arm: known for arm in gains if (known := figure(judged, arm, limit=registered.saturated)) is not None
     }
     losing = {arm: _below(by_cell, registered.alpha) for arm, by_cell in gains.items()}
     verdicts = [*_cell_verdicts(gains.get(registered.arm, {}), registered)]

@@ -6,18 +6,21 @@ import numpy as np
 
 from bench.table import header, inserted, row
 from learning.judging import Cell, Gain
-from learning.report import Report, figure_text
-
-BEGIN, END = "<!-- learning -->\n", "<!-- /learning -->\n"
+from learning.report import Report, cell_text, figure_text
 
 
-def into(page: str, told: str) -> str:
+def into(page: str, told: str, name: str) -> str:
     """The page with the report between its markers.
+
+    Args:
+        page: that has the markers.
+        told: the report.
+        name: of the file by which it is judged, without its ending: the markers carry it.
 
     Raises:
         ValueError: it lacks them.
     """
-    return inserted(page, told, BEGIN, END)
+    return inserted(page, told, f"<!-- {name} -->\n", f"<!-- /{name} -->\n")
 
 
 def markdown(report: Report, about: Mapping[str, str], picture: str | None = None) -> str:
@@ -32,7 +35,7 @@ def markdown(report: Report, about: Mapping[str, str], picture: str | None = Non
         _whence(report),
         "",
         *_verdicts(report),
-        *_table(report),
+        *(_table(report) if report.figures else _cells(report)),
         "",
         *_left_out(report),
         *_losing(report),
@@ -69,6 +72,15 @@ def _table(report: Report) -> Iterator[str]:
             lost = f"{len(report.losing[arm])} of {len(by_cell)}"
             shown = figure_text(found) if found else "-"
             yield row(f"`{arm}`", shown, *(_mean(by_cell, task) for task in tasks), lost)
+
+
+def _cells(report: Report) -> Iterator[str]:
+    """Each cell by itself, where there is no figure over all of them."""
+    yield from header("arm", "cell", "gain (95 %)", "chance of such pairs were it inferior")
+    for arm, by_cell in report.gains.items():
+        for cell, known in by_cell.items():
+            shown = f"{known.mean:+.3f} ({known.low:+.3f} to {known.high:+.3f})"
+            yield row(f"`{arm}`", cell_text(cell), shown, f"{known.p_inferior:.2g}")
 
 
 def _mean(by_cell: Mapping[Cell, Gain], task: str) -> str:

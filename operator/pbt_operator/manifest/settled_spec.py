@@ -99,8 +99,8 @@ def _as_recorded(manifest: PopulationSpec, then: PopulationSpec) -> tuple[Exploi
 
     Its manifest was written for other defaults, and with their values where an API server has filled them in.
     """
-    exploit, explore = _given(manifest.exploit), _given(manifest.explore)
-    before, explored_before = _given(then.exploit), _given(then.explore)
+    exploit, explore = _fields_of(manifest.exploit), _fields_of(manifest.explore)
+    before, explored_before = _fields_of(then.exploit), _fields_of(then.explore)
     gone = set(Exploit.arms) if exploit.keys() & set(Exploit.arms) else set()
     # An explore is an arm or these fields, and a move has factors or a reach.
     gone_explored = {*(Explore.arms if explore else ()), *(["factors"] if "reachPercent" in explore else ())}
@@ -114,5 +114,5 @@ def _without(fields: dict[str, Any], gone: set[str]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in gone}
 
 
-def _given(part: Exploit | Explore | None) -> dict[str, Any]:
+def _fields_of(part: Exploit | Explore | None) -> dict[str, Any]:
     return {} if part is None else part.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -76,11 +76,11 @@ def test_the_table_names_the_cells_in_which_an_arm_loses(samples, known):
     assert "Saturated, so not compared: easy constant (8)." in told
     row = next(line for line in told.splitlines() if line.startswith("| `greedy`"))
     assert re.search(r" \| -0\.[34]\d \| \+0\.[12]\d \| \+0\.[12]\d \| 2 of 6 \|$", row)
-    page = into("before\n<!-- learning -->\nyesterday\n<!-- /learning -->\nafter\n", told)
-    assert page.startswith("before\n<!-- learning -->\n")
+    page = into("before\n<!-- registered -->\nyesterday\n<!-- /registered -->\nafter\n", told, "registered")
+    assert page.startswith("before\n<!-- registered -->\n")
     assert "yesterday" not in page
     with pytest.raises(ValueError, match="the page has no"):
-        into("nothing", told)
+        into("nothing", told, "registered")
 
 
 def test_the_picture_is_xml_with_a_row_for_each_arm_and_red_dots_where_it_loses(samples, known):

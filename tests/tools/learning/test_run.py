@@ -40,7 +40,7 @@ def test_the_command_line_runs_judges_and_calculates(tmp_path, capsys):
     file, page = tmp_path / "learning.jsonl", tmp_path / "learning.md"
     cell = ["--tasks", "tracking", "--forms", "constant", "--members", "8"]
     main(["run", "--to", str(file), *cell, "--arms", "random,auto,truncation-old", "--seeds", "300:304"])
-    page.write_text("<!-- learning -->\n<!-- /learning -->\n")
+    page.write_text("<!-- registered -->\n<!-- /registered -->\n")
     main(["report", str(file), "--into", str(page)])
     assert "| `auto` |" in page.read_text()
     assert (tmp_path / "learning" / "gains.svg").read_text().startswith("<svg")

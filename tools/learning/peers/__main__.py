@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any, TextIO
 
 from learning.peers.job import done, read, write
+from learning.peers.registry import PEERS
 
 
 def main(jobs: TextIO, results: TextIO) -> int:
@@ -30,7 +31,7 @@ def answer(line: str) -> dict[str, Any]:
     try:
         job = read(line)
         asked = asdict(job)
-        return done(job)
+        return done(job, PEERS[job.arm].run)
     except Exception as error:  # noqa: BLE001 - one job's error is its result, and no other's
         traceback.print_exc()
         return {**asked, "error": f"{type(error).__name__}: {error}"}

@@ -60,8 +60,7 @@ class LogUniform(Distribution):
 
     def sample(self, rng: Random) -> float:
         """Draws a value."""
-        low, high = map(log, self._inner_bounds())
-        return self._outer(exp(between(low, high, rng)))
+        return self._outer(exp(between(*self._log_bounds(), rng)))
 
     def contains(self, value: Value) -> bool:
         """Whether `value` is a number within the bounds."""
@@ -75,7 +74,7 @@ class LogUniform(Distribution):
         inner = self._inner(float(value))
         moved = inner * factor
         if not low <= moved <= high:
-            moved = exp(float(fold(Fraction(log(inner)) + Fraction(log(factor)), log(low), log(high))))
+            moved = exp(float(fold(Fraction(log(inner)) + Fraction(log(factor)), *self._log_bounds())))
             word += ", reflected"
         result = self._outer(moved)
         return result, "kept" if result == value else word
@@ -83,12 +82,12 @@ class LogUniform(Distribution):
     @property
     def log_width(self) -> float:
         """Of the value, or of 1 minus it."""
-        low, high = map(log, self._inner_bounds())
+        low, high = self._log_bounds()
         return high - low
 
     def reach(self, value: Value, rng: Random, percent: int) -> tuple[float, str]:
         """Goes up or down by so many percent of the range's logarithm, folding back at the bounds."""
-        low, high = map(log, self._inner_bounds())
+        low, high = self._log_bounds()
         length = (Fraction(high) - Fraction(low)) * percent / 100 * rng.choice((-1, 1))
         moved = Fraction(log(self._inner(float(value)))) + length
         word = f"x{exp(float(length)):.3g}{' of 1-x' if self.of == 'OneMinus' else ''}"
@@ -113,6 +112,10 @@ class LogUniform(Distribution):
     def _inner_bounds(self) -> tuple[float, float]:
         low, high = self._inner(self.min), self._inner(self.max)
         return (high, low) if self.of == "OneMinus" else (low, high)
+
+    def _log_bounds(self) -> tuple[float, float]:
+        low, high = self._inner_bounds()
+        return log(low), log(high)
 
     def _inner(self, value: float) -> float:
         return 1 - value if self.of == "OneMinus" else value
