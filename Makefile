@@ -30,7 +30,7 @@ SOURCES := operator trainer_image tests tools examples
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast check generate wheel simulate programs cluster-up cluster-down cluster-env e2e faults soak \
+.PHONY: help demo test fast check generate wheel simulate programs libraries cluster-up cluster-down cluster-env e2e faults soak \
   bench bench-check bench-learning format lock clean
 
 help: ## Show what can be made
@@ -48,7 +48,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: $(VENV)/.ready ## Train a population on real images and open its report (about two minutes)
 	@$(BIN)/python examples/digits/demo.py
 
-test: check ## Everything that CI runs: all checks, all tests, those on a real cluster where this machine can have one
+test: check libraries ## Everything that CI runs: all checks, all tests, those on a real cluster where this machine can have one
 	@$(KINDCLUSTER) build
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (cluster or chart)" $(PYTEST_ARGS)
 	@$(MAKE) --no-print-directory e2e
@@ -76,6 +76,9 @@ simulate: $(VENV)/.ready ## Experiments with faults in virtual time: SEEDS=10000
 
 programs: ## Build the servers and tools that tests use, once (outside the checkout)
 	@$(PYTHON) tools/programs/build.py $(PROGRAMS) > /dev/null
+
+libraries: $(VENV)/.ready ## Install the libraries that checkpoints are tested with, once (outside the checkout)
+	@$(TOOL) support.libraries > /dev/null
 
 cluster-up: $(VENV)/.ready ## Start a kind cluster with a MinIO and this checkout's images, or bring its images up to date
 	@$(KINDCLUSTER) up
@@ -117,6 +120,7 @@ lock: ## Pin anew what is tested, and what the operator's image installs (needs 
 	$(LOCK) --extra operator --extra demo --group dev --upgrade -o requirements.lock
 	$(LOCK) --extra operator --constraints requirements.lock -o operator/requirements.lock
 	$(subst pyproject.toml,tools/bench/peers.in,$(LOCK)) --upgrade -o tools/bench/peers.lock
+	$(subst pyproject.toml,tests/libraries.in,$(LOCK)) --no-deps --upgrade -o tests/libraries.lock
 
 clean: ## Remove the environment, caches and local runs
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pbt-runs

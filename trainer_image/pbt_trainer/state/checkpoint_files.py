@@ -13,8 +13,10 @@ from pbt_contract.text import quoted
 from pbt_trainer.state.codec import decode, loads
 from pbt_trainer.state.mapped import MappedFile
 from pbt_trainer.state.pinned import LockedFile
+from pbt_trainer.state.structures import PLAIN
 
-FORMAT = 1
+FORMAT = 2
+"""The newest; a checkpoint says the oldest that can hold it (`Encoder.format`)."""
 STATE, TENSORS = "state.json", "state.safetensors"
 MAX_STATE_BYTES = 256 * 1024 * 1024  # tensors are elsewhere: more is an accident, or meant to exhaust memory
 
@@ -57,15 +59,20 @@ class Checkpoint:
         """The options that its script had built it with."""
         return self._decode(self._content["objects"][name]["built"], copy=True)
 
-    def state(self, name: str, *, copy: bool = True) -> Any:
+    def state(self, name: str, *, copy: bool = True, like: Any = PLAIN) -> Any:
         """The object's state.
 
         Args:
             name: of the object.
+            like: the state that the object has now: its named tuples and pytrees say of which classes those in the
+                checkpoint are. By default they come back as dicts.
             copy: whether tensors may outlive the checkpoint. Otherwise they lie in the file itself and may only be
                 copied from. Arrays may always be kept and changed: see `MappedFile.array`.
+
+        Raises:
+            StateError: `like` has another form than the checkpoint.
         """
-        return self._decode(self._content["objects"][name]["state"], copy=copy)
+        return self._decode(self._content["objects"][name]["state"], copy=copy, like=like)
 
     def random(self, names: set[str]) -> Iterator[tuple[str, Any]]:
         """The states of those random generators among `names` that it holds."""
@@ -90,8 +97,8 @@ class Checkpoint:
         except FileNotFoundError:
             raise RecordRefused(f"the checkpoint has no {STATE}") from None
         if not isinstance(content, dict) or not isinstance(content.get("format"), int):
-            raise RecordRefused(f"{STATE} names no format; this version reads format {FORMAT}")
-        check_format(content["format"], known=FORMAT, key=STATE)
+            raise RecordRefused(f"{STATE} names no format; this version reads formats 1 to {FORMAT}")
+        check_format(content["format"], known=min(max(content["format"], 1), FORMAT), key=STATE)
         objects, parts = content.get("objects"), {"class", "kind", "state", "built"}
         if not isinstance(objects, dict) or not isinstance(content.get("random"), dict):
             raise RecordRefused(f"{STATE} lacks the objects or the random state")
@@ -99,14 +106,14 @@ class Checkpoint:
             raise RecordRefused(f"{STATE}: an object lacks one of {', '.join(sorted(parts))}")
         return content
 
-    def _decode(self, tree: object, *, copy: bool) -> Any:
+    def _decode(self, tree: object, *, copy: bool, like: Any = PLAIN) -> Any:
         def read(leaf: str, kind: str) -> Any:
             stored = self._stored(leaf, kind)
             if kind == "array":
                 return stored
             return stored.clone() if copy else self._for_gpu(leaf, stored)
 
-        return decode(tree, read)
+        return decode(tree, read, like=like)
 
     def _stored(self, leaf: str, kind: str) -> Any:
         from safetensors import SafetensorError, safe_open

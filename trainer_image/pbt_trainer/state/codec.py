@@ -3,31 +3,37 @@
 `None`, booleans, strings, finite floats, lists and ints within 53 bits are themselves; anything else is an
 object with one key, its tag: `{"tuple": [...]}`, `{"dict": {...}}`, `{"map": [[key, value], ...]}` for keys
 that are not all strings, `{"tensor": {"leaf": NAME}}` for what lies in `state.safetensors`. Only exact types
-are taken, so that nothing comes back as something less (a named tuple as a tuple, for example), and no class is
-ever looked up by name. To support one more type, add a line to the table of writers and one to that of readers.
+are taken, so that nothing comes back as something less, and no class is ever looked up by name: that of a named tuple
+or a pytree comes from the object that takes the state over (`structures.py`). To support one more type, add a line to
+the table of writers and one to that of readers.
 """
 
 import base64
 import json
 import math
+import sys
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pbt_contract.errors import RecordRefused, StateError
 from pbt_contract.text import quoted
-from pbt_trainer.state.library_values import array_of, node_of, numpy_scalar, tensor_of, torch_value
+from pbt_trainer.state import structures
+from pbt_trainer.state.array_likes import is_array_like, is_jax, is_typed_key
+from pbt_trainer.state.library_values import is_node, node_of
+from pbt_trainer.state.structures import PLAIN
 from pbt_trainer.state.tensors import Leaf, Leaves, is_array, is_tensor, refusal
+from pbt_trainer.state.tree_reader import FACTORIES, MAX_DEPTH, Decoder, Read
 
-MAX_DEPTH = 100  # nested containers; what real state has is far below, and Python's stack far above
 _EXACT = 2**53  # beyond it other JSON readers round
 
-Read = Callable[[str, str], Any]
-"""(leaf, kind) -> the stored tensor or array; kind is `tensor` or `array`."""
+_NO_FORM = (
+    "Its class comes from the object that takes the state over, which has none in this place when track() is called: "
+    "make it a plain tuple or dict in state_dict(), and its own class again in load_state_dict()"
+)
 
-_FACTORIES: dict[str, Any] = {
-    kind.__name__: kind for kind in (int, float, str, bytes, bool, list, dict, set, tuple)
-}
+Way = tuple[object, ...]
+"""The way to a value: the object's name, then keys and indices."""
 
 
 def encode(value: object, *, path: str) -> tuple[Any, list[Leaf]]:
@@ -40,14 +46,21 @@ def encode(value: object, *, path: str) -> tuple[Any, list[Leaf]]:
     return Encoder(leaves).encode(value, path=path), leaves.found
 
 
-def decode(tree: object, read: Read) -> Any:
+def decode(tree: object, read: Read, *, like: Any = PLAIN) -> Any:
     """The value that `tree` was made from.
+
+    Args:
+        tree: from JSON.
+        read: gets its leaves.
+        like: the value that the object has now, whose named tuples and pytrees say of which classes those of the tree
+            are; by default they come back as dicts.
 
     Raises:
         RecordRefused: `tree` was not made by `encode`.
+        StateError: `like` has another form.
     """
     try:
-        return _Decoder(read).decode(tree, 0)
+        return Decoder(read).decode(tree, 0, like)
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RuntimeError) as error:
         reason = quoted(f"{type(error).__name__}: {error}")
         raise RecordRefused(f"the state is malformed: {reason}") from error
@@ -71,16 +84,33 @@ def loads(data: bytes) -> Any:
 
 
 class Encoder:
-    """Writes values as trees and collects their tensors, over as many values as one checkpoint has."""
+    """Writes values as trees and collects their tensors, over as many values as one checkpoint has.
+
+    Attributes:
+        format: that a reader must know: 1, or 2 once something of other libraries than torch and numpy, or a
+            named tuple, was written.
+        structures: the ways to the named tuples and pytrees that were met.
+    """
 
     def __init__(self, leaves: Leaves) -> None:
+        self.format = 1
+        self.structures: list[Way] = []
         self._leaves = leaves
+        self._form: Collection[Way] | None = None
+        self._as_key = False
 
-    def encode(self, value: object, *, path: str) -> Any:
-        """The tree of `value`; see the function `encode`."""
+    def encode(self, value: object, *, path: str, form: Collection[Way] | None = None) -> Any:
+        """The tree of `value`; see the function `encode`.
+
+        Args:
+            value: what to write.
+            path: what it is called.
+            form: where a restore will find named tuples and pytrees in the object; None: wherever they are now.
+        """
+        self._form = form
         return self.tree(value, (path,))
 
-    def tree(self, value: Any, path: tuple[object, ...]) -> Any:
+    def tree(self, value: Any, path: Way) -> Any:
         """The tree of a value at the end of `path`."""
         kind = type(value)
         if kind in {bool, str, type(None)} or (kind is int and abs(value) <= _EXACT):
@@ -97,44 +127,69 @@ class Encoder:
             raise refusal(value, describe(path))
         return write(self, value, path)
 
-    def items(self, values: Any, path: tuple[object, ...]) -> list[Any]:
+    def items(self, values: Any, path: Way) -> list[Any]:
         """Each value of a sequence, as a tree."""
         return [self.tree(item, (*path, index)) for index, item in enumerate(values)]
 
-    def elements(self, values: Any, path: tuple[object, ...]) -> list[Any]:
+    def elements(self, values: Any, path: Way) -> list[Any]:
         """The members of a set, in an order that depends on nothing but them."""
         return sorted((self.key(item, path) for item in values), key=dumps)
 
-    def pairs(self, values: Any, path: tuple[object, ...]) -> list[Any]:
+    def pairs(self, values: Any, path: Way) -> list[Any]:
         """The items of a mapping, in their order."""
         return [[self.key(key, path), self.tree(item, (*path, key))] for key, item in values.items()]
 
-    def mapping(self, values: dict[Any, Any], path: tuple[object, ...]) -> Any:
+    def mapping(self, values: dict[Any, Any], path: Way) -> Any:
         """A plain dict: readable where all keys are strings."""
         if all(type(key) is str for key in values):
             return {"dict": {key: self.tree(item, (*path, key)) for key, item in values.items()}}
         return {"map": self.pairs(values, path)}
 
-    def default(self, values: Any, path: tuple[object, ...]) -> Any:
+    def default(self, values: Any, path: Way) -> Any:
         """A defaultdict, if its factory is a builtin one."""
         factory = values.default_factory
         name = getattr(factory, "__name__", None)
-        if factory is not None and _FACTORIES.get(str(name)) is not factory:
+        if factory is not None and FACTORIES.get(str(name)) is not factory:
             raise refusal(values, describe(path), "Its factory is no builtin type: make it a dict there")
         return {"defaultdict": [name, self.pairs(values, path)]}
 
-    def key(self, value: Any, path: tuple[object, ...]) -> Any:
+    def key(self, value: Any, path: Way) -> Any:
         """The tree of something hashable."""
         if is_tensor(value):
             raise refusal(value, f"A key of {describe(path)}", "As a key it would lose its identity")
-        return self.tree(value, (*path, value))
+        outer, self._as_key = self._as_key, True
+        try:
+            return self.tree(value, (*path, value))
+        finally:
+            self._as_key = outer
 
-    def leaf(self, value: Any, path: tuple[object, ...]) -> dict[str, Any]:
+    def structure(self, value: Any, path: Way) -> Any:
+        """A named tuple or a pytree: what is in it, and of which class, for messages."""
+        self.format = 2
+        if self._as_key or (self._form is not None and path not in self._form):
+            raise refusal(value, describe(path), _NO_FORM)
+        self.structures.append(path)
+        if structures.is_namedtuple(value):
+            tag, found = "namedtuple", list(zip(value._fields, value, strict=True))
+        else:
+            tag, found = "pytree", structures.children(value)
+        items = [[name, self.tree(item, (*path, name))] for name, item in found]
+        return {tag: [structures.class_name(value), items]}
+
+    def jax(self, value: Any, path: Way) -> Any:
+        """An array of JAX, or typed random keys."""
+        self.format = 2
+        if is_typed_key(value):
+            random: Any = sys.modules["jax"].random
+            return {"jax.key": [str(random.key_impl(value)), self.leaf(random.key_data(value), path)]}
+        return {"jax": self.leaf(value, path) | ({"weak": True} if value.weak_type else {})}
+
+    def leaf(self, value: Any, path: Way) -> dict[str, Any]:
         """What the node of a tensor or array says."""
         return self._leaves.add(value, path=describe(path), name=".".join(map(str, path)))
 
 
-def describe(path: tuple[object, ...]) -> str:
+def describe(path: Way) -> str:
     """`optimizer.state[0]['foo']`: how a person would write the way to a value."""
     text = str(path[0])
     for depth, key in enumerate(path[1:]):
@@ -143,7 +198,7 @@ def describe(path: tuple[object, ...]) -> str:
     return text
 
 
-_Writer = Callable[[Encoder, Any, tuple[object, ...]], Any]
+_Writer = Callable[[Encoder, Any, Way], Any]
 _WRITERS: dict[type, _Writer] = {
     int: lambda _encoder, value, _path: {"int": hex(value)},
     complex: lambda encoder, value, path: {"complex": encoder.items((value.real, value.imag), path)},
@@ -160,73 +215,21 @@ _WRITERS: dict[type, _Writer] = {
 }
 
 
+# In this order: JAX takes a named tuple for a pytree, and its arrays have the methods of any array.
+_LIBRARY_WRITERS: list[tuple[Callable[[Any], bool], _Writer]] = [
+    (is_tensor, lambda encoder, value, path: {"tensor": encoder.leaf(value, path)}),
+    (is_array, lambda encoder, value, path: {"array": encoder.leaf(value, path)}),
+    (is_node, lambda _encoder, value, _path: node_of(value)),
+    (is_jax, Encoder.jax),
+    (structures.is_namedtuple, Encoder.structure),
+    (structures.is_pytree, Encoder.structure),
+    (is_array_like, lambda encoder, value, path: {"array": encoder.leaf(value, path)}),
+]
+
+
 def _library_writer(value: object) -> _Writer | None:
-    if is_tensor(value):
-        return lambda encoder, value, path: {"tensor": encoder.leaf(value, path)}
-    if is_array(value):
-        return lambda encoder, value, path: {"array": encoder.leaf(value, path)}
-    node = node_of(value)
-    return None if node is None else lambda _encoder, _value, _path: node
+    return next((write for takes, write in _LIBRARY_WRITERS if takes(value)), None)
 
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
-
-
-class _Decoder:
-    def __init__(self, read: Read) -> None:
-        self._read = read
-        self._leaves: dict[str, Any] = {}  # what was one tensor in two places comes back as one
-
-    def decode(self, tree: Any, depth: int) -> Any:
-        if depth > MAX_DEPTH:
-            raise ValueError(f"nested more than {MAX_DEPTH} deep")
-        if isinstance(tree, list):
-            return [self.decode(item, depth + 1) for item in tree]
-        if not isinstance(tree, dict):
-            return tree
-        ((tag, body),) = tree.items()
-        return _READERS[tag](self, body, depth + 1)
-
-    def items(self, body: Any, depth: int) -> list[Any]:
-        if not isinstance(body, list):
-            raise TypeError("a list is expected")
-        return [self.decode(item, depth) for item in body]
-
-    def pairs(self, body: Any, depth: int) -> list[tuple[Any, Any]]:
-        return [(self.decode(key, depth), self.decode(item, depth)) for key, item in body]
-
-    def leaf(self, body: Mapping[str, Any], kind: str) -> Any:
-        name = body["leaf"]
-        if name not in self._leaves:
-            form = tensor_of if kind == "tensor" else array_of
-            self._leaves[name] = form(self._read(name, kind), body)
-        return self._leaves[name]
-
-
-def _default(decoder: _Decoder, body: Any, depth: int) -> Any:
-    name, pairs = body
-    return defaultdict(None if name is None else _FACTORIES[name], decoder.pairs(pairs, depth))
-
-
-_READERS: dict[str, Callable[[_Decoder, Any, int], Any]] = {
-    "int": lambda _decoder, body, _depth: int(body, 16),
-    "float": lambda _decoder, body, _depth: {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[body],
-    "complex": lambda decoder, body, depth: complex(*decoder.items(body, depth)),
-    "bytes": lambda _decoder, body, _depth: base64.b64decode(body, validate=True),
-    "tuple": lambda decoder, body, depth: tuple(decoder.items(body, depth)),
-    "deque": lambda decoder, body, depth: deque(decoder.items(body[1], depth), maxlen=body[0]),
-    "set": lambda decoder, body, depth: set(decoder.items(body, depth)),
-    "frozenset": lambda decoder, body, depth: frozenset(decoder.items(body, depth)),
-    "dict": lambda decoder, body, depth: {key: decoder.decode(item, depth) for key, item in body.items()},
-    "map": lambda decoder, body, depth: dict(decoder.pairs(body, depth)),
-    "OrderedDict": lambda decoder, body, depth: OrderedDict(decoder.pairs(body, depth)),
-    "Counter": lambda decoder, body, depth: Counter(dict(decoder.pairs(body, depth))),
-    "defaultdict": _default,
-    "tensor": lambda decoder, body, _depth: decoder.leaf(body, "tensor"),
-    "array": lambda decoder, body, _depth: decoder.leaf(body, "array"),
-    "numpy": lambda _decoder, body, _depth: numpy_scalar(body),
-    "torch.Size": lambda _decoder, body, _depth: torch_value("Size", body),
-    "torch.dtype": lambda _decoder, body, _depth: torch_value("dtype", body),
-    "torch.device": lambda _decoder, body, _depth: torch_value("device", body),
-}

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pbt_trainer.state.array_likes import NARROW, narrow_type
 from pbt_trainer.state.tensors import RAW_ARRAYS, RAW_TENSORS, is_dense
 
 
@@ -22,6 +23,11 @@ def node_of(value: Any) -> dict[str, Any] | None:
     forms: dict[type, Any] = {torch.Size: list, torch.dtype: _dtype_name, torch.device: str}
     form = forms.get(type(value))
     return None if form is None else {f"torch.{type(value).__name__}": form(value)}
+
+
+def is_node(value: Any) -> bool:
+    """Whether `node_of` has a node for it."""
+    return node_of(value) is not None
 
 
 def tensor_of(stored: Any, body: Mapping[str, Any]) -> Any:
@@ -54,14 +60,18 @@ def array_of(stored: Any, body: Mapping[str, Any]) -> Any:
 
     Args:
         stored: of the file's dtype and shape, C-contiguous; 1-d uint8 where the node states a dtype of its own.
+            What is no array of numpy was never written, and is as it was.
         body: of the node.
 
     Raises:
         ValueError: the node states a dtype that no array of a checkpoint has.
+        StateError: that dtype needs a package that is missing.
     """
     import numpy as np
 
     array = stored
+    if not isinstance(array, np.ndarray):
+        return array
     if "dtype" in body:
         array = array.view(_numpy_dtype(body["dtype"])).reshape(body["shape"])
     return np.asfortranarray(array) if body.get("order") == "F" else array
@@ -91,6 +101,8 @@ def torch_value(kind: str, body: Any) -> Any:
 def _numpy_dtype(name: str) -> Any:
     import numpy as np
 
+    if name in NARROW:
+        return narrow_type(name)
     if RAW_ARRAYS.fullmatch(name) is None:
         raise ValueError(f"unknown dtype {name!r}")
     return np.dtype(name)

@@ -48,17 +48,21 @@ class MappedFile:
         the mapping lasts as long as the last array in it.
 
         Returns:
-            The array; None where numpy can't read the leaf there: it has no such dtype, or the leaf is empty,
-            misaligned or not in the file.
+            The array; None where numpy can't read the leaf there: it has no such dtype, or the leaf is misaligned or
+            not in the file.
+
+        Raises:
+            StateError: numpy has the dtype from a package that is missing.
         """
         import numpy as np
 
         if name not in self._header:
             return None
         begin, end = self.place(name)
-        name_of_type = array_type(self._header[name]["dtype"])
-        if name_of_type is None or begin == end or begin % np.dtype(name_of_type).alignment:
+        dtype = array_type(self._header[name]["dtype"])
+        if dtype is None or begin % dtype.alignment:
             return None
-        dtype = np.dtype(name_of_type)
+        if begin == end:
+            return np.empty(self._header[name]["shape"], dtype)
         found = np.frombuffer(self.memory, dtype, count=(end - begin) // dtype.itemsize, offset=begin)
         return found.reshape(self._header[name]["shape"])

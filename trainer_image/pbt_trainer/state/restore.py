@@ -124,7 +124,7 @@ class _Restore:
         elif fits and entry.kind == "module":
             _load_module(entry.name, entry.value, self._checkpoint.state(entry.name, copy=False))
         elif fits:
-            entry.value.load_state_dict(self._checkpoint.state(entry.name))
+            entry.value.load_state_dict(self._checkpoint.state(entry.name, like=entry.state()))
 
     def _scheduler(self, entry: Entry, *, fits: bool) -> None:
         optimizer = id(getattr(entry.value, "optimizer", None))

@@ -21,7 +21,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from pbt_trainer.state import pinned
-from pbt_trainer.state.tensors import Leaf, is_array
+from pbt_trainer.state.array_likes import host_array
+from pbt_trainer.state.tensors import Leaf, is_array, is_tensor
 
 _HEADER_ALIGNMENT = 64  # the format asks for 8; the widest element has 16 bytes
 _TOUCHED_AT_ONCE = 64 << 20
@@ -162,9 +163,10 @@ def _header(leaves: Sequence[Leaf], aliases: Mapping[str, str]) -> bytes:
 def _copy(leaf: Leaf, memory: mmap.mmap, offset: int, *, non_blocking: bool) -> None:
     """Copies a leaf, of its own dtype and shape, to `leaf.num_bytes` contiguous bytes from `offset` on."""
     source = leaf.source
-    if is_array(source):
+    if not is_tensor(source):
         import numpy as np
 
+        source = source if is_array(source) else host_array(source)
         array = np.frombuffer(memory, dtype=source.dtype, count=source.size, offset=offset)
         np.copyto(array.reshape(source.shape), source)
         return

@@ -1,8 +1,8 @@
 """Tensors and arrays as a checkpoint keeps them: under which name, in which format, and what is refused.
 
 A leaf is one entry of `state.safetensors`. What that format can't name (complex numbers, dates, big-endian
-arrays) is stored as raw bytes, and its node in the tree says what they are. Neither torch nor numpy is
-imported here: an object that holds a tensor has loaded torch.
+arrays) is stored as raw bytes, and its node in the tree says what they are. Torch isn't imported here: an object that
+holds a tensor has loaded it. Arrays of other libraries are stored as numpy's.
 """
 
 import re
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pbt_contract.errors import StateError
+from pbt_trainer.state.array_likes import NARROW, host_array, is_jax, narrow_type
 
 # What safetensors can name since 0.5; with its later additions older readers would refuse the whole file.
 _CODES = {
@@ -25,10 +26,9 @@ RAW_TENSORS = frozenset({
     "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2", "bits8", "bits16",
 })  # fmt: skip
 RAW_ARRAYS = re.compile(r"[<>|=]?[biufcSU][1-9]\d{0,8}|[<>|=]?[mM]8(\[\d*[A-Za-z]+\])?")
-_FOREIGN = re.compile("bfloat|float8")  # to numpy
 _MAX_NAME = 200
 _REMEDY = (
-    "A checkpoint keeps None, numbers, strings, bytes, tuples, lists, dicts, sets, numpy arrays and tensors: "
+    "A checkpoint keeps None, numbers, strings, bytes, tuples, lists, dicts, sets, named tuples, tensors and arrays: "
     "leave it out of state_dict(), or convert it there"
 )
 
@@ -39,7 +39,7 @@ class Leaf:
 
     Attributes:
         name: its key in the safetensors file.
-        source: the live tensor or array.
+        source: the live tensor or array, of numpy or of JAX.
         code: the format's name of its type; U8 for raw bytes.
         shape: as the file states it, in C order; (num_bytes,) for raw bytes.
         num_bytes: what it takes in the file.
@@ -80,7 +80,7 @@ class Leaves:
             StateError: it is of a kind that can't be kept; the message names `path`.
         """
         name = self._unique(name)
-        describe = _array if is_array(value) else _tensor
+        describe = _tensor if is_tensor(value) else _array if is_array(value) else _array_like
         leaf, memory, node = describe(value, name, path)
         stored = self._stored.setdefault(memory, name) if leaf.num_bytes else name
         if stored == name:
@@ -112,9 +112,16 @@ def is_array(value: object) -> bool:
     return numpy is not None and isinstance(value, numpy.ndarray)
 
 
-def array_type(code: str) -> str | None:
-    """The name of numpy's type for the format's; None where numpy has none."""
-    return next((name for name, known in _CODES.items() if known == code and not _FOREIGN.match(name)), None)
+def array_type(code: str) -> Any:
+    """Numpy's type for the format's; None where it has none.
+
+    Raises:
+        StateError: it has one from a package that is missing.
+    """
+    import numpy as np
+
+    name = next((name for name, known in _CODES.items() if known == code), None)
+    return None if name is None else narrow_type(name) if name in NARROW else np.dtype(name)
 
 
 def number(value: Any) -> Any:
@@ -178,15 +185,34 @@ def _array(array: Any, name: str, path: str) -> tuple[Leaf, object, dict[str, An
     numpy: Any = sys.modules["numpy"]
     if type(array) is not numpy.ndarray:
         raise refusal(array, path, "Convert it with numpy.array(...) in state_dict()")
-    dtype = array.dtype.str
-    if RAW_ARRAYS.fullmatch(dtype) is None:
-        raise refusal(array, path, f"Its dtype is {array.dtype}: convert it to numbers in state_dict()")
-    memory = ("array", array.__array_interface__["data"][0], dtype, array.shape, array.strides)
-    node: dict[str, Any] = {}
+    dtype, place = array.dtype, array.__array_interface__["data"][0]
+    leaf, node = _described(array, name, path)
     if array.flags.fnc:
         node["order"] = "F"
-    code = _CODES.get(array.dtype.name) if array.dtype.isnative else None
+    return leaf, ("array", place, dtype.str, dtype.name, array.shape, array.strides), node
+
+
+def _array_like(value: Any, name: str, path: str) -> tuple[Leaf, object, dict[str, Any]]:
+    """An array of JAX stays where it is until it is staged; one of a library that isn't known here is copied now."""
+    try:
+        if not is_jax(value):
+            return _array(host_array(value), name, path)
+        if not value.is_fully_addressable:
+            raise refusal(value, path, "Store sharded state yourself, through report(..., files=DIR)")
+        leaf, node = _described(value, name, path)
+    except TypeError as error:
+        raise refusal(value, path, f"Convert it with numpy.array(...) in state_dict() ({error})") from error
+    return leaf, ("array-like", id(value)), node
+
+
+def _described(array: Any, name: str, path: str) -> tuple[Leaf, dict[str, Any]]:
+    dtype, shape = array.dtype, tuple(array.shape)
+    narrow = dtype.kind == "V" and dtype.name in NARROW
+    if not narrow and RAW_ARRAYS.fullmatch(dtype.str) is None:
+        raise refusal(array, path, f"Its dtype is {dtype}: convert it to numbers in state_dict()")
+    num_bytes = array.size * dtype.itemsize
+    code = _CODES.get(dtype.name) if dtype.isnative else None
     if code is not None:
-        return Leaf(name, array, code, tuple(array.shape), array.nbytes, array.itemsize), memory, node
-    node |= {"dtype": dtype, "shape": list(array.shape)}
-    return Leaf(name, array, "U8", (array.nbytes,), array.nbytes, 1), memory, node
+        return Leaf(name, array, code, shape, num_bytes, dtype.itemsize), {}
+    node = {"dtype": dtype.name if narrow else dtype.str, "shape": list(shape)}
+    return Leaf(name, array, "U8", (num_bytes,), num_bytes, 1), node

@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 from pbt_contract.errors import StateError, UsageError
 from pbt_contract.records import Value
 from pbt_trainer.state import random_state as randomness
-from pbt_trainer.state.checkpoint_files import FORMAT, MAX_STATE_BYTES, Checkpoint
-from pbt_trainer.state.codec import Encoder, decode, dumps, encode, loads
+from pbt_trainer.state.checkpoint_files import MAX_STATE_BYTES, Checkpoint
+from pbt_trainer.state.codec import Encoder, Way, decode, dumps, encode, loads
 from pbt_trainer.state.optimizer_options import LEARNING_RATES, OPTIONS
 from pbt_trainer.state.restore import Assigned, restore_objects, taking_over
 from pbt_trainer.state.staging import Staging
@@ -56,7 +56,7 @@ class Tracked:
                     "the two methods"
                 )
         entry = Entry(name, value, kind_of(value))
-        _check(entry.state(), path=name)
+        entry.form = _check(entry.state(), path=name)
         entry.built = entry.options()
         _check(entry.built, path=f"{name} (as built)")
         self._entries[name] = entry
@@ -168,7 +168,7 @@ class Tracked:
             name: {
                 "class": entry.class_name,
                 "kind": entry.kind,
-                "state": encoder.encode(entry.state(), path=name),
+                "state": encoder.encode(entry.state(), path=name, form=entry.form),
                 "built": encoder.encode(entry.built, path=f"{name} (as built)"),
             }
             for name, entry in self._entries.items()
@@ -177,16 +177,19 @@ class Tracked:
             name: encoder.encode(generator.get(), path=f"random.{name}")
             for name, generator in randomness.generators().items()
         }
-        return dumps({"format": FORMAT, "objects": objects, "random": random}), leaves
+        return dumps({"format": encoder.format, "objects": objects, "random": random}), leaves
 
     def _optimizers(self) -> list[Entry]:
         return [entry for entry in self._entries.values() if entry.kind == "optimizer"]
 
 
-def _check(value: object, *, path: str) -> None:
-    """Encodes, decodes and compares, without copying tensors."""
-    tree, leaves = encode(value, path=path)
-    sources = {leaf.name: leaf.source for leaf in leaves}
-    kept = decode(loads(dumps(tree)), lambda leaf, _kind: sources[leaf])
+def _check(value: object, *, path: str) -> frozenset[Way]:
+    """Encodes, decodes and compares, without copying tensors; returns the places of named tuples and pytrees."""
+    leaves = Leaves()
+    encoder = Encoder(leaves)
+    tree = encoder.encode(value, path=path)
+    sources = {leaf.name: leaf.source for leaf in leaves.found}
+    kept = decode(loads(dumps(tree)), lambda leaf, _kind: sources[leaf], like=value)
     if encode(kept, path=path)[0] != tree:
         raise StateError(f"{path} doesn't survive a checkpoint: use plain types in its state_dict()")
+    return frozenset(encoder.structures)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pbt_trainer.state.codec import Way
 from pbt_trainer.state.optimizer_options import snapshot
 
 WRAPPERS = frozenset({"_orig_mod", "module"})
@@ -19,12 +20,15 @@ class Entry:
         kind: `module`, `optimizer`, `scheduler` or `object`; wrappers count as what they wrap.
         built: the options that the script has built it with: an optimizer's param groups, a scheduler's
             fields, None for others.
+        form: the places of named tuples and pytrees in the state when it was tracked: a process that has built it
+            can fill these, and no others.
     """
 
     name: str
     value: Any
     kind: str
     built: Any = None
+    form: frozenset[Way] = frozenset()
 
     @property
     def class_name(self) -> str:

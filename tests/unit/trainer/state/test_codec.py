@@ -3,8 +3,9 @@
 import enum
 import json
 import math
-from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
-from typing import Any
+from collections import Counter, OrderedDict, defaultdict, deque
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pbt_contract.errors import RecordRefused, StateError
-from pbt_trainer.state.codec import MAX_DEPTH, decode, dumps, encode, loads
+from pbt_trainer.state.codec import MAX_DEPTH, Encoder, decode, dumps, encode, loads
+from pbt_trainer.state.tensors import Leaves
+from pbt_trainer.state.tree_reader import TAGS
 
 
 def round_trip(value: object) -> Any:
@@ -133,6 +136,74 @@ class Mine(dict[str, int]):
     pass
 
 
+class Point(NamedTuple):
+    x: Any
+    y: Any
+
+
+class Extended(Point):
+    """It has a place for more than its fields."""
+
+    def __new__(cls, *fields: Any) -> Self:
+        made = super().__new__(cls, *fields)
+        made.more = 1
+        return made
+
+
+class Like:
+    """An array of another library, by `__array__`."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return self.array
+
+
+class Exchanged:
+    """An array of another library, by `__dlpack__` alone."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.array.__dlpack_device__()
+
+
+class Distant(Like):
+    """One on a device: it refuses `__array__`, as those of CuPy do, and gives a copy by `__dlpack__`."""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise TypeError("implicit conversion")
+
+    def __dlpack__(self, *, dl_device: Any = None, **options: Any) -> Any:
+        assert dl_device == (1, 0)
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (2, 0)
+
+
+class Labelled(Like):
+    """A table: its labels would be lost."""
+
+    index = ("a", "b")
+
+    def __init__(self) -> None:
+        super().__init__(np.zeros(2))
+
+
+class Failing(Like):
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise RuntimeError("it is being traced")
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -140,7 +211,9 @@ class Mine(dict[str, int]):
         object(),
         Colour.RED,
         Mine(a=1),
-        namedtuple("Point", "x")(1),  # noqa: PYI024
+        Labelled(),
+        Failing(),
+        Extended(1, 2),
         np.array([object()]),
         np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]),
         np.ma.masked_array([1], mask=[True]),
@@ -231,6 +304,81 @@ def test_two_empty_tensors_are_not_taken_for_one() -> None:
     assert len(leaves) == 3
 
 
+@pytest.mark.parametrize("kind", [Like, Exchanged, Distant], ids=lambda kind: kind.__name__)
+def test_an_array_of_another_library_comes_back_as_one_of_numpy(kind: Any) -> None:
+    array = np.arange(6.0).reshape(2, 3)
+    back = round_trip({"a": kind(array), "b": [kind(array)]})
+    assert type(back["a"]) is np.ndarray
+    assert back["a"].tolist() == array.tolist()
+    assert back["b"][0] is back["a"]
+
+
+class Sub(Point):
+    """A class of the script's own: what it does when it is called isn't done by a restore."""
+
+    __slots__ = ()
+
+    def __new__(cls, *_fields: Any) -> Self:
+        raise AssertionError("called")
+
+
+def test_a_named_tuple_gets_the_class_of_the_live_one() -> None:
+    live = {"points": [Point(0, (Point(0, 0), None))], "deque": deque([tuple.__new__(Sub, (0, 0))], maxlen=3)}
+    tree, _ = encode(
+        {
+            "points": [Point(1, (Point(2.5, "z"), None))],
+            "deque": deque([tuple.__new__(Sub, (3, 4))], maxlen=3),
+        },
+        path="object",
+    )
+    back = decode(loads(dumps(tree)), lambda _leaf, _kind: None, like=live)
+    assert back == {"points": [Point(1, (Point(2.5, "z"), None))], "deque": deque([(3, 4)])}
+    assert type(back["points"][0]) is type(back["points"][0].y[0]) is Point
+    assert type(back["deque"][0]) is Sub
+
+
+def test_a_named_tuple_that_nobody_takes_over_is_read_as_a_dict() -> None:
+    assert round_trip([Point(1, Point(2, 3))]) == [{"x": 1, "y": {"x": 2, "y": 3}}]
+
+
+class Other(NamedTuple):
+    x: Any
+    z: Any
+
+
+@pytest.mark.parametrize(
+    ("live", "told"),
+    [
+        (
+            [Other(1, 2)],
+            r"Point \(x, y\) where this object has a \S+Other \(x, z\): build it in the same form",
+        ),
+        ([(1, 2)], r"has a builtins\.tuple \(\)"),
+        ([], "has nothing"),
+        (None, "has nothing"),
+        ({0: Point(1, 2)}, "has nothing"),
+    ],
+    ids=str,
+)
+def test_a_named_tuple_without_its_like_is_an_error_that_names_both(live: Any, told: str) -> None:
+    tree, _ = encode([Point(1, 2)], path="object")
+    with pytest.raises(StateError, match=told):
+        decode(tree, lambda _leaf, _kind: None, like=live)
+
+
+@pytest.mark.parametrize("value", [{Point(1, 2): 0}, {((Point(1, 2),),): 0}, {Point(1, 2)}], ids=str)
+def test_a_named_tuple_as_a_key_is_refused(value: Any) -> None:
+    with pytest.raises(StateError, match="Its class comes from the object"):
+        encode(value, path="object")
+
+
+def test_the_format_is_the_oldest_that_can_say_it() -> None:
+    for value, expected in [(np.zeros(2), 1), ({"a": (1,)}, 1), (Like(np.zeros(2)), 1), ([Point(1, 2)], 2)]:
+        encoder = Encoder(Leaves())
+        encoder.encode(value, path="object")
+        assert encoder.format == expected
+
+
 def nested(depth: int) -> bytes:
     return b'{"tuple":[' * depth + b"]}" * depth
 
@@ -265,6 +413,10 @@ def nested(depth: int) -> bytes:
         b'{"tensor":{"leaf":"y"}}',
         b'{"tensor":[]}',
         b'{"array":{"leaf":"a","dtype":"O8","shape":[1]}}',
+        b'{"namedtuple":["os.system",[["x"]]]}',
+        b'{"namedtuple":[]}',
+        b'{"pytree":["x",[[[],1]]]}',
+        b'{"jax.key":["x"]}',
     ],
     ids=lambda data: data[:40].decode(),
 )
@@ -283,3 +435,9 @@ def test_the_tree_is_json_for_any_reader(value: Any) -> None:
         raise AssertionError(constant)
 
     json.loads(data.decode("ascii"), parse_constant=refuse)
+
+
+def test_the_page_about_storage_names_each_key_of_a_tree() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "storage.md").read_text()
+    section = page.partition("## The SDK's checkpoints")[2].partition("\n## ")[0]
+    assert {tag for tag in TAGS if f"`{tag}`" not in section} == set()

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 import torch
@@ -86,6 +86,30 @@ def test_the_state_of_own_objects_comes_back(tmp_path: Path) -> None:
     kept = again.objects["thing"].state["inner"]
     assert torch.equal(kept.pop("order"), state.pop("order"))
     assert kept == state
+
+
+class Transition(NamedTuple):
+    state: Any
+    reward: float
+
+
+def test_named_tuples_come_back_where_the_object_had_them_when_it_was_tracked(tmp_path: Path) -> None:
+    donor = of(Counting(last=Transition(torch.zeros(1), 0.0)))
+    donor.objects["thing"].state = {"last": Transition(torch.ones(1), 2.5)}
+    again = of(Counting(last=Transition(torch.zeros(1), 0.0)))
+    again.resume(donor.save(tmp_path))
+    kept = again.objects["thing"].state["last"]
+    assert type(kept) is Transition
+    assert (kept.state.tolist(), kept.reward) == ([1.0], 2.5)
+
+
+def test_a_named_tuple_that_no_new_process_could_make_is_refused_by_the_report(tmp_path: Path) -> None:
+    memory = of(Counting(memory=[]))
+    memory.objects["thing"].state["memory"].append(Transition(torch.ones(1), 2.5))
+    with pytest.raises(
+        StateError, match=r"^thing\.memory\[0\] is of type \S+Transition, .*make it a plain tuple"
+    ):
+        memory.save(tmp_path)
 
 
 def test_a_restored_object_does_not_lie_in_the_file(tmp_path: Path) -> None:
@@ -195,8 +219,13 @@ def test_notes_name_objects_on_one_side_only(tmp_path: Path) -> None:
     [
         ("state.json", None, "has no state.json"),
         ("state.json", b"{", "no JSON"),
-        ("state.json", b"[]", "format 1"),
-        ("state.json", b'{"format":2,"objects":{},"random":{}}', "format 1"),
+        ("state.json", b"[]", "formats 1 to 2"),
+        ("state.json", b'{"format":3,"objects":{},"random":{}}', "format 3, and this version reads format 2"),
+        (
+            "state.json",
+            b'{"format":0,"objects":{},"random":{}}',
+            "format 0 doesn't exist, the first one is 1",
+        ),
         ("state.json", b'{"format":1,"objects":[],"random":{}}', "lacks"),
         ("state.json", b'{"format":1,"objects":{"thing":{}},"random":{}}', "lacks one of"),
         ("state.safetensors", None, "state.safetensors"),
