@@ -27,6 +27,7 @@ from pbt_contract.errors import (
 )
 from pbt_trainer.joining import join
 from pbt_trainer.run import Advance, Run, Stopped
+from pbt_trainer.state.trainable import trainable
 
 __all__ = [
     "Advance",
@@ -43,4 +44,5 @@ __all__ = [
     "StoreUnavailable",
     "UsageError",
     "join",
+    "trainable",
 ]

@@ -43,5 +43,6 @@ def test_what_the_package_exports() -> None:
         "StoreUnavailable",
         "UsageError",
         "join",
+        "trainable",
     }
     assert all(hasattr(pbt_trainer, name) for name in pbt_trainer.__all__)
