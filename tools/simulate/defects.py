@@ -38,7 +38,7 @@ def _births_before_their_round() -> Any:
 
 
 def _nothing_is_claimed() -> Any:
-    return patch.object(Incarnation, "claim", lambda _: True)
+    return patch.object(Incarnation, "claim", lambda *_, **__: True)
 
 
 def _a_round_is_decided_twice() -> Any:

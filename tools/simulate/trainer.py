@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from msgspec import UNSET, UnsetType
+
 from pbt_contract import keys
 from pbt_contract.assignment import Assignment
 from pbt_contract.errors import ExitCode, NotFound, PbtError, StoreUnavailable
-from pbt_contract.records import Birth, File, Report
+from pbt_contract.records import Birth, File, Report, Started
 from pbt_contract.scores import wire_metrics
 from pbt_contract.stores.s3 import S3Store
 from pbt_trainer.courier.incarnation import Incarnation
@@ -117,9 +119,10 @@ class Trainer:
 
     # a life
 
-    def _begin(self) -> None:
+    def _begin(self, started: Started | UnsetType = UNSET) -> None:
         self._patiently(self.life.open)
-        if not self._patiently(self.life.claim):
+        why = "a test" if started is Started.ANEW else UNSET
+        if not self._patiently(lambda: self.life.claim(started, why=why)):
             raise Left(ExitCode.UNCLAIMED)
         self._go_on()
 
@@ -229,7 +232,7 @@ class Trainer:
         if successor.cause.resumes or successor.cause.closes:
             raise Left(ExitCode.UNCLAIMED)
         self.life = self.life.next()
-        self._begin()
+        self._begin(Started.ANEW if self.life.number % 3 == 0 else Started.IN_PLACE)
         return True
 
     def _make_room(self) -> bool:
@@ -244,7 +247,7 @@ class Trainer:
         self._save_before_it_yields()
         if self._terminating:
             self._leave()
-        if not self._patiently(other.claim):
+        if not self._patiently(lambda: other.claim(Started.IN_PLACE)):
             self._may_yield = False
             return False
         self.life = other

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pbt_contract import keys
 from pbt_contract.errors import ExitCode
-from pbt_contract.records import Birth, File, Report
+from pbt_contract.records import Birth, File, Report, Started
 from pbt_contract.scores import wire_metrics
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.spec import Restart, Spec
@@ -32,7 +32,11 @@ class Durations:
 
 
 class SimulatedPods:
-    """The pods of one simulated population."""
+    """The pods of one simulated population.
+
+    Attributes:
+        anew: what keeps a running loop from continuing with a birth; None where nothing does.
+    """
 
     def __init__(
         self, *, time: VirtualTime, store: MemoryStore, spec: Spec, trainable: Trainable, durations: Durations
@@ -45,6 +49,7 @@ class SimulatedPods:
             durations,
         )
         self.num_started = 0
+        self.anew: Callable[[Birth], str | None] = lambda _birth: None
         self._trainers: dict[str, SimulatedTrainer] = {}
 
     def observe(self) -> Sequence[Pod]:
@@ -97,6 +102,7 @@ class SimulatedTrainer:
     stretch_began: float = 0.0
     recorded: tuple[int, float] = (0, 0.0)  # step and time of the newest record
     ranks: ClassVar[int] = 1
+    _has_trained: bool = False
     _declined: bool = False  # somebody else was faster where this one was asked to go on as
 
     def __post_init__(self) -> None:
@@ -122,14 +128,20 @@ class SimulatedTrainer:
 
     def _begin(self) -> None:
         self.birth = self.life.open()
-        if not self.life.claim():
+        if not self._claim():
             self._end(ExitCode.UNCLAIMED)
             return
         self._go_on()
 
+    def _claim(self) -> bool:
+        if not self._has_trained:
+            return self.life.claim()
+        why = self.world.anew(self.birth)
+        return self.life.claim(Started.IN_PLACE) if why is None else self.life.claim(Started.ANEW, why=why)
+
     def _go_on(self) -> None:
         """In a life that is claimed."""
-        self._declined = False
+        self._declined, self._has_trained = False, True
         self._restore()
         self.pod = replace(self.pod, phase=Phase.RUNNING)
         self._stretch()
@@ -224,7 +236,7 @@ class SimulatedTrainer:
         assert self.next is not None
         self.next.cancelled = True
         self._save()
-        if other.claim():
+        if other.claim(Started.IN_PLACE):
             self.life, self.birth = other, other.open()
             self._go_on()
         else:

@@ -34,6 +34,7 @@ class Assignment:
         grace_seconds: what is left for a save after SIGTERM.
         store_patience_seconds: how long a store that can't be reached is tried before the process gives up.
         prefetched: the folder that an earlier image of this process left its downloads in.
+        started_anew: why an earlier image of this process couldn't continue with the birth; None where there was none.
     """
 
     location: str
@@ -52,6 +53,7 @@ class Assignment:
     grace_seconds: float = 30.0
     store_patience_seconds: float = 3600.0
     prefetched: str | None = None
+    started_anew: str | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self | None:
@@ -143,4 +145,5 @@ _VARIABLES = {
     "grace_seconds": _Variable("PBT_GRACE_SECONDS", _seconds, _SECONDS),
     "store_patience_seconds": _Variable("PBT_STORE_PATIENCE_SECONDS", _seconds, _SECONDS),
     "prefetched": _Variable("PBT_PREFETCHED", str, "a folder"),
+    "started_anew": _Variable("PBT_STARTED_ANEW", str, "a sentence"),
 }

@@ -64,6 +64,13 @@ class Cause(StrEnum):
         return self in {Cause.FAILED, Cause.REMOVED}
 
 
+class Started(StrEnum):
+    """How a process that trained already came to its next birth."""
+
+    IN_PLACE = "InPlace"  # the running loop continues with it
+    ANEW = "Anew"  # the process ran its command again for it, since the loop couldn't continue
+
+
 class Source(Record, frozen=True, kw_only=True):
     """The checkpoint that a birth starts from: the prefix of its files, and the record that committed it."""
 
@@ -136,6 +143,9 @@ class Claim(Record, frozen=True, kw_only=True):
         nonce: unique to the process.
         void: the operator closed an unclaimed birth.
         ranks: how many processes train the member together; absent where it is one.
+        started: how the process came to it; absent for a process that begins with it, and in records of versions
+            that didn't say so.
+        why: where it was started anew, what kept the running loop from continuing.
     """
 
     format: int = FORMAT
@@ -145,6 +155,8 @@ class Claim(Record, frozen=True, kw_only=True):
     nonce: str
     void: bool = False
     ranks: Annotated[int, msgspec.Meta(ge=1)] | UnsetType = UNSET
+    started: Started | UnsetType = UNSET
+    why: str | UnsetType = UNSET
 
     @property
     def life(self) -> Life:

@@ -45,7 +45,11 @@ def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int
     if _joined:
         raise UsageError("join() was called before: a process is one member")
     _joined = True
-    os.environ.pop("PBT_PREFETCHED", None)  # this process removes the folder: no later image may look for it
+    for variable in (
+        "PBT_PREFETCHED",
+        "PBT_STARTED_ANEW",
+    ):  # they are about this image: no later one may see them
+        os.environ.pop(variable, None)
     member = Session.open(assignment, ranks=ranks, defaults=defaults)
     reseed(member.seed_key)
     return Run(

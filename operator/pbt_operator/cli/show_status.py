@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from pbt_operator.cli import program
 from pbt_operator.cli.cluster import ClusterOptions
@@ -10,7 +10,15 @@ from pbt_operator.cli.output import read_population, say, say_json, say_table, s
 from pbt_operator.cli.place import OnCluster, find, located
 from pbt_operator.cli.population_resource import PopulationResource
 from pbt_operator.core.status import MAX_MEMBERS, Best, MemberState, Status
-from pbt_operator.page.words import counted, life_text, score_text, strategy_text, value_text, values_text
+from pbt_operator.page.words import (
+    counted,
+    life_text,
+    score_text,
+    strategy_text,
+    takeovers_text,
+    value_text,
+    values_text,
+)
 
 
 def show_status(target: str, options: ClusterOptions, *, from_store: bool, as_json: bool) -> None:
@@ -80,6 +88,8 @@ def _body(status: Status, *, metric: str, names: Sequence[str]) -> None:
     steps = status.steps
     amounts = (status.rounds, "round"), (status.exploits, "exploit"), (status.births, "birth")
     say(", ".join(counted(*amount) for amount in amounts))
+    if not isinstance(status.takeovers, UnsetType):
+        say(takeovers_text(status.takeovers))
     if status.due is not UNSET:
         say(f"losers are replaced next in round {status.due:,}")
     say(f"steps: {steps.productive:,} productive, {steps.discarded:,} discarded, {steps.waiting:,} waiting")

@@ -1,10 +1,16 @@
-"""What a person should know of a report: the trainer's own notes, and hyperparameters that aren't what was assigned."""
+"""What a person should know of records that are new.
 
-from collections.abc import Iterator
+Of a report: the trainer's own notes, and hyperparameters that aren't what was assigned. Of a claim: why its process was
+started anew, where it might have continued in place.
+"""
 
-from pbt_contract.records import Birth, Report, Value
+from collections.abc import Iterable, Iterator
+
+from pbt_contract.records import Birth, Claim, Report, Started, Value
 from pbt_contract.text import quoted
 from pbt_operator.control.events import Event
+from pbt_operator.core.history import History
+from pbt_operator.core.takeovers import DECIDED, MAX_REASONS, reason_of
 
 MAX_NOTES, MAX_NOTE = 8, 500  # the whole stays in the record
 
@@ -32,6 +38,27 @@ def remarks(report: Report, birth: Birth, source: Report | None) -> Iterator[Eve
         if donors != assigned and donors is not None and _is(used, donors):
             told = f"member {report.member} trains with {name} {donors}, the donor's, though {assigned} was assigned"
             yield Event("HyperparameterMismatch", told, report.member, warning=True)
+
+
+class StartedAnew:
+    """Tells once of each reason why processes couldn't continue in place with the births that rounds decided."""
+
+    def __init__(self, history: History) -> None:
+        """What its ledger knows already was told."""
+        self._history = history
+        self._told = set() if history.ledger is None else set(history.ledger.takeovers.reasons)
+
+    def remarks(self, claims: Iterable[Claim]) -> Iterator[Event]:
+        """The events that new claims call for."""
+        for claim in claims:
+            birth, reason = self._history.birth(*claim.life), reason_of(claim)
+            if claim.started is not Started.ANEW or birth is None or birth.cause not in DECIDED:
+                continue
+            if reason not in self._told and len(self._told) < MAX_REASONS:
+                self._told.add(reason)
+                yield Event(
+                    "StartedAnew", f"births are not taken over in place: {quoted(reason, size=MAX_NOTE)}"
+                )
 
 
 def _is(used: Value | list[Value] | None, value: Value) -> bool:

@@ -12,7 +12,7 @@ from pbt_operator.control.decide import Decisions
 from pbt_operator.control.events import Event
 from pbt_operator.control.living import Living
 from pbt_operator.control.look import look_at_pods
-from pbt_operator.control.notices import remarks
+from pbt_operator.control.notices import StartedAnew, remarks
 from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.placement import Placement
 from pbt_operator.control.pods import Pods
@@ -75,6 +75,7 @@ class Reconciler:
         self._clock, self._emit = clock, emit
         self._active_since = clock() if active_since is None else active_since
         self._costs, self._living, self._retention = Costs(), Living(self._history), Retention(repository)
+        self._started_anew = StartedAnew(self._history)
         self._recorder = recorder = Recorder(repository)
         self._accounting = Accounting(repository, pods=pods, recorder=recorder, clock=clock, emit=emit)
         self._decisions = Decisions(repository, recorder=recorder, clock=clock, emit=emit)
@@ -145,7 +146,9 @@ class Reconciler:
         return awaited if len(awaited) <= FEW else frozenset()
 
     def _tell_news(self) -> None:
-        """Tells what is worth knowing about the reports that are new."""
+        """Tells what is worth knowing about the reports and claims that are new."""
+        for event in self._started_anew.remarks(self._repository.claims.take_fresh()):
+            self._emit(event)
         for report in self._repository.take_fresh():
             self._costs.learn(report)
             birth = self._repository.birth(report.member, report.incarnation)

@@ -16,7 +16,7 @@ from pbt_operator.control.runner import Runner
 from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.crossing import crossings
 from pbt_operator.core.location_records import SpecHistory, SpecRecord
-from pbt_operator.core.spec import Spec
+from pbt_operator.core.spec import Restart, Spec
 from pbt_operator.core.status import Result
 from pbt_operator.core.strategy import Strategy
 from pbt_operator.manifest.population import PopulationSpec, as_now, recorded, to_core, to_wire
@@ -188,7 +188,7 @@ def _loaded(
     while repository.load(allowance()) is not None:
         pass
     if counts:
-        repository.count()
+        repository.count(takeovers=manifest.restart is Restart.IN_PLACE)
     return repository, results.newest_result(store)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pbt_contract.keys import Life
-from pbt_contract.records import Birth, Cause
+from pbt_contract.records import Birth
+from pbt_operator.core.takeovers import DECIDED, TakeoverCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,14 @@ class _Born(NamedTuple):
 
 
 class Ledger:
-    """Every birth and how far it came."""
+    """Every birth and how far it came.
+
+    Attributes:
+        takeovers: how processes came to the births that rounds decided.
+    """
 
     def __init__(self) -> None:
+        self.takeovers = TakeoverCount()
         self.num_births = self.num_exploits = 0
         self.productive = self.discarded = 0
         self._births: dict[int, dict[int, _Born]] = {}
@@ -44,7 +50,8 @@ class Ledger:
             return
         known[birth.incarnation] = _Born(birth.start_step, birth.previous_step, birth.cause.resumes)
         self.num_births += not birth.cause.closes
-        self.num_exploits += birth.cause in {Cause.EXPLOIT, Cause.ROLLBACK}
+        self.num_exploits += birth.cause in DECIDED
+        self.takeovers.add_birth(birth)
         self._recount(birth.member)
 
     def add_record(self, member: int, incarnation: int, step: int) -> None:

@@ -113,6 +113,18 @@ class Steps(Record, frozen=True, kw_only=True):
     waiting: Annotated[Count, Meta(description="What the members still have before them.")] = 0
 
 
+class Takeovers(Record, frozen=True, kw_only=True):
+    """How processes that trained came to the births that rounds decided. Their claims tell it."""
+
+    in_place: Annotated[Count, Meta(description="How many loops continued with their births, in place.")] = 0
+    anew: Annotated[
+        Count, Meta(description="How many processes ran their command again, as a loop couldn't continue.")
+    ] = 0
+    why: Annotated[
+        str, Meta(description="What kept a loop from continuing; of several reasons the commonest.")
+    ] = ""
+
+
 class Status(Record, frozen=True, kw_only=True):
     """The whole; `reason` and `message` say why it is in its phase.
 
@@ -155,6 +167,12 @@ class Status(Record, frozen=True, kw_only=True):
     births: Annotated[
         int, Meta(description="How many incarnations there have been of all members together.")
     ] = 0
+    takeovers: Annotated[
+        Takeovers | UnsetType,
+        Meta(
+            description="With `restart: InPlace`: how processes that trained came to the births that rounds decided."
+        ),
+    ] = UNSET
     steps: Annotated[Steps, Meta(description="Training steps of all members together.")] = Steps()
     strategy: Annotated[
         Strategy | UnsetType,

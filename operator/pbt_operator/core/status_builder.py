@@ -1,6 +1,6 @@
 """Makes a status of what is known: the same for records alone, for a result and for a running cluster."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 
 from msgspec import UNSET, UnsetType
 
@@ -12,7 +12,16 @@ from pbt_operator.core.horizon import due, following
 from pbt_operator.core.outcome import finished
 from pbt_operator.core.rule_words import exploit_words, explore_words
 from pbt_operator.core.spec import Spec
-from pbt_operator.core.status import Best, MemberState, MemberStatus, PopulationPhase, Status, Steps
+from pbt_operator.core.status import (
+    Best,
+    MemberState,
+    MemberStatus,
+    PopulationPhase,
+    Status,
+    Steps,
+    Takeovers,
+)
+from pbt_operator.core.takeovers import TakeoverCount
 
 _CLOSED = {Cause.FAILED: MemberState.FAILED, Cause.REMOVED: MemberState.REMOVED}
 
@@ -27,7 +36,7 @@ def status_of(
     message: str = "",
     rounds: int,
     activity: Callable[[int], MemberState],
-    members: Iterable[int] | None = None,
+    members: Sequence[int] = (),
     longest_reason: int | None = None,
 ) -> Status:
     """The status.
@@ -41,21 +50,21 @@ def status_of(
         message: why, for people.
         rounds: how many are decided.
         activity: what a member's process does, see `state_of`.
-        members: those to tell of, in this order; all of them where None.
+        members: those to tell of, in this order; all of them where there is none.
         longest_reason: cut a member's reason after so many characters.
     """
-    told = history.members if members is None else members
     return Status(
         phase=phase,
         reason=reason,
         message=message,
         best=Best.of(history.best(spec.objective)),
         final=Best.of(history.final(spec.objective)),
-        members=[_member(history, m, spec, active=activity(m), longest_reason=longest_reason) for m in told],
+        members=_members(history, spec, members, activity, longest_reason),
         rounds=rounds,
         due=_due(history, spec, phase),
         exploits=ledger.num_exploits,
         births=ledger.num_births,
+        takeovers=_takeovers(ledger.takeovers),
         steps=_steps(ledger, history, spec),
         strategy=spec.strategy,
         exploit=exploit_words(spec.exploit),
@@ -89,6 +98,19 @@ def claimed_activity(history: History, claimed: Collection[Life]) -> Callable[[i
     return activity
 
 
+def _members(
+    history: History,
+    spec: Spec,
+    members: Sequence[int],
+    activity: Callable[[int], MemberState],
+    longest_reason: int | None,
+) -> list[MemberStatus]:
+    return [
+        _member(history, member, spec, active=activity(member), longest_reason=longest_reason)
+        for member in members or history.members
+    ]
+
+
 def _member(
     history: History, member: int, spec: Spec, *, active: MemberState, longest_reason: int | None
 ) -> MemberStatus:
@@ -114,6 +136,13 @@ def _due(history: History, spec: Spec, phase: PopulationPhase) -> int | UnsetTyp
     while planned < schedule.last_round and not schedule.decides(planned):  # it is within burn-in
         planned = following(planned, percent, schedule)
     return planned if planned < schedule.last_round else UNSET
+
+
+def _takeovers(counted: TakeoverCount) -> Takeovers | UnsetType:
+    """Absent where no process may take births over in place, or none had to yet."""
+    if not counted.in_place + counted.anew:
+        return UNSET
+    return Takeovers(in_place=counted.in_place, anew=counted.anew, why=counted.why)
 
 
 def _steps(ledger: Ledger, history: History, spec: Spec) -> Steps:

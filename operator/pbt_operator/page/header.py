@@ -1,6 +1,6 @@
 """The head of the page: what came out, what it took, and one sentence of how the winner came to be."""
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from pbt_contract.records import Value
 from pbt_contract.text import escaped
@@ -8,7 +8,14 @@ from pbt_operator.core.search import Goal
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Status
 from pbt_operator.page.html import text
-from pbt_operator.page.words import counted, duration_text, score_text, strategy_text, value_text
+from pbt_operator.page.words import (
+    counted,
+    duration_text,
+    score_text,
+    strategy_text,
+    takeovers_text,
+    value_text,
+)
 from pbt_operator.records.archive import Archive
 
 
@@ -24,7 +31,14 @@ def header(archive: Archive, status: Status) -> str:
         f'<span class="phase {text(status.phase)}">{text(status.phase)}</span></div>\n'
         f'<p class="lead">{text(sentence(archive))}</p>\n<p class="reason">{text(reason)}</p>\n'
         f'<dl class="tiles">{tiles}</dl>\n<p class="reason">{text(f"Strategy: {strategy_text(status)}")}</p>'
+        f"{_takeovers(status)}"
     )
+
+
+def _takeovers(status: Status) -> str:
+    if isinstance(status.takeovers, UnsetType):
+        return ""
+    return f'\n<p class="reason">{text(f"Restarts: {takeovers_text(status.takeovers)}")}</p>'
 
 
 def sentence(archive: Archive) -> str:

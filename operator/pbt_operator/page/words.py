@@ -7,7 +7,7 @@ from msgspec import UnsetType
 
 from pbt_contract.records import Birth, Cause, Value
 from pbt_contract.text import escaped
-from pbt_operator.core.status import Status
+from pbt_operator.core.status import Status, Takeovers
 
 
 def value_text(value: Value) -> str:
@@ -77,6 +77,12 @@ def changes_text(birth: Birth, before: Mapping[str, Value], *, names: Iterable[s
         old = f"{value_text(before[name])} -> " if name in before and before[name] != value else ""
         changes.append(f"{escaped(name)} {old}{value_text(value)}" + (f" ({operation})" if operation else ""))
     return ", ".join(changes)
+
+
+def takeovers_text(takeovers: Takeovers) -> str:
+    """`0 of 9 births in place: ...`: of those that rounds decided, whose process trained already."""
+    told = f"{takeovers.in_place:,} of {takeovers.in_place + takeovers.anew:,} births in place"
+    return f"{told}: {escaped(takeovers.why)}" if takeovers.why else told
 
 
 def origin_text(birth: Birth) -> str:

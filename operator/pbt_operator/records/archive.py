@@ -11,7 +11,7 @@ from pbt_contract import keys
 from pbt_contract.encoding import decode, decode_report
 from pbt_contract.errors import NewerFormat, NotFound, RecordRefused
 from pbt_contract.keys import Life
-from pbt_contract.records import Birth, Report
+from pbt_contract.records import Birth, Claim, Report
 from pbt_contract.stores import Store
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.history import History
@@ -19,9 +19,10 @@ from pbt_operator.core.lineage import Segment, lineage_of
 from pbt_operator.core.location_records import SpecRecord
 from pbt_operator.core.report_fault import report_fault
 from pbt_operator.core.round_record import Round, Standing
-from pbt_operator.core.spec import Spec
+from pbt_operator.core.spec import Restart, Spec
 from pbt_operator.core.status import PopulationPhase, Result, Status
 from pbt_operator.core.status_builder import claimed_activity, status_of
+from pbt_operator.core.takeovers import DECIDED
 from pbt_operator.manifest.population import recorded, to_core
 from pbt_operator.records import specs
 from pbt_operator.records.claims import claimed_lives
@@ -40,6 +41,7 @@ class Archive:
         rounds: ascending.
         reports: those that count and those that don't, by key.
         claimed: the lives that a process took.
+        takeovers: the claims of the births that rounds decided, where processes may take them over in place.
         refused: keys of malformed records, with the reason.
     """
 
@@ -50,6 +52,7 @@ class Archive:
     reports: dict[str, Report]
     saves: dict[str, Report]
     claimed: set[Life]
+    takeovers: list[Claim]
     result: Result | None
     refused: dict[str, str]
     history: History
@@ -97,6 +100,8 @@ class Archive:
         ledger = Ledger()
         for birth in self.births.values():
             ledger.add_birth(birth)
+        for claim in self.takeovers:
+            ledger.takeovers.add_claim(claim)
         for record in [*self.reports.values(), *self.saves.values()]:
             ledger.add_record(record.member, record.incarnation, record.step)
         return ledger
@@ -130,6 +135,8 @@ def read_archive(store: Store, *, readers: int = 1) -> Archive:
         history.add_record(report)
     if rounds:
         history.add_round(rounds[-1])
+    claimed = set(claimed_lives(store))
+    takeovers = [keys.claim(*life) for life in _taken_over(births, claimed, spec)]
     results = list(reader.all(keys.RESULTS, Result))
     return Archive(
         record=record,
@@ -138,7 +145,8 @@ def read_archive(store: Store, *, readers: int = 1) -> Archive:
         rounds=rounds,
         reports=reports,
         saves=saves,
-        claimed=set(claimed_lives(store)),
+        claimed=claimed,
+        takeovers=list(reader.some(takeovers, Claim)),
         result=results[-1] if results and results[-1].spec == record.number else None,
         refused=reader.refused,
         history=history,
@@ -163,6 +171,13 @@ def _of_births(
     return kept
 
 
+def _taken_over(births: dict[Life, Birth], claimed: set[Life], spec: Spec) -> Iterator[Life]:
+    """The lives whose claims may say how a process that trained came to them."""
+    for life, birth in births.items():
+        if spec.restart is Restart.IN_PLACE and birth.cause in DECIDED and life in claimed:
+            yield life
+
+
 class _Reader:
     """Reads all records of a kind; malformed ones are noted in `refused`."""
 
@@ -172,7 +187,11 @@ class _Reader:
 
     def all(self, prefix: str, kind: type[R]) -> Iterator[R]:
         """The records below a prefix, by key."""
-        found = read_all(partial(self._read_one, kind), self._store.names(prefix), readers=self._readers)
+        return self.some(self._store.names(prefix), kind)
+
+    def some(self, names: Iterable[str], kind: type[R]) -> Iterator[R]:
+        """The records of these keys."""
+        found = read_all(partial(self._read_one, kind), names, readers=self._readers)
         return (record for record in found if record is not None)
 
     def _read_one(self, kind: type[R], key: str) -> R | None:

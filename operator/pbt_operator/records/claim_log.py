@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from msgspec import UnsetType
+
 from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
 from pbt_contract.errors import NewerFormat, RecordRefused
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Claim
 from pbt_contract.stores import Store
+from pbt_operator.core.history import History
 from pbt_operator.records.parallel import read_each
 
 VOID = "void"
@@ -16,16 +19,21 @@ VOID = "void"
 class ClaimLog:
     """Reads claims, and makes those that void a birth."""
 
-    def __init__(self, store: Store, *, readers: int, on_refused: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, store: Store, history: History, *, readers: int, on_refused: Callable[[str, str], None]
+    ) -> None:
         """Reads nothing yet.
 
         Args:
             store: opened at the population's location.
+            history: its ledger learns of each claim.
             readers: how many claims are read at once.
             on_refused: called once for each record that is refused, with its key and the reason.
         """
-        self._store, self._readers, self._on_refused = store, readers, on_refused
+        self._store, self._history = store, history
+        self._readers, self._on_refused = readers, on_refused
         self._claims: dict[Life, Claim] = {}
+        self._fresh: list[Claim] = []
         self._unclaimed: set[Life] = set()  # in this pass
 
     def begin_pass(self) -> None:
@@ -47,6 +55,20 @@ class ClaimLog:
             self._keep(life, claim)
             if claim is None:
                 self._unclaimed.add(life)
+
+    def take_fresh(self) -> list[Claim]:
+        """Those of processes that trained already, which were learned since the last call."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def count(self) -> None:
+        """Lets the ledger of the history learn of every claim that it lacks."""
+        if self._history.ledger is None:
+            return
+        takeovers = self._history.ledger.takeovers
+        for claim in [*self._claims.values(), *self._read(sorted(takeovers.unclaimed - self._claims.keys()))]:
+            if isinstance(claim, Claim):
+                takeovers.add_claim(claim)
 
     def note_new(self, birth: Birth) -> None:
         """A birth was written a moment ago: who takes it over in place, is seen in the next pass."""
@@ -76,6 +98,10 @@ class ClaimLog:
             claim = Claim(member=life.member, incarnation=life.incarnation, pod="", nonce="")
         if claim is not None:
             self._claims[life] = claim
+            if self._history.ledger is not None:
+                self._history.ledger.takeovers.add_claim(claim)
+            if not isinstance(claim.started, UnsetType):
+                self._fresh.append(claim)
 
 
 def _claim_of(data: bytes | RecordRefused | None, key: str) -> Claim | RecordRefused | None:

@@ -39,6 +39,7 @@ class Repository:
 
     Attributes:
         history: what was read so far.
+        claims: who took which birth.
         yields: which processes were asked to go on as another member.
     """
 
@@ -63,7 +64,7 @@ class Repository:
         self.yields = Handovers(store, on_refused=on_refused)
         self._interval_steps, self._readers = interval_steps, readers
         self._births = BirthLog(store, self.history, readers=readers)
-        self._claims = ClaimLog(store, readers=readers, on_refused=on_refused)
+        self.claims = ClaimLog(store, self.history, readers=readers, on_refused=on_refused)
         self._rounds = RoundLog(store, self.history)
         self._poller = Poller(
             store,
@@ -113,8 +114,12 @@ class Repository:
             self.take_fresh()
         return left
 
-    def count(self) -> None:
-        """Lets the history count from now on, once loaded: reads every birth, and the names of all records."""
+    def count(self, *, takeovers: bool) -> None:
+        """Lets the history count from now on, once loaded: reads every birth, and the names of all records.
+
+        Args:
+            takeovers: whether it reads the claims of the births that rounds decided, too.
+        """
         ledger = Ledger()
         for birth in self._births.every():
             ledger.add_birth(birth)
@@ -125,6 +130,8 @@ class Repository:
             step = known.step if known else keys.step_in(key, self._interval_steps)
             ledger.add_record(member, incarnation, step)
         self.history.ledger = ledger
+        if takeovers:
+            self.claims.count()
 
     def refresh(self, allowance: Allowance | None = None) -> Cursor | None:
         """Begins a pass: learns of the reports that are new since the last time.
@@ -154,7 +161,7 @@ class Repository:
         self._rounds.settle_doubts()
         self._births.settle_doubts()
         self.yields.settle_doubts()
-        self._claims.begin_pass()
+        self.claims.begin_pass()
 
     def _read(self, allowance: Allowance | None) -> Cursor | None:
         self._add(self._poller.arrivals(allowance or Allowance()))
@@ -227,26 +234,26 @@ class Repository:
         for birth, stored in zip(births, written, strict=True):
             self.history.add_birth(stored)
             if stored == birth:
-                self._claims.note_new(birth)
+                self.claims.note_new(birth)
             if birth.incarnation > 1:
                 former = Life(birth.member, birth.incarnation - 1)
                 self._dead.append(keys.checkpoints_of(*former))
-                self._claims.forget(former)
+                self.claims.forget(former)
         return written
 
     # claims
 
     def claim(self, birth: Birth) -> Claim | None:
         """Who took a birth, if anybody did."""
-        return self._claims.claim(birth)
+        return self.claims.claim(birth)
 
     def learn_claims(self, births: Iterable[Birth]) -> None:
         """Looks at once who took each of these; that nobody has, is remembered to the end of the pass."""
-        self._claims.learn(births)
+        self.claims.learn(births)
 
     def void(self, birth: Birth, *, pod: str) -> Claim:
         """Takes an unclaimed birth away from a process that is over, so that it can never start."""
-        return self._claims.void(birth, pod=pod)
+        return self.claims.void(birth, pod=pod)
 
     def abandon_uploads(self, *, most: int) -> int:
         """Drops unfinished uploads of so many superseded incarnations at most; returns how many are left."""

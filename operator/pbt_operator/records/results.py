@@ -11,7 +11,7 @@ from pbt_contract.stores import Store
 from pbt_operator.core.lineage import lineage_of
 from pbt_operator.core.outcome import Outcome
 from pbt_operator.core.round_record import Standing
-from pbt_operator.core.spec import Spec
+from pbt_operator.core.spec import Restart, Spec
 from pbt_operator.core.status import Result
 from pbt_operator.core.status_builder import claimed_activity, status_of
 from pbt_operator.records.claims import claimed_lives
@@ -20,8 +20,11 @@ from pbt_operator.records.repository import Repository
 
 def conclude(repository: Repository, spec: Spec, outcome: Outcome, *, spec_number: int) -> Result:
     """What `pbt_operator.records.archive` would tell of it, without reading the whole story."""
+    takeovers = spec.restart is Restart.IN_PLACE
     if repository.history.ledger is None:
-        repository.count()
+        repository.count(takeovers=takeovers)
+    elif takeovers:
+        repository.claims.count()
     history = repository.history
     ledger = history.ledger
     assert ledger is not None, "it was just made"

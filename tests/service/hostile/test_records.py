@@ -148,7 +148,7 @@ def test_names_that_no_record_has_are_nobodys(undisturbed: list[bytes]) -> None:
     for key in STRAYS:
         simulation.store.put(key, b"\xff")
     simulation.operator_restarts()
-    simulation.repository.count()
+    simulation.repository.count(takeovers=True)
     settle(simulation)
     assert rounds_of(simulation) == undisturbed
     assert read_archive(simulation.store).status().phase is PopulationPhase.COMPLETE

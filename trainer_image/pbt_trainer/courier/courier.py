@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from pbt_contract import keys
 from pbt_contract.errors import NotFound, PbtError, StoreUnavailable
-from pbt_contract.records import Birth, Report
+from pbt_contract.records import Birth, Report, Started
 from pbt_contract.stores import Store, open_store
 from pbt_trainer.courier.channel import Channel
 from pbt_trainer.courier.incarnation import Incarnation, ReportedElsewhere
@@ -143,7 +143,7 @@ class Courier:
             ranks=begin.ranks,
         )
         birth = self._promised(self._current.open)
-        if not (self._retry.at_start(self._current.claim) if begin.leads else self._await_claim()):
+        if not (self._retry.at_start(self._claim) if begin.leads else self._await_claim()):
             self._tell(Unclaimed(reason=self._holder()))
             return
         self._tell(Began(birth=birth))
@@ -188,7 +188,7 @@ class Courier:
 
     def _take(self, order: Take) -> None:
         taken = self._current.other(order.member, order.incarnation)
-        won = not self._begin.leads or self._retry.later(taken.claim)
+        won = not self._begin.leads or self._retry.later(lambda: taken.claim(Started.IN_PLACE))
         with self._moving:
             useless = [self._downloads(taken)]
             if won:
@@ -236,6 +236,10 @@ class Courier:
     def _current(self) -> Incarnation:
         assert self._incarnation is not None, "orders come after the beginning"
         return self._incarnation
+
+    def _claim(self) -> bool:
+        why = self._begin.started_anew
+        return self._current.claim() if why is None else self._current.claim(Started.ANEW, why=why)
 
     def _await_claim(self) -> bool:
         """For the other ranks: waits until rank 0 has claimed the birth."""

@@ -5,12 +5,12 @@ No threads, no processes, no clock: the courier drives it in a trainer, a simula
 
 from pathlib import Path
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from pbt_contract import keys
 from pbt_contract.encoding import decode, decode_report, encode
 from pbt_contract.errors import CorruptCheckpoint, NotFound, RecordRefused
-from pbt_contract.records import Birth, Claim, File, Report, Yield
+from pbt_contract.records import Birth, Claim, File, Report, Started, Yield
 from pbt_contract.stores import Store
 from pbt_contract.stores.verify import verify
 
@@ -62,14 +62,21 @@ class Incarnation:
             self._birth = self._read_birth(self.number)
         return self._birth
 
-    def claim(self) -> bool:
-        """Takes the birth; False if another process has it. May be repeated after a failure of the store."""
+    def claim(self, started: Started | UnsetType = UNSET, *, why: str | UnsetType = UNSET) -> bool:
+        """Takes the birth; False if another process has it. May be repeated after a failure of the store.
+
+        Args:
+            started: how a process that trained already comes to it.
+            why: where it was started anew, what kept the running loop from continuing.
+        """
         ours = Claim(
             member=self.member,
             incarnation=self.number,
             pod=self._pod,
             nonce=self._nonce,
             ranks=self._ranks if self._ranks > 1 else UNSET,
+            started=started,
+            why=why,
         )
         key = keys.claim(self.member, self.number)
         self.holder = decode(Claim, self.store.create(key, encode(ours)), key=key)

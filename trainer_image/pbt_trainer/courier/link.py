@@ -118,6 +118,7 @@ class Link:
                 patience_seconds=assignment.store_patience_seconds,
                 log_level=logger.getEffectiveLevel(),
                 forwards_log=is_set_up(),
+                started_anew=assignment.started_anew,
             )
         )
         return link

@@ -32,6 +32,7 @@ class Begin(Message, frozen=True, kw_only=True):
         patience_seconds: how long a store that can't be reached is tried.
         log_level: of the trainer's logger `pbt`.
         forwards_log: send records of the log to the trainer, whose script has set up logging.
+        started_anew: why an earlier image of this process couldn't continue with the birth.
     """
 
     location: str
@@ -48,6 +49,7 @@ class Begin(Message, frozen=True, kw_only=True):
     ranks: int = 1
     log_level: int = logging.INFO
     forwards_log: bool = False
+    started_anew: str | None = None
 
 
 class Upload(Message, frozen=True, kw_only=True):

@@ -340,7 +340,7 @@ def test_the_end_reads_nothing_again_but_what_is_behind_the_best():
         population.report(number, range(20))
         population.requests()
         population.requests()
-    population.repository.count()
+    population.repository.count(takeovers=True)
     population.store.requests.clear()
     outcome = Outcome(PopulationPhase.COMPLETE, "Finished", "a test")
     found = conclude(population.repository, population.spec, outcome, spec_number=1)

@@ -56,7 +56,7 @@ class Waiting(SimpleNamespace):
 
 def experiment_of(simulation: Simulation) -> Any:
     """As the driver has it, but for the cluster."""
-    simulation.repository.count()
+    simulation.repository.count(takeovers=True)
     return SimpleNamespace(
         store=simulation.store,
         repository=simulation.repository,
