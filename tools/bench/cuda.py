@@ -109,9 +109,7 @@ def _swaps(
     held = torch.cuda.memory_allocated()
     swap = _best(
         torch,
-        lambda: tracked.restore(
-            folder, assigned_then={"lr": 0.1}, assigned_now={"lr": 0.2}, random_state="restore", in_place=True
-        ),
+        lambda: tracked.plan(folder, exploit=True, rebuilt={}).apply("restore"),
     )
     yield Sample(f"cuda.{size}.swap", swap, "s")
     yield Sample(f"cuda.{size}.swap-to-copy", swap / to_gpu, "ratio")
@@ -130,7 +128,7 @@ def _trained(torch: Any, layers: int) -> tuple[Any, list[Any]]:
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    tracked = Tracked({"lr": 0.1})
+    tracked = Tracked(total_steps=9)
     tracked.add("model", model)
     tracked.add("optimizer", optimizer)
     moments = [value for state in optimizer.state.values() for value in state.values() if value.is_cuda]

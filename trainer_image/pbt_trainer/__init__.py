@@ -27,6 +27,7 @@ from pbt_contract.errors import (
 )
 from pbt_trainer.joining import join
 from pbt_trainer.run import Advance, Run, Stopped
+from pbt_trainer.state.optional import optional
 from pbt_trainer.state.trainable import trainable
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "StoreUnavailable",
     "UsageError",
     "join",
+    "optional",
     "trainable",
 ]

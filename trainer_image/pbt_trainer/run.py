@@ -117,7 +117,7 @@ class Run(Place):
             raise UsageError("track() comes before the first step")
         if not objects:
             raise UsageError("track() needs at least one object: run.track(model=model)")
-        self._tracked = Tracked(self._member.birth.hyperparameters if self._member else self.hp.peek())
+        self._tracked = Tracked(total_steps=self.total_steps)
         for name, tracked in objects.items():
             self._tracked.add(name, tracked)
         if self._member:

@@ -173,7 +173,7 @@ def checkpoint() -> dict[str, bytes]:
     model = torch.nn.Linear(2, 1)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.5)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
-    objects = Objects({"lr": 0.5})
+    objects = Objects(total_steps=9)
     for name, value in {"model": model, "optimizer": optimizer, "scheduler": scheduler}.items():
         objects.add(name, value)
     with torch.no_grad():

@@ -315,18 +315,10 @@ def test_a_checkpoint_of_pytorch_objects_is_restored(tmp_path):
     model = torch.nn.Linear(2, 1)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.5)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
-    tracked = Tracked({"lr": 0.5})
+    tracked = Tracked(total_steps=9)
     for name, value in {"model": model, "optimizer": optimizer, "scheduler": scheduler}.items():
         tracked.add(name, value)
-    hyperparameters = {"lr": 0.5}
-    notes = tracked.restore(
-        DATA / "checkpoint",
-        assigned_then=hyperparameters,
-        assigned_now=hyperparameters,
-        random_state="restore",
-        in_place=False,
-    )
-    assert notes == []
+    assert tracked.restore(DATA / "checkpoint", exploit=False, random_state="restore") == []
     assert model.weight.tolist() == [[pytest.approx(0.5), pytest.approx(1.5)]]
     assert model.bias.tolist() == [pytest.approx(2.5)]
     state = optimizer.state_dict()["state"][0]
@@ -344,6 +336,4 @@ def test_a_checkpoint_of_a_newer_format_is_refused(tmp_path):
     with pytest.raises(
         NewerFormat, match=r"state\.json: format 2, and this version reads format 1.*pbt_trainer"
     ):
-        Tracked({}).restore(
-            tmp_path, assigned_then={}, assigned_now={}, random_state="restore", in_place=False
-        )
+        Tracked(total_steps=9).restore(tmp_path, exploit=False, random_state="restore")

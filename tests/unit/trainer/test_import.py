@@ -43,6 +43,7 @@ def test_what_the_package_exports() -> None:
         "StoreUnavailable",
         "UsageError",
         "join",
+        "optional",
         "trainable",
     }
     assert all(hasattr(pbt_trainer, name) for name in pbt_trainer.__all__)

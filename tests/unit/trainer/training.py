@@ -1,6 +1,8 @@
 """Tiny training runs that the tests of the state side share."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,28 @@ from torch.optim import lr_scheduler as schedules
 
 from pbt_trainer.state.staging import Staging
 from pbt_trainer.state.tracked import Tracked
+from pbt_trainer.state.tracked_object import kind_of
 
 torch.set_num_threads(1)
 
 Objects = dict[str, Any]
 Build = Callable[[Mapping[str, Any]], Objects]
+_live: Objects = {}
+
+
+def kept(name: str, make: Callable[[], Any]) -> Any:
+    """What lies outside of a script's build function: made once, and there when the function is called again."""
+    return _live[name] if name in _live else make()
+
+
+@contextmanager
+def building_again(objects: Objects) -> Iterator[None]:
+    """Within it `kept` gives these objects."""
+    _live.update(objects)
+    try:
+        yield
+    finally:
+        _live.clear()
 
 
 class Net(torch.nn.Module):
@@ -46,18 +65,18 @@ def groups(model: Net, lr: float, **options: Any) -> list[dict[str, Any]]:
 
 
 def sgd(hp: Mapping[str, Any]) -> Objects:
-    model = Net()
+    model = kept("model", Net)
     options = {"momentum": hp.get("momentum", 0.9), "weight_decay": hp.get("weight_decay", 0.0)}
     return {"model": model, "optimizer": torch.optim.SGD(groups(model, hp["lr"], **options), lr=hp["lr"])}
 
 
 def adam(hp: Mapping[str, Any]) -> Objects:
-    model = Net()
+    model = kept("model", Net)
     return {"model": model, "optimizer": torch.optim.Adam(model.parameters(), lr=hp["lr"])}
 
 
 def adamw(hp: Mapping[str, Any]) -> Objects:
-    model = Net()
+    model = kept("model", Net)
     parts = groups(model, hp["lr"], weight_decay=hp.get("weight_decay", 0.01))
     return {"model": model, "optimizer": torch.optim.AdamW(parts, lr=hp["lr"])}
 
@@ -73,13 +92,15 @@ def scheduled(base: Build, make: Callable[[torch.optim.Optimizer, Mapping[str, A
 
 
 def scaled(hp: Mapping[str, Any]) -> Objects:
-    return adam(hp) | {"scaler": torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=3)}
+    scaler = kept("scaler", lambda: torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=3))
+    return adam(hp) | {"scaler": scaler}
 
 
 def averaged(hp: Mapping[str, Any]) -> Objects:
     objects = adam(hp)
     average = torch.optim.swa_utils.get_ema_multi_avg_fn(0.9)
-    return objects | {"ema": torch.optim.swa_utils.AveragedModel(objects["model"], multi_avg_fn=average)}
+    make = functools.partial(torch.optim.swa_utils.AveragedModel, objects["model"], multi_avg_fn=average)
+    return objects | {"ema": kept("ema", make)}
 
 
 def _warm_up(optimizer: torch.optim.Optimizer, _hp: Mapping[str, Any]) -> Any:
@@ -155,16 +176,41 @@ def train(objects: Objects, steps: int) -> list[list[float]]:
 
 
 class Member:
-    """The objects of one build, tracked, with a staging of their own."""
+    """The objects of one build, tracked, with a staging of their own.
 
-    def __init__(self, build: Build, hp: Mapping[str, Any], *, seed: int) -> None:
+    Args:
+        build: makes them; it takes from `kept` what isn't made again for a takeover in place.
+        hp: that it reads.
+        seed: of the random generators while it does.
+        rebuilds: whether the script has the optimizers and schedulers built by a function, so that they can be made
+            again.
+        total_steps: that the run has.
+    """
+
+    def __init__(
+        self,
+        build: Build,
+        hp: Mapping[str, Any],
+        *,
+        seed: int,
+        rebuilds: bool = True,
+        total_steps: int = 40,
+    ) -> None:
         torch.manual_seed(seed)
+        self.build, self.rebuilds = build, rebuilds
         self.hp = dict(hp)
         self.objects = build(hp)
-        self.tracked = Tracked(self.hp)
+        self.tracked = Tracked(total_steps=total_steps)
         self.staging = Staging.create()
         for name, value in self.objects.items():
-            self.tracked.add(name, value)
+            self.tracked.add(name, value, built=rebuilds and _is_built(value))
+
+    def built_again(self) -> Objects:
+        """What the build function returns when it is called once more."""
+        if not self.rebuilds:
+            return {}
+        with building_again({name: item for name, item in self.objects.items() if not _is_built(item)}):
+            return {name: value for name, value in self.build(self.hp).items() if _is_built(value)}
 
     def train(self, steps: int) -> list[list[float]]:
         return train(self.objects, steps)
@@ -184,18 +230,23 @@ class Member:
         return folder
 
     def resume(self, folder: Path, *, in_place: bool = False) -> list[str]:
-        return self.tracked.restore(
-            folder, assigned_then=self.hp, assigned_now=self.hp, random_state="restore", in_place=in_place
-        )
+        return self._restore(folder, exploit=False, random_state="restore", in_place=in_place)
 
-    def exploit(
-        self, folder: Path, then: Mapping[str, Any], now: Mapping[str, Any], *, in_place: bool, seed: int = 5
-    ) -> list[str]:
+    def exploit(self, folder: Path, now: Mapping[str, Any], *, in_place: bool, seed: int = 5) -> list[str]:
         self.hp = dict(now)
-        return self.tracked.restore(
-            folder, assigned_then=then, assigned_now=now, random_state=(7, seed, 0, 0), in_place=in_place
-        )
+        return self._restore(folder, exploit=True, random_state=(7, seed, 0, 0), in_place=in_place)
+
+    def _restore(self, folder: Path, *, exploit: bool, random_state: Any, in_place: bool) -> list[str]:
+        if not in_place:
+            return self.tracked.restore(folder, exploit=exploit, random_state=random_state)
+        plan = self.tracked.plan(folder, exploit=exploit, rebuilt=self.built_again())
+        plan.apply(random_state)
+        return plan.notes
 
     @property
     def groups(self) -> list[dict[str, Any]]:
         return self.objects["optimizer"].param_groups
+
+
+def _is_built(value: Any) -> bool:
+    return kind_of(value) in {"optimizer", "scheduler"}

@@ -21,6 +21,7 @@ from pbt_trainer.session.ranks import Ranks
 from pbt_trainer.signals import Termination
 from pbt_trainer.state.checkpoint_files import STATE, TENSORS
 from pbt_trainer.state.files import FILES, has_files, snapshot
+from pbt_trainer.state.plan import Plan
 from pbt_trainer.state.staging import Staging
 from pbt_trainer.state.tracked import Tracked
 
@@ -39,6 +40,7 @@ class Session:
         recorded_step: of the newest record, or of the start.
         reports_files: whether the newest checkpoint has files of the script's own.
         has_hooks: whether the script has hooks to be called after a restore.
+        planned: the takeover in place that is about to be claimed.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Session:
         self.recorded_step = birth.start_step
         self.reports_files = False
         self.has_hooks = False
+        self.planned: Plan | None = None
         self._hooks = hooks
         self._staging: Staging | None = None
         self._notes: list[str] = []
@@ -110,10 +113,28 @@ class Session:
         fetched = self.link.fetched()
         if fetched.report is None or fetched.folder is None:
             return False
-        self._load(fetched.report, Path(fetched.folder), in_place=False)
+        report, folder = fetched.report, Path(fetched.folder)
+        if self._holds_state(report):
+            assert self.tracked is not None
+            self._notes += self.tracked.restore(
+                folder, exploit=self.birth.seed_round is not None, random_state=self._random_state()
+            )
+        self._restored(report, folder)
         return True
 
-    def become(self, offer: Offer) -> None:
+    def plan(self, offer: Offer) -> Plan | None:
+        """How the tracked objects take an offered checkpoint over in place; None where there are none in it.
+
+        Raises:
+            StateError: they can't; nothing was changed.
+        """
+        if offer.report is None or offer.folder is None or self.tracked is None:
+            return None
+        if STATE not in {file.name for file in offer.report.files}:
+            return None
+        return self.tracked.plan(Path(offer.folder), exploit=offer.birth.seed_round is not None, rebuilt={})
+
+    def become(self, offer: Offer, plan: Plan | None) -> None:
         """Becomes the next incarnation, or another member's, which was claimed already; with its source's state."""
         assert offer.report is not None
         assert offer.folder is not None
@@ -123,7 +144,11 @@ class Session:
         if self._staging is not None and self.link.dropped:  # the former life's upload may still read it
             self._staging.close()
             self._staging = None
-        self._load(offer.report, Path(offer.folder), in_place=True)
+        self._holds_state(offer.report)
+        if plan is not None:
+            plan.apply(self._random_state())
+            self._notes += plan.notes
+        self._restored(offer.report, Path(offer.folder))
         self._announce()
 
     def start_clock(self) -> None:
@@ -142,21 +167,16 @@ class Session:
                 birth.reason,
             )
 
-    def _load(self, report: Report, folder: Path, *, in_place: bool) -> None:
-        names = {file.name for file in report.files}
-        if self.tracked is None:
-            if STATE in names:
-                self._notes.append("the checkpoint's state was not restored: nothing is tracked")
-        elif STATE not in names:
+    def _holds_state(self, report: Report) -> bool:
+        """Whether there is state to restore into tracked objects; notes where only one side has some."""
+        stored = STATE in {file.name for file in report.files}
+        if stored and self.tracked is None:
+            self._notes.append("the checkpoint's state was not restored: nothing is tracked")
+        elif self.tracked is not None and not stored:
             self._notes.append("the checkpoint holds no state of tracked objects")
-        else:
-            self._notes += self.tracked.restore(
-                folder,
-                assigned_then=report.hyperparameters,
-                assigned_now=self.birth.hyperparameters,
-                random_state=self._random_state(),
-                in_place=in_place,
-            )
+        return stored and self.tracked is not None
+
+    def _restored(self, report: Report, folder: Path) -> None:
         self.reports_files = has_files(report)
         self.files = folder / FILES if self.reports_files else None
         if self.files is None:

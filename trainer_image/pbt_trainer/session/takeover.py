@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 from typing import NoReturn
 
+from pbt_contract.errors import StateError
 from pbt_trainer.courier.messages import Offer
 from pbt_trainer.exit import restart
 from pbt_trainer.log import logger
@@ -50,7 +51,7 @@ def _decide(member: Session, step: int) -> Verdict:
     if link.offer.birth.member != member.birth.member:
         return _make_room(member, link.offer, step)
     if _can_swap(member, link.offer):
-        return Verdict.SWAP if link.take(link.offer) else Verdict.REPLACED
+        return Verdict.SWAP if _take(member, link.offer) else Verdict.REPLACED
     if member.ranks.alone:
         _restart(member, link.offer)
     link.offer = None  # several ranks can't restart together: a new pod takes the birth
@@ -73,7 +74,7 @@ def _make_room(member: Session, offer: Offer, step: int) -> Verdict:
     logger.info("member %d makes room for member %d at step %d", own.member, offer.birth.member, step)
     if not _can_swap(member, offer):
         _restart(member, offer)
-    if link.take(offer):
+    if _take(member, offer):
         return Verdict.SWAP
     logger.info("another process has member %d: going on as member %d", offer.birth.member, own.member)
     return Verdict.GO
@@ -87,11 +88,24 @@ def _can_swap(member: Session, offer: Offer) -> bool:
         return False
     current = member.hp.peek()
     changed = [name for name, value in offer.birth.hyperparameters.items() if current.get(name) != value]
-    return all(
-        name in member.hp.read_in_loop
-        or (member.tracked is not None and member.tracked.applied(name, current))
-        for name in changed
-    )
+    if not all(name in member.hp.read_in_loop for name in changed):
+        return False
+    try:
+        member.planned = member.plan(offer)
+    except StateError as error:
+        logger.info("%s", error)
+        return False
+    return True
+
+
+def _take(member: Session, offer: Offer) -> bool:
+    """Claims the birth; whoever has it already makes the plan void."""
+    if member.link.take(offer):
+        return True
+    if member.planned is not None:
+        member.planned.close()
+        member.planned = None
+    return False
 
 
 def _swap(member: Session) -> None:
@@ -99,7 +113,10 @@ def _swap(member: Session) -> None:
     if not member.ranks.leads:
         link.take(link.await_offer())
     assert link.taken is not None, "rank 0 has claimed it, and the other ranks need no claim"
-    member.become(link.taken)
+    if not member.ranks.leads:
+        member.planned = member.plan(link.taken)
+    planned, member.planned = member.planned, None
+    member.become(link.taken, planned)
 
 
 def _restart(member: Session, offer: Offer) -> NoReturn:

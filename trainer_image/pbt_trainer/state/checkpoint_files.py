@@ -18,6 +18,8 @@ from pbt_trainer.state.structures import PLAIN
 FORMAT = 2
 """The newest; a checkpoint says the oldest that can hold it (`Encoder.format`)."""
 STATE, TENSORS = "state.json", "state.safetensors"
+Described = list[list[tuple[str | None, list[int] | None]]]
+"""An optimizer's parameters by group: the name and the shape, None where they aren't known."""
 MAX_STATE_BYTES = 256 * 1024 * 1024  # tensors are elsewhere: more is an accident, or meant to exhaust memory
 
 
@@ -41,6 +43,7 @@ class Checkpoint:
         self._mapped: MappedFile | None = None
         self._files = ExitStack()
         self._opened: dict[str, Any] = {}
+        self._borrowed: dict[str, Any] = {}
 
     @property
     def names(self) -> list[str]:
@@ -67,12 +70,37 @@ class Checkpoint:
             like: the state that the object has now: its named tuples and pytrees say of which classes those in the
                 checkpoint are. By default they come back as dicts.
             copy: whether tensors may outlive the checkpoint. Otherwise they lie in the file itself and may only be
-                copied from. Arrays may always be kept and changed: see `MappedFile.array`.
+                copied from. Arrays may always be kept and changed: see `MappedFile.array`. Such a state is one and
+                the same at each call.
 
         Raises:
             StateError: `like` has another form than the checkpoint.
         """
-        return self._decode(self._content["objects"][name]["state"], copy=copy, like=like)
+        if copy:
+            return self._decode(self._content["objects"][name]["state"], copy=True, like=like)
+        if name not in self._borrowed:
+            self._borrowed[name] = self._decode(
+                self._content["objects"][name]["state"], copy=False, like=like
+            )
+        return self._borrowed[name]
+
+    def parameters(self, name: str) -> Described | None:
+        """The names and shapes of an optimizer's parameters, by group; None where an older version wrote it."""
+        found = self._content["objects"][name].get("parameters")
+        if found is None:
+            return None
+        try:
+            return [
+                [(each, None if shape is None else list(shape)) for each, shape in group] for group in found
+            ]
+        except (TypeError, ValueError) as error:
+            raise RecordRefused(f"{STATE}: the parameters of an optimizer are no names and shapes") from error
+
+    @property
+    def total_steps(self) -> int | None:
+        """The number of steps that its script had been started for; None where an older version wrote it."""
+        found = self._content.get("total_steps")
+        return found if isinstance(found, int) else None
 
     def random(self, names: set[str]) -> Iterator[tuple[str, Any]]:
         """The states of those random generators among `names` that it holds."""
@@ -85,6 +113,11 @@ class Checkpoint:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the files; nothing that may only be copied from is of use afterwards."""
+        self._borrowed.clear()
         self._files.close()
 
     @cached_property

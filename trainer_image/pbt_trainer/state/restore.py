@@ -1,68 +1,46 @@
-"""How tracked objects take over a checkpoint: what fits, in which order, and with which options.
+"""How tracked objects take over a checkpoint in a process whose script has just built them: what fits, in which order.
 
-Modules and other objects get their state as it was, optimizers and schedulers get it with the options that
-`optimizer_options.py` decides on. In place means that live tensors keep their identity and that nothing is allocated on
-the device a second time; what doesn't fit there is an error, where a fresh process only notes it.
+Modules and other objects get their state as it was. Optimizers and their schedules get it with the options that
+`families.py` settles.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from pbt_contract.errors import StateError
-from pbt_contract.records import Value
 from pbt_contract.text import quoted
 from pbt_trainer.state.checkpoint_files import Checkpoint
-from pbt_trainer.state.optimizer_options import (
-    LEARNING_RATES,
-    OPTIONS,
-    Change,
-    Fields,
-    learning_rate,
-    merge,
-    rebuilt,
-)
-from pbt_trainer.state.tensors import is_tensor, number
-from pbt_trainer.state.tracked_object import Entry, options, plain_names
+from pbt_trainer.state.families import Family, Terms, families, readable, settle
+from pbt_trainer.state.optimizer_options import options, place
+from pbt_trainer.state.parameters import DIFFER, described, in_order, names_of, of_state, order
+from pbt_trainer.state.tracked_object import Entry, plain_names
 
 MAX_REASON = 1000
 
 
-class Assigned(NamedTuple):
-    """Hyperparameters: mine until now, the donor's at its checkpoint, mine from now on."""
-
-    old: Mapping[str, Value]
-    then: Mapping[str, Value]
-    now: Mapping[str, Value]
-
-
 def restore_objects(
-    entries: Sequence[Entry], checkpoint: Checkpoint, *, assigned: Assigned, in_place: bool
+    entries: Sequence[Entry], checkpoint: Checkpoint, *, exploit: bool, total_steps: int
 ) -> list[str]:
     """Restores every object that the checkpoint has.
 
     Returns:
-        What a person should know: objects that start fresh, or that aren't tracked.
+        What a person should know: objects that start fresh, or that aren't tracked, constants that were edited.
 
     Raises:
-        StateError: weights don't fit. In place: anything doesn't, and nothing was changed.
+        StateError: weights don't fit, or an object is missing.
     """
-    reasons: dict[str, str | None] = {}
+    terms = Terms(checkpoint, exploit, total_changed(checkpoint, total_steps))
+    terms.unfit.update(unfit(entries, checkpoint))
+    notes = [f"{name} starts fresh: {reason}" for name, reason in terms.unfit.items()]
+    notes += notes_on(entries, checkpoint, exploit=exploit)
     for entry in entries:
-        with taking_over(entry.name):
-            reasons[entry.name] = _mismatch(entry, checkpoint)
-    notes = [f"{name} starts fresh: {reason}" for name, reason in reasons.items() if reason]
-    if in_place and notes:
-        raise StateError(f"This process can't take the checkpoint over in place: {'; '.join(notes)}")
-    tracked = {entry.name for entry in entries}
-    notes += [
-        f"{name} is in the checkpoint, but not tracked" for name in checkpoint.names if name not in tracked
-    ]
-    restore = _Restore(checkpoint, assigned, in_place=in_place)
-    # Optimizers last: a scheduler may write to its optimizer while it loads.
-    for entry in sorted(entries, key=lambda entry: entry.kind == "optimizer"):
-        with taking_over(entry.name):
-            restore.one(entry, fits=not reasons[entry.name])
+        if entry.name not in terms.unfit and entry.kind in {"module", "object"}:
+            with taking_over(entry.name):
+                load(entry, checkpoint)
+    for family in families(entries):
+        with taking_over((family.optimizer or family.schedules[0]).name):
+            notes += _restore(family, terms, names_of(entries))
     return notes
 
 
@@ -76,161 +54,137 @@ def taking_over(name: str) -> Iterator[None]:
         raise StateError(f"{name} can't take the checkpoint's state over: {reason}") from error
 
 
-def _mismatch(entry: Entry, checkpoint: Checkpoint) -> str | None:
+def total_changed(checkpoint: Checkpoint, total_steps: int) -> bool:
+    """Whether the checkpoint surely was written for another number of steps."""
+    return checkpoint.total_steps not in {None, total_steps}
+
+
+def unfit(entries: Sequence[Entry], checkpoint: Checkpoint) -> dict[str, str]:
+    """The objects that start fresh, with the reason.
+
+    Raises:
+        StateError: one isn't in the checkpoint and isn't optional.
+    """
+    names, found = names_of(entries), {}
+    for entry in entries:
+        if entry.name not in checkpoint.names and not entry.optional:
+            there = ", ".join(quoted(name) for name in checkpoint.names) or "nothing"
+            raise StateError(
+                f"{entry.name} is not in the checkpoint, which has {there}. Track it under the name that it had, or, "
+                f"if it is new, let it start fresh: track({entry.name}=pbt_trainer.optional(...))"
+            )
+        with taking_over(entry.name):
+            reason = _mismatch(entry, checkpoint, names)
+        if reason:
+            found[entry.name] = reason
+    return found
+
+
+def notes_on(entries: Sequence[Entry], checkpoint: Checkpoint, *, exploit: bool) -> list[str]:
+    """What a person should know of objects that are left as they are."""
+    tracked = {entry.name for entry in entries}
+    notes = [
+        f"{name} is in the checkpoint, but not tracked" for name in checkpoint.names if name not in tracked
+    ]
+    if exploit:
+        notes += [
+            f"{entry.name} is no optimizer of torch: its options came back as the donor had them"
+            for entry in entries
+            if entry.kind == "object" and hasattr(entry.value, "param_groups")
+        ]
+    return notes
+
+
+def _mismatch(entry: Entry, checkpoint: Checkpoint, names: Mapping[int, str]) -> str | None:
     """Why the object can't take its state from the checkpoint; None if it can."""
     if entry.name not in checkpoint.names:
         return "it is not in the checkpoint"
     kind, class_name = checkpoint.kind(entry.name), checkpoint.class_name(entry.name)
+    if entry.kind == "object" and kind != "module":
+        return None  # earlier versions took some for optimizers or schedulers, and kept the same state
     if kind != entry.kind or (kind in {"optimizer", "scheduler"} and class_name != entry.class_name):
         return f"the checkpoint has a {class_name} there, this script a {entry.class_name}"
     if kind == "optimizer":
-        groups = checkpoint.state(entry.name, copy=False)["param_groups"]
-        mine, theirs = _layout(entry.value.param_groups), _layout(groups)
-        return None if mine == theirs else "its param groups differ from the checkpoint's"
+        found = places(entry, checkpoint, names)
+        return found if isinstance(found, str) else None
     if kind == "scheduler":
         same = _num_rates(entry.built) == _num_rates(checkpoint.built(entry.name))
         return None if same else "the number of param groups differs from the checkpoint's"
     return None
 
 
-def _layout(groups: Sequence[Mapping[str, Any]]) -> list[tuple[int, frozenset[str]]]:
-    # Options that a library has added since the checkpoint don't count, those that a scheduler adds do.
-    return [(len(group["params"]), LEARNING_RATES & group.keys()) for group in groups]
+def places(entry: Entry, checkpoint: Checkpoint, names: Mapping[int, str]) -> list[list[int]] | str:
+    """Where the checkpoint has the state of each of an optimizer's parameters; or why it doesn't fit."""
+    mine = described(entry.value.param_groups, names)
+    if len(checkpoint.built(entry.name)) != len(mine):
+        return DIFFER
+    state = checkpoint.state(entry.name, copy=False)
+    theirs = checkpoint.parameters(entry.name) or (of_state(state) if readable(state) else mine)
+    if readable(state) and [len(group["params"]) for group in state["param_groups"]] != [
+        len(group) for group in theirs
+    ]:
+        return DIFFER
+    found = order(mine, theirs)
+    straight = [list(range(len(group))) for group in mine]
+    if not isinstance(found, str) and found != straight and not readable(state):
+        return "its parameters are in another order than the checkpoint's"
+    return found
 
 
 def _num_rates(scheduler: Mapping[str, Any]) -> list[int]:
     return [len(scheduler[key]) for key in ("base_lrs", "_last_lr", "_schedulers") if key in scheduler]
 
 
-class _Restore:
-    def __init__(self, checkpoint: Checkpoint, assigned: Assigned, *, in_place: bool) -> None:
-        old, then, now = map(learning_rate, assigned)
-        self._checkpoint = checkpoint
-        self._in_place = in_place
-        self._fallback = now / then if now and then else 1.0
-        self._rate = Change(old, then, now) if old and then and now else None
-        self._changes = {
-            OPTIONS.get(name, name): Change(*(values[name] for values in assigned))
-            for name in assigned.old
-            if all(name in values for values in assigned)
-        }
-        self._schedules: dict[int, bool] = {}  # by id of the optimizer: whether all its schedules continue
-
-    def one(self, entry: Entry, *, fits: bool) -> None:
-        if entry.kind == "optimizer":
-            self._optimizer(entry, fits=fits)
-        elif entry.kind == "scheduler":
-            self._scheduler(entry, fits=fits)
-        elif fits and entry.kind == "module":
-            _load_module(entry.name, entry.value, self._checkpoint.state(entry.name, copy=False))
-        elif fits:
-            entry.value.load_state_dict(self._checkpoint.state(entry.name, like=entry.state()))
-
-    def _scheduler(self, entry: Entry, *, fits: bool) -> None:
-        optimizer = id(getattr(entry.value, "optimizer", None))
-        self._schedules[optimizer] = fits and self._schedules.get(optimizer, True)
-        if fits:
-            theirs, state = self._checkpoint.built(entry.name), self._checkpoint.state(entry.name)
-            if self._in_place:
-                entry.built = rebuilt(entry.built, theirs, changes={}, rate=self._rate)
-            entry.value.load_state_dict(merge(state, entry.built, theirs, fallback=self._fallback))
-
-    def _optimizer(self, entry: Entry, *, fits: bool) -> None:
-        optimizer, goes_on = entry.value, self._schedules.get(id(entry.value))
-        before = [options(group) for group in optimizer.param_groups]
-        if not fits:
-            if goes_on and self._has_groups(entry):
-                _set_options(optimizer.param_groups, before, self._carried(entry))
-            return
-        theirs, saved = self._checkpoint.built(entry.name), self._checkpoint.state(entry.name, copy=False)
-        if self._in_place:
-            pairs = zip(entry.built, theirs, strict=True)
-            entry.built = [rebuilt(*pair, changes=self._changes, rate=self._rate) for pair in pairs]
-        # A schedule that starts again must find the learning rates as they were built.
-        groups = entry.built if goes_on is False else self._merged(entry, saved["param_groups"], theirs)
-        if not (self._in_place and _copy_state(optimizer, saved["state"])):
-            state = self._checkpoint.state(entry.name)
-            pairs = zip(groups, state["param_groups"], strict=True)
-            loaded = [{**group, "params": own["params"]} for group, own in pairs]
-            optimizer.load_state_dict({**state, "param_groups": loaded})
-        _set_options(optimizer.param_groups, before, groups)
-
-    def _merged(self, entry: Entry, current: list[Fields], theirs: list[Fields]) -> list[Fields]:
-        groups = []
-        for each in zip(current, entry.built, theirs, strict=True):
-            merged = merge(*each, fallback=self._fallback)
-            groups.append({key: merged.get(key, option) for key, option in each[1].items()})
-        return groups
-
-    def _has_groups(self, entry: Entry) -> bool:
-        name = entry.name
-        is_optimizer = name in self._checkpoint.names and self._checkpoint.kind(name) == entry.kind
-        return is_optimizer and len(self._checkpoint.built(name)) == len(entry.built)
-
-    def _carried(self, entry: Entry) -> list[Fields]:
-        """Another optimizer under a schedule that continues: its learning rates, annealed like the donor's."""
-        saved = self._checkpoint.state(entry.name, copy=False)["param_groups"]
-        merged = self._merged(entry, saved, self._checkpoint.built(entry.name))
-        return [{"lr": group["lr"]} for group in merged]
+def _restore(family: Family, terms: Terms, names: Mapping[int, str]) -> list[str]:
+    optimizer = family.optimizer
+    before = [options(group) for group in family.groups]
+    settled = settle(family, terms)
+    if optimizer is not None and settled.groups is not None:
+        state = terms.checkpoint.state(optimizer.name)
+        if readable(state):
+            state = ordered(optimizer, state, terms.checkpoint, names)
+            pairs = zip(settled.groups, state["param_groups"], strict=True)
+            state["param_groups"] = [{**final, "params": saved["params"]} for final, saved in pairs]
+        optimizer.value.load_state_dict(state)
+        for each in zip(optimizer.value.param_groups, settled.groups, before, strict=True):
+            place(*each)
+    return settled.notes
 
 
-def _load_module(name: str, module: Any, state: Any) -> None:
+def ordered(entry: Entry, state: Any, checkpoint: Checkpoint, names: Mapping[int, str]) -> dict[str, Any]:
+    """An optimizer's state in the order of this script's parameters; a copy of the outermost mapping."""
+    found = places(entry, checkpoint, names)
+    assert not isinstance(found, str), "it fits"
+    return dict(in_order(state, found))
+
+
+def load(entry: Entry, checkpoint: Checkpoint) -> None:
+    """Gives a module or another object what it gave.
+
+    Raises:
+        StateError: a module's weights don't fit.
+    """
+    if entry.kind == "object":
+        entry.value.load_state_dict(checkpoint.state(entry.name, like=entry.state()))
+        return
+    module, state = entry.value, checkpoint.state(entry.name, copy=False)
     if isinstance(state, dict):
-        live = module.state_dict()
-        names = {plain: key for key, plain in plain_names(live).items()}
-        metadata = getattr(live, "_metadata", None)
-        state = type(live)((names.get(key, key), value) for key, value in state.items())
-        if metadata is not None:
-            state._metadata = metadata  # noqa: SLF001  (where torch looks for the versions of modules)
+        state = _named(module, state)
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
         raise StateError(
-            f"{name}: the checkpoint's weights don't fit. {error}\n"
+            f"{entry.name}: the checkpoint's weights don't fit. {error}\n"
             "A hyperparameter that changes the architecture needs `explore: Never`."
         ) from error
 
 
-def _copy_state(optimizer: Any, state: dict[Any, Any]) -> bool:
-    """Copies an optimizer's state into the live tensors, if it has the same form; says whether it did."""
-    live = optimizer.state_dict()["state"]
-    own = {id(fields) for fields in getattr(optimizer, "state", {}).values()}
-    if any(id(fields) not in own for fields in live.values()) or not _same_form(live, state):
-        return False
-    _copy_fields(live, state)
-    return True
-
-
-def _same_form(live: Any, saved: Any) -> bool:
-    if isinstance(live, dict) and isinstance(saved, dict):
-        return live.keys() == saved.keys() and all(_same_form(live[key], saved[key]) for key in live)
-    if is_tensor(live) and is_tensor(saved):
-        return bool(live.shape == saved.shape and live.dtype == saved.dtype)
-    plain = (int, float, str, type(None))
-    return isinstance(live, plain) and isinstance(saved, plain)
-
-
-def _copy_fields(live: dict[Any, Any], saved: dict[Any, Any]) -> None:
-    for key, value in saved.items():
-        if isinstance(value, dict):
-            _copy_fields(live[key], value)
-        elif is_tensor(value):
-            live[key].detach().copy_(value)
-        else:
-            live[key] = value
-
-
-def _set_options(groups: Sequence[Fields], before: Sequence[Fields], after: Sequence[Fields]) -> None:
-    """Sets options; a tensor among the live ones keeps its identity, since captured graphs hold on to it."""
-    for group, old, new in zip(groups, before, after, strict=True):
-        for key, option in new.items():
-            live: Any = old.get(key)
-            value = number(option)
-            if not is_tensor(live):
-                group[key] = group[key] if is_tensor(value) else value
-                continue
-            group[key] = live
-            if is_tensor(value):
-                live.detach().copy_(value)
-            elif value is not None:
-                live.detach().fill_(value)
+def _named(module: Any, state: Mapping[str, Any]) -> Any:
+    """A module's state under the names that it has in this process."""
+    live = module.state_dict()
+    names = {plain: key for key, plain in plain_names(live).items()}
+    metadata = getattr(live, "_metadata", None)
+    named = type(live)((names.get(key, key), value) for key, value in state.items())
+    if metadata is not None:
+        named._metadata = metadata  # noqa: SLF001  (where torch looks for the versions of modules)
+    return named

@@ -10,11 +10,14 @@ from pbt_contract.records import Value
 from pbt_trainer.state import random_state as randomness
 from pbt_trainer.state.checkpoint_files import MAX_STATE_BYTES, Checkpoint
 from pbt_trainer.state.codec import Encoder, Way, decode, dumps, encode, loads
-from pbt_trainer.state.optimizer_options import LEARNING_RATES, OPTIONS
-from pbt_trainer.state.restore import Assigned, restore_objects, taking_over
+from pbt_trainer.state.optimizer_options import OPTIONS
+from pbt_trainer.state.optional import Optional
+from pbt_trainer.state.parameters import described, names_of
+from pbt_trainer.state.plan import Plan, plan, set_random_state
+from pbt_trainer.state.restore import restore_objects
 from pbt_trainer.state.staging import Staging
 from pbt_trainer.state.tensors import Leaves, number
-from pbt_trainer.state.tracked_object import Entry, kind_of
+from pbt_trainer.state.tracked_object import Entry, kind_of, refuse_wrapper
 
 
 class Captured(NamedTuple):
@@ -28,26 +31,34 @@ class Tracked:
     """The tracked objects by name.
 
     Args:
-        hyperparameters: what the script builds the objects with. A takeover in place needs them, to tell what
-            follows a hyperparameter from what is the script's constant.
+        total_steps: the last step of the training that this process is for.
     """
 
-    def __init__(self, hyperparameters: Mapping[str, Value]) -> None:
-        self._assigned = dict(hyperparameters)
+    def __init__(self, *, total_steps: int) -> None:
+        self._total_steps = total_steps
         self._entries: dict[str, Entry] = {}
 
-    def add(self, name: str, value: Any) -> None:
+    def add(self, name: str, value: Any, *, built: bool = False) -> None:
         """Tracks an object as the script has just built it.
 
+        Args:
+            name: that it has in checkpoints.
+            value: the object; or `optional(object)`.
+            built: whether a function has built it that can build it again.
+
         Raises:
-            UsageError: it has no `state_dict` and `load_state_dict`, or the name or the object is taken.
+            UsageError: it has no `state_dict` and `load_state_dict`, the name or the object is taken, or it is a
+                wrapper that hides a part of its state.
             StateError: its state holds something that a checkpoint can't keep.
         """
+        missing = isinstance(value, Optional)
+        value = value.value if isinstance(value, Optional) else value
         if not name.isidentifier() or name in self._entries:
             raise UsageError(f"track({name}=...): a name is an identifier and used once")
         for other in self._entries.values():
             if other.value is value:
                 raise UsageError(f"track({name}=...) is tracked already, as {other.name}")
+        refuse_wrapper(name, value)
         for method in ("state_dict", "load_state_dict"):
             if not callable(getattr(value, method, None)):
                 raise UsageError(
@@ -55,7 +66,7 @@ class Tracked:
                     "optimizer, the scheduler and whatever else training changes; give your own classes "
                     "the two methods"
                 )
-        entry = Entry(name, value, kind_of(value))
+        entry = Entry(name, value, kind_of(value), optional=missing, rebuilds=built)
         entry.form = _check(entry.state(), path=name)
         entry.built = entry.options()
         _check(entry.built, path=f"{name} (as built)")
@@ -82,23 +93,14 @@ class Tracked:
             staging.prepare(leaves.found, aliases=leaves.aliases)
 
     def restore(
-        self,
-        folder: Path,
-        *,
-        assigned_then: Mapping[str, Value],
-        assigned_now: Mapping[str, Value],
-        random_state: Literal["restore"] | tuple[object, ...],
-        in_place: bool,
+        self, folder: Path, *, exploit: bool, random_state: Literal["restore"] | tuple[object, ...]
     ) -> list[str]:
-        """Takes a checkpoint over; `optimizer_options.py` says which options come from it.
+        """Takes a checkpoint over into objects that the script has just built.
 
         Args:
             folder: with the checkpoint's files; not needed afterwards.
-            assigned_then: the hyperparameters that the checkpoint's writer was given.
-            assigned_now: those that this process has from now on.
+            exploit: whether explore may have changed hyperparameters since the checkpoint; otherwise it is resumed.
             random_state: `restore`, or a key to seed the generators with.
-            in_place: the objects were trained with other hyperparameters and continue with these, in the same
-                tensors; otherwise the script has just built them.
 
         Returns:
             What a person should know, such as objects that start fresh.
@@ -107,22 +109,32 @@ class Tracked:
             StateError: the checkpoint doesn't fit the objects.
             RecordRefused: the checkpoint is malformed.
         """
-        assigned = Assigned(self._assigned, assigned_then, assigned_now)
         entries = list(self._entries.values())
         with Checkpoint(folder, gpu=self._gpu()) as checkpoint:
-            notes = restore_objects(entries, checkpoint, assigned=assigned, in_place=in_place)
-            self._assigned = dict(assigned_now)
-            for entry in entries:
-                if in_place and entry.kind in {"module", "optimizer"}:
-                    entry.value.zero_grad(set_to_none=True)
-            if random_state == "restore":
-                generators = randomness.generators()
-                for name, state in checkpoint.random(set(generators)):
-                    with taking_over(f"random.{name}"):
-                        generators[name].set(state)
-            else:
-                randomness.reseed(tuple(random_state))
+            notes = restore_objects(entries, checkpoint, exploit=exploit, total_steps=self._total_steps)
+            set_random_state(checkpoint, random_state)
         return notes
+
+    def plan(self, folder: Path, *, exploit: bool, rebuilt: Mapping[str, Any]) -> Plan:
+        """Works out how objects in training take a checkpoint over, in the same tensors; changes nothing yet.
+
+        Args:
+            folder: with the checkpoint's files; not needed once the plan is applied or closed.
+            exploit: whether explore may have changed hyperparameters since the checkpoint.
+            rebuilt: what the build function has returned when it was called again, with the hyperparameters from
+                now on; empty where there is none.
+
+        Raises:
+            StateError: it can't be taken over in place; the message says why.
+            RecordRefused: the checkpoint is malformed.
+        """
+        return plan(
+            list(self._entries.values()),
+            {name: value.value if isinstance(value, Optional) else value for name, value in rebuilt.items()},
+            Checkpoint(folder, gpu=self._gpu()),
+            exploit=exploit,
+            total_steps=self._total_steps,
+        )
 
     def effective(self, hyperparameters: Mapping[str, Value]) -> dict[str, Value | list[Value]]:
         """What the optimizers really use, by hyperparameter: a value, or one by group if they differ."""
@@ -135,25 +147,6 @@ class Tracked:
                 found[name] = values[0] if all(value == values[0] for value in values) else values
         return found
 
-    def applied(self, name: str, hyperparameters: Mapping[str, Value]) -> bool:
-        """Whether a takeover in place can apply a change of this hyperparameter.
-
-        It can where the script has built a param-group option of that name: the learning rate, or an option
-        with this very value. A group may be without it, as biases are without weight decay; any other value
-        may follow from the hyperparameter in a way that only the script knows.
-
-        Args:
-            name: of the hyperparameter.
-            hyperparameters: as they were when the objects were built, or since the last takeover.
-        """
-        option = OPTIONS.get(name, name)
-        groups = [group for entry in self._optimizers() for group in entry.built]
-        if option == "lr":
-            return any(group.get(key) for group in groups for key in LEARNING_RATES)
-        values = [group[option] for group in groups if option in group]
-        value = hyperparameters[name]
-        return value in values and all(other == value or not other for other in values)
-
     def _gpu(self) -> Any:
         """The GPU that a tracked module is on; None if none is."""
         for entry in self._entries.values():
@@ -164,7 +157,8 @@ class Tracked:
     def _encoded(self) -> tuple[bytes, Leaves]:
         leaves = Leaves()
         encoder = Encoder(leaves)
-        objects = {
+        names = names_of(self._entries.values())
+        objects: dict[str, dict[str, Any]] = {
             name: {
                 "class": entry.class_name,
                 "kind": entry.kind,
@@ -173,11 +167,19 @@ class Tracked:
             }
             for name, entry in self._entries.items()
         }
+        for entry in self._optimizers():
+            objects[entry.name]["parameters"] = described(entry.value.param_groups, names)
         random = {
             name: encoder.encode(generator.get(), path=f"random.{name}")
             for name, generator in randomness.generators().items()
         }
-        return dumps({"format": encoder.format, "objects": objects, "random": random}), leaves
+        content = {
+            "format": encoder.format,
+            "total_steps": self._total_steps,
+            "objects": objects,
+            "random": random,
+        }
+        return dumps(content), leaves
 
     def _optimizers(self) -> list[Entry]:
         return [entry for entry in self._entries.values() if entry.kind == "optimizer"]

@@ -103,9 +103,7 @@ def test_a_step_that_is_lost_may_be_left_half_done_and_without_its_report(
     population.assert_no_leftovers()
 
 
-def test_an_optimizers_learning_rate_is_swapped_into_the_tensors_that_are_there(
-    population: Population,
-) -> None:
+def test_a_learning_rate_that_only_the_optimizer_was_built_with_starts_anew(population: Population) -> None:
     population.birth(hyperparameters={"lr": 1.0})
     trainer = population.start("learner.py", in_place=True, total_steps=10**6, interval_steps=2)
     trainer.step_until("step 3")
@@ -114,6 +112,17 @@ def test_an_optimizers_learning_rate_is_swapped_into_the_tensors_that_are_there(
     back = {"cause": Cause.ROLLBACK, "seed_round": 1, "round": 1}
     population.birth(2, source=record, hyperparameters={"lr": 0.25}, **back)
     assert trainer.step_until("restored") == "restored 2 -2.5 0.25 1.5 True"
+    assert trainer.hear("step") == "step 3"
+    assert trainer.said.count("joined") == 2
+
+
+def test_the_state_of_an_optimizer_is_swapped_into_the_tensors_that_are_there(population: Population) -> None:
+    population.birth(hyperparameters={"lr": 1.0})
+    trainer = population.start("learner.py", in_place=True, total_steps=10**6, interval_steps=2)
+    trainer.step_until("step 3")
+    back = {"cause": Cause.ROLLBACK, "seed_round": 1, "round": 1}
+    population.birth(2, source=population.reported(1), hyperparameters={"lr": 1.0}, **back)
+    assert trainer.step_until("restored") == "restored 2 -2.5 1.0 1.5 True"
     assert trainer.hear("step") == "step 3"
     assert trainer.said.count("joined") == 1
 

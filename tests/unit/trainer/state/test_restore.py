@@ -1,7 +1,7 @@
 """What a restore must not undo: the hyperparameters that explore has changed."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from unit.trainer.training import (
     PLATEAU,
     SCHEDULED,
     Member,
+    Net,
     Objects,
     adam,
     adamw,
     groups,
+    kept,
     scheduled,
     sgd,
 )
@@ -26,6 +28,7 @@ THEN: dict[str, Any] = {"lr": 0.1, "weight_decay": 0.02, "momentum": 0.8}
 NOW: dict[str, Any] = {"lr": 0.08, "weight_decay": 0.025, "momentum": 0.84}
 OLD: dict[str, Any] = {"lr": 0.038, "weight_decay": 0.5, "momentum": 0.3}
 
+GOES_ON = "scheduler goes on as the donor's, at this member's constants and rates: steps can't lead there"
 BOTH_WAYS = pytest.mark.parametrize("in_place", [False, True], ids=["fresh", "in-place"])
 
 
@@ -37,13 +40,13 @@ def donor_of(build: Any, folder: Path, *, steps: int = 12, hp: Mapping[str, Any]
 
 
 def newborn_of(
-    build: Any, folder: Path, *, in_place: bool, then: Mapping[str, Any] = THEN, now: Mapping[str, Any] = NOW
+    build: Any, folder: Path, *, in_place: bool, now: Mapping[str, Any] = NOW, notes: Sequence[str] = ()
 ) -> Member:
     """A member that took the checkpoint over, in place from a life with quite other hyperparameters."""
     newborn = Member(build, OLD if in_place else now, seed=3)
     if in_place:
         newborn.train(5)
-    assert newborn.exploit(folder, then, now, in_place=in_place) == []
+    assert newborn.exploit(folder, now, in_place=in_place) == list(notes)
     return newborn
 
 
@@ -92,7 +95,7 @@ def test_a_rate_decayed_by_hand_goes_on_from_where_it_was(in_place: bool, tmp_pa
 
 
 @BOTH_WAYS
-def test_a_warm_up_by_hand_from_zero_is_scaled_all_the_same(in_place: bool, tmp_path: Path) -> None:
+def test_a_warm_up_by_hand_from_zero_is_the_scripts_to_go_on_with(in_place: bool, tmp_path: Path) -> None:
     def build(hp: Mapping[str, Any]) -> Objects:
         return _with_option(sgd(hp), "lr", 0.0)
 
@@ -101,7 +104,7 @@ def test_a_warm_up_by_hand_from_zero_is_scaled_all_the_same(in_place: bool, tmp_
         group["lr"] = 0.05
     donor.save(tmp_path)
     newborn = newborn_of(build, tmp_path, in_place=in_place)
-    assert [group["lr"] for group in newborn.groups] == pytest.approx([0.04, 0.04], rel=1e-12)
+    assert [group["lr"] for group in newborn.groups] == [0.05, 0.05]
 
 
 @BOTH_WAYS
@@ -135,29 +138,33 @@ def test_only_the_changed_part_of_a_pair_is_the_new_one(tmp_path: Path) -> None:
 
     then, now = {"lr": 0.1, "beta2": 0.99}, {"lr": 0.1, "beta2": 0.95}
     donor = donor_of(build, tmp_path, hp=then)
-    newborn = newborn_of(build, tmp_path, in_place=False, then=then, now=now)
+    newborn = newborn_of(build, tmp_path, in_place=False, now=now)
     assert newborn.groups[0]["betas"] == (donor.groups[0]["betas"][0], 0.95)
 
 
 @BOTH_WAYS
 def test_a_plateau_schedule_goes_on_at_the_new_rate(in_place: bool, tmp_path: Path) -> None:
     donor = donor_of(PLATEAU, tmp_path, steps=20)
-    newborn = newborn_of(PLATEAU, tmp_path, in_place=in_place)
+    newborn = newborn_of(PLATEAU, tmp_path, in_place=in_place, notes=[GOES_ON])
     assert donor.groups[0]["lr"] < 0.1
     assert newborn.groups[0]["lr"] == pytest.approx(0.8 * donor.groups[0]["lr"])
     assert newborn.objects["scheduler"].num_bad_epochs == donor.objects["scheduler"].num_bad_epochs
     assert newborn.objects["scheduler"].best == donor.objects["scheduler"].best
 
 
-def test_a_schedules_own_hyperparameters_are_the_new_ones_and_its_position_the_donors(tmp_path: Path) -> None:
+@BOTH_WAYS
+def test_a_schedules_own_hyperparameters_are_the_new_ones_and_its_position_the_donors(
+    in_place: bool, tmp_path: Path
+) -> None:
     build = scheduled(sgd, lambda opt, hp: schedules.MultiStepLR(opt, hp["milestones"], gamma=hp["gamma"]))
     then = THEN | {"gamma": 0.5, "milestones": [3, 20]}
     now = NOW | {"gamma": 0.25, "milestones": [3, 15]}
     donor_of(build, tmp_path, hp=then)
-    newborn = newborn_of(build, tmp_path, in_place=False, then=then, now=now)
+    newborn = Member(build, OLD | {"gamma": 0.1, "milestones": [1, 2]} if in_place else now, seed=3)
+    assert newborn.exploit(tmp_path, now, in_place=in_place) == []
     assert newborn.objects["scheduler"].last_epoch == 12
     rates = [group for group, _ in newborn.train(6)]
-    assert rates == pytest.approx([0.04] * 3 + [0.01] * 3)  # halved by the donor, quartered at step 15
+    assert rates == pytest.approx([0.02] * 3 + [0.005] * 3)  # quartered at step 3, and at step 15
 
 
 @BOTH_WAYS
@@ -200,7 +207,7 @@ def test_a_constant_of_the_script_stays_one(in_place: bool, tmp_path: Path) -> N
 @BOTH_WAYS
 def test_a_tensor_rate_is_filled_and_never_replaced(in_place: bool, tmp_path: Path) -> None:
     def build(hp: Mapping[str, Any]) -> Objects:
-        model = adam(hp)["model"]
+        model = kept("model", Net)
         rate = torch.tensor(hp["lr"], dtype=torch.float64)
         optimizer = torch.optim.Adam(model.parameters(), lr=rate, foreach=False)
         scheduler = schedules.MultiStepLR(optimizer, [3, 15], gamma=0.5)
@@ -209,7 +216,7 @@ def test_a_tensor_rate_is_filled_and_never_replaced(in_place: bool, tmp_path: Pa
     donor_of(build, tmp_path)
     newborn = Member(build, OLD if in_place else NOW, seed=3)
     rate = newborn.groups[0]["lr"]
-    assert newborn.exploit(tmp_path, THEN, NOW, in_place=in_place) == []
+    assert newborn.exploit(tmp_path, NOW, in_place=in_place) == []
     assert newborn.groups[0]["lr"] is rate
     assert rate.item() == pytest.approx(0.04)
     assert newborn.train(5)[-1] == pytest.approx([0.02])
@@ -226,7 +233,7 @@ def test_in_place_every_tensor_keeps_its_place_and_gradients_are_cleared(tmp_pat
         return [*member.objects["model"].state_dict().values(), *moments]
 
     before = [tensor.data_ptr() for tensor in tensors(newborn)]
-    newborn.exploit(tmp_path, THEN, NOW, in_place=True)
+    newborn.exploit(tmp_path, NOW, in_place=True)
     assert [tensor.data_ptr() for tensor in tensors(newborn)] == before
     assert all(map(torch.equal, tensors(newborn), tensors(donor)))
     assert all(parameter.grad is None for parameter in newborn.objects["model"].parameters())
@@ -237,7 +244,7 @@ def test_in_place_works_where_only_one_side_has_optimizer_state(trained: str, tm
     donor = donor_of(adamw, tmp_path, steps=3 if trained == "donor" else 0)
     newborn = Member(adamw, OLD, seed=3)
     newborn.train(3 if trained == "newborn" else 0)
-    newborn.exploit(tmp_path, THEN, NOW, in_place=True)
+    newborn.exploit(tmp_path, NOW, in_place=True)
     assert len(newborn.objects["optimizer"].state) == len(donor.objects["optimizer"].state)
     newborn.train(2)
 
@@ -245,7 +252,7 @@ def test_in_place_works_where_only_one_side_has_optimizer_state(trained: str, tm
 @BOTH_WAYS
 def test_optimizer_state_of_an_unusual_form_is_restored(in_place: bool, tmp_path: Path) -> None:
     def build(_hp: Mapping[str, Any]) -> Objects:
-        model = torch.nn.Linear(3, 1)
+        model = kept("model", lambda: torch.nn.Linear(3, 1))
         return {"model": model, "optimizer": torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=3)}
 
     def step(member: Member) -> float:
@@ -265,7 +272,7 @@ def test_optimizer_state_of_an_unusual_form_is_restored(in_place: bool, tmp_path
     newborn = Member(build, THEN, seed=2)
     if in_place:
         step(newborn)
-    newborn.exploit(tmp_path, THEN, THEN, in_place=in_place)
+    newborn.exploit(tmp_path, THEN, in_place=in_place)
     assert [step(newborn) for _ in range(3)] == [step(donor) for _ in range(3)]
 
 
@@ -278,7 +285,7 @@ def test_a_takeover_in_place_is_as_good_a_donor_as_any(tmp_path: Path) -> None:
 
     last = NOW | {"lr": 0.8, "weight_decay": 0.3}
     for in_place in (False, True):
-        newborn = newborn_of(build, tmp_path / "second", in_place=in_place, then=NOW, now=last)
+        newborn = newborn_of(build, tmp_path / "second", in_place=in_place, now=last)
         theirs, mine = (member.objects["optimizer"].param_groups for member in (middle, newborn))
         assert [group["lr"] for group in mine] == pytest.approx([group["lr"] * 10 for group in theirs])
         assert [group["weight_decay"] for group in mine] == [0.3, 0.0]
@@ -293,7 +300,7 @@ def test_one_takeover_after_the_other_stays_exact(tmp_path: Path) -> None:
     donor_of(adamw, tmp_path)
     newborn = newborn_of(adamw, tmp_path, in_place=True)
     for rate in (0.5, 0.03, 0.011):
-        newborn.exploit(tmp_path, THEN, NOW | {"lr": rate}, in_place=True)
+        newborn.exploit(tmp_path, NOW | {"lr": rate}, in_place=True)
         assert newborn.groups[0]["lr"] == rate
         assert newborn.groups[1]["lr"] == pytest.approx(rate / 10, rel=1e-12)
 
@@ -301,7 +308,7 @@ def test_one_takeover_after_the_other_stays_exact(tmp_path: Path) -> None:
 def test_another_optimizer_starts_fresh_and_the_note_says_so(tmp_path: Path) -> None:
     donor = donor_of(adamw, tmp_path)
     newborn = Member(sgd, NOW, seed=3)
-    (note,) = newborn.exploit(tmp_path, THEN, NOW, in_place=False)
+    (note,) = newborn.exploit(tmp_path, NOW, in_place=False)
     assert note.startswith("optimizer starts fresh")
     assert "AdamW" in note
     assert "SGD" in note
@@ -316,7 +323,7 @@ def test_another_optimizer_under_the_same_schedule_goes_on_annealing(tmp_path: P
 
     donor_of(scheduled(adamw, make), tmp_path)
     newborn = Member(scheduled(sgd, make), NOW, seed=3)
-    assert len(newborn.exploit(tmp_path, THEN, NOW, in_place=False)) == 1
+    assert len(newborn.exploit(tmp_path, NOW, in_place=False)) == 1
     assert not newborn.objects["optimizer"].state
     rates = [first for first, _ in newborn.train(6)]
     assert rates == pytest.approx([0.04] * 3 + [0.02] * 3)
@@ -325,19 +332,27 @@ def test_another_optimizer_under_the_same_schedule_goes_on_annealing(tmp_path: P
 def test_another_schedule_starts_anew_at_the_rates_it_was_built_with(tmp_path: Path) -> None:
     donor_of(scheduled(adamw, lambda opt, _hp: schedules.ExponentialLR(opt, 0.5)), tmp_path)
     newborn = Member(scheduled(adamw, lambda opt, _hp: schedules.ConstantLR(opt, 0.5, 2)), NOW, seed=3)
-    (note,) = newborn.exploit(tmp_path, THEN, NOW, in_place=False)
+    (note,) = newborn.exploit(tmp_path, NOW, in_place=False)
     assert note.startswith("scheduler starts fresh")
     assert newborn.objects["optimizer"].state
     assert [first for first, _ in newborn.train(4)] == pytest.approx([0.04, 0.04, 0.08, 0.08])
 
 
-@pytest.mark.parametrize("change", ["one more group", "a schedule less"])
-def test_an_optimizer_with_other_groups_starts_fresh(change: str, tmp_path: Path) -> None:
-    donor_of(SCHEDULED["one-cycle"] if change == "a schedule less" else adam, tmp_path)
-    newborn = Member(sgd, NOW, seed=3) if change == "a schedule less" else Member(_adam_in_two, NOW, seed=3)
-    notes = newborn.exploit(tmp_path, THEN, NOW, in_place=False)
-    assert notes[0] == "optimizer starts fresh: its param groups differ from the checkpoint's"
+def test_an_optimizer_with_other_groups_starts_fresh(tmp_path: Path) -> None:
+    donor_of(adam, tmp_path)
+    newborn = Member(_adam_in_two, NOW, seed=3)
+    (note,) = newborn.exploit(tmp_path, NOW, in_place=False)
+    assert note == "optimizer starts fresh: its param groups differ from the checkpoint's"
     assert not newborn.objects["optimizer"].state
+    assert newborn.groups[0]["lr"] == 0.08
+
+
+def test_without_the_donors_schedule_the_rate_is_the_scripts(tmp_path: Path) -> None:
+    donor_of(SCHEDULED["one-cycle"], tmp_path)
+    newborn = Member(sgd, NOW, seed=3)
+    (note,) = newborn.exploit(tmp_path, NOW, in_place=False)
+    assert note == "scheduler is in the checkpoint, but not tracked"
+    assert newborn.objects["optimizer"].state
     assert newborn.groups[0]["lr"] == 0.08
 
 
@@ -352,14 +367,14 @@ def test_in_place_nothing_is_touched_where_something_does_not_fit(tmp_path: Path
     newborn.train(2)
     before = newborn.bytes()
     with pytest.raises(StateError, match=r"in place: optimizer starts fresh: .*AdamW"):
-        newborn.exploit(tmp_path, THEN, NOW, in_place=True)
+        newborn.exploit(tmp_path, NOW, in_place=True)
     assert newborn.bytes() == before
 
 
 def test_an_option_that_a_newer_library_added_does_not_make_it_start_fresh(tmp_path: Path) -> None:
     donor_of(adamw, tmp_path)
     newborn = Member(lambda hp: _with_option(adamw(hp), "added_later", 3.0), NOW, seed=3)
-    assert newborn.exploit(tmp_path, THEN, NOW, in_place=False) == []
+    assert newborn.exploit(tmp_path, NOW, in_place=False) == []
     assert newborn.groups[0]["added_later"] == 3.0
 
 
@@ -384,7 +399,7 @@ def test_non_finite_options_do_not_spread(tmp_path: Path) -> None:
         lambda opt, _hp: schedules.ReduceLROnPlateau(opt),
     )
     donor_of(build, tmp_path, steps=0)
-    newborn = newborn_of(build, tmp_path, in_place=False)
+    newborn = newborn_of(build, tmp_path, in_place=False, notes=[GOES_ON])
     assert newborn.objects["scheduler"].best == math.inf
     assert math.isnan(newborn.groups[0]["bound"])
     assert newborn.groups[0]["lr"] == 0.08

@@ -91,7 +91,7 @@ def test_clones_are_reseeded_and_differ_but_each_is_repeatable(tmp_path: Path) -
 
     def clone(seed: int) -> tuple[bytes, bytes]:
         member = Member(ALL["sgd"], HP, seed=9)
-        member.exploit(folder, HP, HP, in_place=False, seed=seed)
+        member.exploit(folder, HP, in_place=False, seed=seed)
         member.train(2)
         return member.bytes()
 

@@ -24,7 +24,7 @@ class Training:
         layers = [torch.nn.Linear(WIDTH, WIDTH), torch.nn.Dropout(0.5), torch.nn.Linear(WIDTH, WIDTH)]
         self.model = torch.nn.Sequential(*layers).cuda()
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=0.01, fused=fused)
-        self.tracked = Tracked({"lr": 0.01})
+        self.tracked = Tracked(total_steps=9)
         self.tracked.add("model", self.model)
         self.tracked.add("optimizer", self.optimizer)
 
@@ -43,13 +43,11 @@ class Training:
         return [*self.model.parameters(), *moments]
 
     def restore(self, folder: Path, *, in_place: bool, random_state: Any = "restore") -> list[str]:
-        return self.tracked.restore(
-            folder,
-            assigned_then={"lr": 0.01},
-            assigned_now={"lr": 0.01},
-            random_state=random_state,
-            in_place=in_place,
-        )
+        if not in_place:
+            return self.tracked.restore(folder, exploit=False, random_state=random_state)
+        plan = self.tracked.plan(folder, exploit=False, rebuilt={})
+        plan.apply(random_state)
+        return plan.notes
 
 
 def checkpoint(training: Training, folder: Path, *, prepared: bool) -> Path:

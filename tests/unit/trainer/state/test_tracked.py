@@ -13,6 +13,7 @@ from safetensors import safe_open
 from torch.optim import lr_scheduler as schedules
 
 from pbt_contract.errors import RecordRefused, StateError, UsageError
+from pbt_trainer.state.optional import optional
 from pbt_trainer.state.staging import Staging
 from pbt_trainer.state.tracked import Tracked
 from unit.trainer.training import SCHEDULED, Member, Net, adam, adamw, scheduled, sgd
@@ -42,21 +43,21 @@ class TestAdd:
         with pytest.raises(
             UsageError, match=r"track\(loader=\.\.\.\): list has no state_dict\(\)\. Track the model"
         ):
-            Tracked({}).add("loader", [1])
+            Tracked(total_steps=9).add("loader", [1])
 
     @pytest.mark.parametrize("name", ["a b", "", "a.b", "1"])
     def test_a_name_must_be_an_identifier(self, name: str) -> None:
         with pytest.raises(UsageError, match="an identifier"):
-            Tracked({}).add(name, Counting())
+            Tracked(total_steps=9).add(name, Counting())
 
     def test_a_name_is_used_once(self) -> None:
-        tracked = Tracked({})
+        tracked = Tracked(total_steps=9)
         tracked.add("a", Counting())
         with pytest.raises(UsageError, match="used once"):
             tracked.add("a", Counting())
 
     def test_an_object_is_tracked_once(self) -> None:
-        tracked, thing = Tracked({}), Counting()
+        tracked, thing = Tracked(total_steps=9), Counting()
         tracked.add("a", thing)
         with pytest.raises(UsageError, match="already, as a"):
             tracked.add("b", thing)
@@ -65,14 +66,14 @@ class TestAdd:
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
         optimizer.state[optimizer.param_groups[0]["params"][0]]["foo"] = object()
         with pytest.raises(StateError, match=r"^optimizer\.state\[0\]\['foo'\] is of type object"):
-            Tracked({}).add("optimizer", optimizer)
+            Tracked(total_steps=9).add("optimizer", optimizer)
 
     def test_a_lazy_model_is_told_to_run_a_batch_first(self) -> None:
         with pytest.raises(StateError, match=r"^model\.weight .* Run a batch through the model before track"):
-            Tracked({}).add("model", torch.nn.LazyLinear(3))
+            Tracked(total_steps=9).add("model", torch.nn.LazyLinear(3))
 
     def test_an_object_that_was_refused_is_not_tracked(self) -> None:
-        tracked = Tracked({})
+        tracked = Tracked(total_steps=9)
         with pytest.raises(StateError):
             tracked.add("a", Counting(x=object()))
         tracked.add("a", Counting())
@@ -204,14 +205,16 @@ def test_another_architecture_is_an_error_with_both_shapes(tmp_path: Path) -> No
         of(Net(5), "model").resume(folder)
 
 
-def test_notes_name_objects_on_one_side_only(tmp_path: Path) -> None:
+def test_an_object_that_the_checkpoint_lacks_is_an_error_unless_it_is_optional(tmp_path: Path) -> None:
     folder = of(Counting(a=1), "before").save(tmp_path)
-    after = of(Counting(b=2), "after")
+    with pytest.raises(StateError, match=r"after is not in the checkpoint, which has before\. .*optional\("):
+        of(Counting(b=2), "after").resume(folder)
+    after = of(optional(Counting(b=2)), "after")
     assert after.resume(folder) == [
         "after starts fresh: it is not in the checkpoint",
         "before is in the checkpoint, but not tracked",
     ]
-    assert after.objects["after"].state == {"b": 2}
+    assert after.objects["after"].value.state == {"b": 2}
 
 
 @pytest.mark.parametrize(
@@ -248,7 +251,7 @@ def test_a_malformed_checkpoint_is_refused(
 
 def test_state_that_is_too_large_for_json_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pbt_trainer.state.tracked.MAX_STATE_BYTES", 10_000)
-    tracked = Tracked({})
+    tracked = Tracked(total_steps=9)
     tracked.add("loader", Counting(order=list(range(10_000))))
     with pytest.raises(StateError, match="keep large tables as numpy arrays"):
         tracked.capture(Staging.create())
@@ -268,45 +271,16 @@ class TestEffective:
     def test_a_tensor_rate_is_a_number_and_another_name_is_known(self) -> None:
         parameter = torch.nn.Parameter(torch.zeros(1))
         optimizer = torch.optim.Adam([parameter], lr=torch.tensor(0.5), foreach=False)
-        tracked = Tracked({})
+        tracked = Tracked(total_steps=9)
         tracked.add("optimizer", optimizer)
         assert tracked.effective({"learning_rate": 0.5, "dropout": 0.1}) == {"learning_rate": 0.5}
-
-
-class TestApplied:
-    def test_options_built_from_the_value_can_be_applied(self) -> None:
-        tracked = Member(sgd, HP, seed=1).tracked
-        assert [tracked.applied(name, HP) for name in HP] == [True, True, True]
-
-    def test_what_no_option_was_built_from_cannot(self) -> None:
-        tracked = Member(sgd, HP, seed=1).tracked
-        assert not tracked.applied("dropout", HP | {"dropout": 0.1})
-        assert not tracked.applied("momentum", HP | {"momentum": 0.5})
-
-    def test_what_only_a_part_of_the_groups_has_cannot_unless_the_others_are_without(self) -> None:
-        member = Member(adamw, HP, seed=1)
-        assert member.tracked.applied("weight_decay", HP)
-        member.groups[1]["weight_decay"] = 0.01
-        tracked = Tracked(HP)
-        tracked.add("optimizer", member.objects["optimizer"])
-        assert not tracked.applied("weight_decay", HP)
-
-    def test_a_cycled_momentum_cannot(self) -> None:
-        assert not Member(SCHEDULED["one-cycle"], HP, seed=1).tracked.applied("momentum", HP)
-
-    def test_it_holds_after_a_takeover_too(self, tmp_path: Path) -> None:
-        member = Member(sgd, HP, seed=1)
-        now = {"lr": 0.2, "weight_decay": 0.1, "momentum": 0.7}
-        member.exploit(member.save(tmp_path), HP, now, in_place=True)
-        assert [member.tracked.applied(name, now) for name in now] == [True, True, True]
-        assert member.tracked.effective(now)["momentum"] == 0.7
 
 
 def test_an_option_that_happens_to_have_the_value_is_left_alone(tmp_path: Path) -> None:
     """Both scripts built 0.0 in the second group, though only one was given 0.0."""
     member = Member(adamw, HP | {"weight_decay": 0.0}, seed=1)
     donor = Member(adamw, HP, seed=2)
-    member.exploit(donor.save(tmp_path), HP, HP | {"weight_decay": 0.3}, in_place=True)
+    member.exploit(donor.save(tmp_path), HP | {"weight_decay": 0.3}, in_place=True)
     assert [group["weight_decay"] for group in member.groups] == [0.3, 0.0]
 
 
@@ -320,11 +294,12 @@ def test_an_optimizer_with_a_state_of_its_own_kind_is_restored_as_it_was(tmp_pat
     assert again.objects["optimizer"].state == {"shard": 1}
 
 
-class Accelerated:
-    """A wrapper around a scheduler, as some libraries have."""
+class Wrapper:
+    """A wrapper around a scheduler that looks like one."""
 
     def __init__(self, scheduler: Any) -> None:
         self.scheduler = scheduler
+        self.optimizer = scheduler.optimizer
         self.step = scheduler.step
 
     def state_dict(self) -> dict[str, Any]:
@@ -334,22 +309,23 @@ class Accelerated:
         self.scheduler.load_state_dict(state)
 
 
-def test_a_wrapped_scheduler_counts_as_a_scheduler(tmp_path: Path) -> None:
+def test_a_wrapped_scheduler_is_an_object_and_gets_what_it_gave(tmp_path: Path) -> None:
     def make(optimizer: torch.optim.Optimizer, _hp: Mapping[str, Any]) -> Any:
-        return Accelerated(schedules.LambdaLR(optimizer, lambda step: 1 - step / 20))
+        return Wrapper(schedules.StepLR(optimizer, 2))
 
     build = scheduled(sgd, make)
     donor = Member(build, HP, seed=1)
     donor.train(5)
     newborn = Member(build, HP | {"lr": 0.2}, seed=2)
-    newborn.exploit(donor.save(tmp_path), HP, HP | {"lr": 0.2}, in_place=False)
-    assert newborn.train(2)[1][0] == pytest.approx(0.2 * 0.7)
+    newborn.exploit(donor.save(tmp_path), HP | {"lr": 0.2}, in_place=False)
+    assert newborn.objects["scheduler"].state_dict() == donor.objects["scheduler"].state_dict()
 
 
 PLAIN = """
 import random, sys
 from pathlib import Path
 {imports}
+from pbt_trainer.state.optional import optional
 from pbt_trainer.state.staging import Staging
 from pbt_trainer.state.tracked import Tracked
 
@@ -359,7 +335,7 @@ class Thing:
     def load_state_dict(self, state): self.state = state
 
 folder = Path(sys.argv[1])
-thing, tracked, staging = Thing({state}), Tracked({{}}), Staging.create()
+thing, tracked, staging = Thing({state}), Tracked(total_steps=9), Staging.create()
 tracked.add("thing", thing)
 captured = tracked.capture(staging)
 (folder / "state.json").write_bytes(captured.tree)
@@ -367,10 +343,10 @@ if captured.num_bytes:
     (folder / "state.safetensors").write_bytes(open(staging.fd, "rb", closefd=False).read())
 expected, drawn = repr(thing.state), random.random()
 thing.state = None
-tracked.restore(folder, assigned_then={{}}, assigned_now={{}}, random_state="restore", in_place=False)
+tracked.restore(folder, exploit=False, random_state="restore")
 assert repr(thing.state) == expected, thing.state
 assert random.random() == drawn
-tracked.restore(folder, assigned_then={{}}, assigned_now={{}}, random_state=(1, 2), in_place=True)
+tracked.plan(folder, exploit=True, rebuilt={{}}).apply((1, 2))
 assert random.random() != drawn
 print(*sorted({{"torch", "numpy"}} & set(sys.modules)), captured.num_bytes > 0)
 """
@@ -396,8 +372,8 @@ def test_a_donor_with_torch_state_is_no_burden_to_a_script_without(tmp_path: Pat
     folder = Member(adam, HP, seed=1).save(tmp_path)
     script = (
         "import sys; from pathlib import Path; from pbt_trainer.state.tracked import Tracked\n"
-        "notes = Tracked({}).restore(Path(sys.argv[1]), assigned_then={}, assigned_now={}, "
-        "random_state='restore', in_place=False)\n"
+        "tracked = Tracked(total_steps=9)\n"
+        "notes = tracked.restore(Path(sys.argv[1]), exploit=False, random_state='restore')\n"
         "print(len(notes), 'torch' in sys.modules)"
     )
     done = subprocess.run(
