@@ -18,6 +18,9 @@ BIRTHS, CLAIMS, YIELDS, ROUNDS, REPORTS = "births/", "claims/", "yields/", "roun
 SAVES, CHECKPOINTS, SPECS, OWNERS, RESULTS = "saves/", "checkpoints/", "specs/", "owners/", "results/"
 PROBES = "probes/"
 
+CARDS = ("pbt-checkpoint.json", "checkpoint.json")
+"""No keys: what `pbt fetch` writes beside a checkpoint's files. The first where the second is one of these itself."""
+
 _LIFE = re.compile(r"([0-9]{5})-([0-9]{6})")
 
 

@@ -25,6 +25,7 @@ from pbt_contract.errors import (
     StoreUnavailable,
     UsageError,
 )
+from pbt_trainer.checkpoint import Checkpoint
 from pbt_trainer.joining import join
 from pbt_trainer.run import Advance, Run, Stopped
 from pbt_trainer.state.optional import optional
@@ -32,6 +33,7 @@ from pbt_trainer.state.trainable import trainable
 
 __all__ = [
     "Advance",
+    "Checkpoint",
     "CorruptCheckpoint",
     "ExitCode",
     "KeyRefused",

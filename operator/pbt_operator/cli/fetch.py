@@ -10,6 +10,7 @@ import msgspec
 
 from pbt_contract.encoding import encode
 from pbt_contract.errors import NotFound, RecordRefused
+from pbt_contract.keys import CARDS
 from pbt_contract.records import Count, File, IncarnationNumber, MemberNumber, Record, Report, Value
 from pbt_contract.stores import Store
 from pbt_contract.stores.verify import destination
@@ -17,9 +18,6 @@ from pbt_operator.cli.output import Mistake, file_stem, open_location, read_popu
 from pbt_operator.core.round_record import Standing
 from pbt_operator.page.words import counted, life_text, score_text, size_text
 from pbt_operator.records.archive import Archive
-
-CARDS = ("checkpoint.json", "pbt-checkpoint.json")
-"""What describes the checkpoint; the second name where the first one is a file of the checkpoint itself."""
 
 
 class CheckpointCard(Record, frozen=True, kw_only=True):
@@ -34,6 +32,12 @@ class CheckpointCard(Record, frozen=True, kw_only=True):
     hyperparameters: dict[str, Value]
     checkpoint: str
     files: list[File]
+
+
+class _State(msgspec.Struct, frozen=True):
+    """The part of the SDK's `state.json` that names what it holds."""
+
+    objects: dict[str, msgspec.Raw]
 
 
 def fetch_checkpoint(location: str, *, member: int | None, final: bool, to: Path | None, force: bool) -> None:
@@ -60,7 +64,7 @@ def fetch_checkpoint(location: str, *, member: int | None, final: bool, to: Path
     with _incoming(folder) as incoming:
         for file in report.files:
             _fetch_file(store, report.checkpoint + file.name, file, incoming)
-        own = next(path for name in CARDS if not (path := incoming / name).exists())
+        own = next(path for name in reversed(CARDS) if not (path := incoming / name).exists())
         own.write_bytes(msgspec.json.format(encode(card), indent=2))
         _put_in_place(incoming, folder)
     _tell(card, folder)
@@ -107,7 +111,7 @@ def _check_free(folder: Path, *, force: bool) -> None:
     if not force:
         raise Mistake(f"{folder} is not empty; choose another one with --to, or replace it with --force")
     if not any((folder / name).is_file() for name in CARDS):
-        raise Mistake(f"{folder} holds no {CARDS[0]}: it was not fetched, and --force deletes nothing else")
+        raise Mistake(f"{folder} holds no {CARDS[-1]}: it was not fetched, and --force deletes nothing else")
 
 
 @contextmanager
@@ -150,9 +154,31 @@ def _tell(card: CheckpointCard, folder: Path) -> None:
     say(f"member {life_text(card.member, card.incarnation)} at step {card.step:,}{score}")
     size = size_text(sum(file.size for file in card.files))
     say(f"{counted(len(card.files), 'file')}, {size}, verified: {folder}")
-    tensors = [file.name for file in card.files if file.name.endswith(".safetensors")]
-    if tensors:
+    lines = _loading(card, folder)
+    if lines:
         say()
         say("load it with")
-        say("  from safetensors.torch import load_file")
-        say(f"  tensors = load_file({str(folder / tensors[0])!r})")
+        for line in lines:
+            say(f"  {line}")
+
+
+def _loading(card: CheckpointCard, folder: Path) -> list[str]:
+    """The lines of Python that load what was fetched."""
+    names = {file.name for file in card.files}
+    if "state.json" in names and (tracked := _tracked(folder / "state.json")):
+        lines = ["import pbt_trainer", f"checkpoint = pbt_trainer.Checkpoint({str(folder)!r})"]
+        return [*lines, *(f'{name}.load_state_dict(checkpoint.state("{name}"))' for name in tracked)]
+    tensors = sorted(name for name in names if name.endswith(".safetensors"))
+    if not tensors:
+        return []
+    return ["from safetensors.torch import load_file", f"tensors = load_file({str(folder / tensors[0])!r})"]
+
+
+def _tracked(state: Path) -> list[str]:
+    """What the script had tracked, as far as the SDK's file says it; nothing else of it is read."""
+    try:
+        objects = msgspec.json.decode(state.read_bytes(), type=_State).objects
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return []
+    # A name is an identifier, or some other tool has written the file.
+    return list(objects) if all(map(str.isidentifier, objects)) else []

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from pbt_contract.counting import counts, line
 from pbt_contract.records import Birth, Report
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.feed import Feed
@@ -106,31 +107,20 @@ class History:
         return known
 
     def _work_out(self, member: int) -> _Member:
-        line = self._line(member)
+        own_line = line(self._births.get(member, {}), newest=self._newest.get(member, 0))
         records = sorted(self._records.get(member, {}).values(), key=lambda r: (r.incarnation, r.step))
         counting = [record for record in records if self.counts(record)]
-        incarnations = {birth.incarnation for birth in line}
+        incarnations = {birth.incarnation for birth in own_line}
         found = [record for record in counting if record.incarnation in incarnations]
         found.sort(key=lambda record: (record.step, record.round is None, record.incarnation))
         return _Member(
-            line=line,
+            line=own_line,
             records=records,
             counting=counting,
             line_records=found,
             line_reports=[record for record in found if record.round is not None],
-            position=max(line[0].start_step if line else 0, found[-1].step if found else 0),
+            position=max(own_line[0].start_step if own_line else 0, found[-1].step if found else 0),
         )
-
-    def _line(self, member: int) -> list[Birth]:
-        births = []
-        for incarnation in range(self._newest.get(member, 0), 0, -1):
-            birth = self.birth(member, incarnation)
-            if birth is None:
-                break
-            births.append(birth)
-            if not birth.cause.resumes:
-                break
-        return births
 
     # reports
 
@@ -151,15 +141,8 @@ class History:
 
     def counts(self, record: Report) -> bool:
         """Whether a record is part of the member's story: no later birth closed its incarnation before its step."""
-        for incarnation in range(record.incarnation + 1, self._newest.get(record.member, 0) + 1):
-            birth = self.birth(record.member, incarnation)
-            if birth is None:
-                return False
-            if record.step > birth.previous_step:
-                return False
-            if not birth.cause.resumes:
-                break
-        return True
+        births, newest = self._births.get(record.member, {}), self._newest.get(record.member, 0)
+        return counts(record, births, newest=newest)
 
     def records(self, member: int) -> Sequence[Report]:
         """All records of the member that are kept, by incarnation and step."""

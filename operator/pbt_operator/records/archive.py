@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from pbt_contract import keys
+from pbt_contract.counting import report_fault
 from pbt_contract.encoding import decode, decode_report
 from pbt_contract.errors import NewerFormat, NotFound, RecordRefused
 from pbt_contract.keys import Life
@@ -17,7 +18,6 @@ from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.history import History
 from pbt_operator.core.lineage import Segment, lineage_of
 from pbt_operator.core.location_records import SpecRecord
-from pbt_operator.core.report_fault import report_fault
 from pbt_operator.core.round_record import Round, Standing
 from pbt_operator.core.spec import Restart, Spec
 from pbt_operator.core.status import PopulationPhase, Result, Status

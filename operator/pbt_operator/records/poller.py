@@ -11,6 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from pbt_contract import keys
+from pbt_contract.counting import report_fault
 from pbt_contract.encoding import decode_report
 from pbt_contract.errors import KeyRefused, NewerFormat, NotFound, RecordRefused
 from pbt_contract.keys import Life
@@ -19,7 +20,6 @@ from pbt_contract.stores import Store
 from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.history import History
 from pbt_operator.core.listing import first_round
-from pbt_operator.core.report_fault import report_fault
 from pbt_operator.records.birth_log import BirthLog, by_life
 from pbt_operator.records.parallel import read_each
 

@@ -1,13 +1,17 @@
 """`pbt fetch`: all files, verified, or nothing."""
 
 import json
+import textwrap
 
 import pytest
+import torch
+from safetensors.torch import save
 
 from pbt_contract.records import File
 from pbt_contract.stores.folder import FolderStore
 from support.checksums import sha256
-from unit.page.populations import FILES, record_simulated
+from unit.page.populations import FILES, record_simulated, record_small
+from unit.trainer.training import Member, adam
 
 TENSORS = "checkpoints/00001-000002/000000000020-n/state.safetensors"
 
@@ -34,7 +38,7 @@ def test_the_best_checkpoint_comes_with_a_card(pbt, digits, tmp_path):
     }
     assert found == FILES
     assert str(to) in ended.out
-    assert f"load_file('{to}/state.safetensors')" in ended.out
+    assert f"load_file('{to}/state.safetensors')" in ended.out  # nothing says what was tracked
     assert [path.name for path in to.parent.iterdir()] == ["got"]
 
 
@@ -151,3 +155,47 @@ def test_the_best_and_the_final_one_may_differ(pbt, tmp_path):
     best, final = (json.loads((tmp_path / w / "checkpoint.json").read_text()) for w in ["best", "final"])
     assert final["step"] == 2000
     assert best["score"] >= final["score"]
+
+
+@pytest.fixture
+def real(monkeypatch, tmp_path):
+    """Checkpoints of a trained model and its optimizer, in the files of every record."""
+    trained = Member(adam, {"lr": 0.1}, seed=1)
+    trained.train(2)
+    folder = trained.save(tmp_path / "own")
+    for name in FILES:
+        monkeypatch.setitem(FILES, name, (folder / name).read_bytes())
+    record_small(FolderStore(tmp_path / "digits"))
+    return trained
+
+
+def printed(ended):
+    """The lines that are to be run, as the command printed them."""
+    _, _, lines = ended.out.partition("load it with\n")
+    return textwrap.dedent(lines)
+
+
+def test_the_printed_lines_load_what_was_fetched(pbt, real, tmp_path):
+    ended = pbt("fetch", tmp_path / "digits", "--to", tmp_path / "it's here")
+    objects = adam({"lr": 0.1})
+    exec(printed(ended), objects)
+    assert objects["checkpoint"].step == 20
+    for name, value in real.objects["model"].state_dict().items():
+        assert torch.equal(objects["model"].state_dict()[name], value)
+    moments = real.objects["optimizer"].state_dict()["state"]
+    assert torch.equal(objects["optimizer"].state_dict()["state"][0]["exp_avg"], moments[0]["exp_avg"])
+
+
+def test_tensors_of_another_writer_are_loaded_by_their_own_library(pbt, monkeypatch, tmp_path):
+    monkeypatch.setitem(FILES, "state.safetensors", save({"w": torch.ones(3)}))
+    record_small(FolderStore(tmp_path / "digits"))
+    names = {}
+    exec(printed(pbt("fetch", tmp_path / "digits", "--to", tmp_path / "got")), names)
+    assert names["tensors"]["w"].tolist() == [1, 1, 1]
+
+
+def test_names_that_are_no_names_are_not_printed_as_code(pbt, monkeypatch, tmp_path):
+    monkeypatch.setitem(FILES, "state.json", b'{"objects": {"model": {}, "x; import os": {}}}')
+    record_small(FolderStore(tmp_path / "digits"))
+    ended = pbt("fetch", tmp_path / "digits", "--to", tmp_path / "got")
+    assert "import os" not in ended.out

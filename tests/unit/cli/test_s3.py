@@ -4,10 +4,13 @@ import json
 import os
 
 import pytest
+import torch
 
+import pbt_trainer
 from pbt_contract.stores.s3 import S3Store
 from support.minio import Server, minio
 from unit.page.populations import FILES, record_small
+from unit.trainer.training import Member, adam
 
 __all__ = ["minio"]
 
@@ -29,6 +32,19 @@ def test_a_population_in_s3_is_read_and_fetched_as_one_in_a_folder(pbt, bucket, 
     assert pbt("fetch", location, "--to", tmp_path / "got").code == 0
     assert {name: (tmp_path / "got" / name).read_bytes() for name in FILES} == FILES
     assert pbt("report", location, "--to", tmp_path / "page.html").code == 0
+
+
+def test_a_script_reads_the_best_of_a_population_in_s3(bucket, tmp_path, monkeypatch):
+    trained = Member(adam, {"lr": 0.1}, seed=1)
+    folder = trained.save(tmp_path / "own")
+    for name in FILES:
+        monkeypatch.setitem(FILES, name, (folder / name).read_bytes())
+    record_small(S3Store(bucket=bucket, prefix="sdk/digits"))
+    with pbt_trainer.Checkpoint(f"s3://{bucket}/sdk/digits", "best") as best:
+        state = best.state("model")
+    assert (best.step, best.hyperparameters) == (20, {"lr": 0.4})
+    for name, value in trained.objects["model"].state_dict().items():
+        assert torch.equal(state[name], value)
 
 
 def test_populations_below_a_prefix_are_suggested(pbt, bucket):

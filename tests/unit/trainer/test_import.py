@@ -30,6 +30,7 @@ def test_what_the_package_exports() -> None:
     assert pbt_trainer.__all__ == sorted(pbt_trainer.__all__)
     assert set(pbt_trainer.__all__) == {
         "Advance",
+        "Checkpoint",
         "CorruptCheckpoint",
         "ExitCode",
         "KeyRefused",
