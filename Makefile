@@ -30,8 +30,8 @@ SOURCES := operator trainer_image tests tools examples
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast check generate wheel simulate programs libraries cluster-up cluster-down cluster-env e2e faults soak \
-  bench bench-check bench-learning format lock clean
+.PHONY: help demo test fast check generate wheel simulate programs libraries optimizers cluster-up cluster-down cluster-env e2e faults \
+  soak bench bench-check bench-learning format lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,9 @@ programs: ## Build the servers and tools that tests use, once (outside the check
 
 libraries: $(VENV)/.ready ## Install the libraries that checkpoints are tested with, once (outside the checkout)
 	@$(TOOL) support.libraries > /dev/null
+
+optimizers: libraries ## Write the table of docs/optimizers.md anew
+	@PYTHONPATH=tools:tests:$$($(TOOL) support.libraries) $(BIN)/python -m unit.trainer.state.libraries.optimizers
 
 cluster-up: $(VENV)/.ready ## Start a kind cluster with a MinIO and this checkout's images, or bring its images up to date
 	@$(KINDCLUSTER) up

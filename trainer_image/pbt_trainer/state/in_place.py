@@ -35,6 +35,8 @@ def copy_state(optimizer: Any, saved: dict[Any, Any]) -> None:
 def _loads_as_torch_does(optimizer: Any) -> bool:
     for base in torch_classes("optim", "Optimizer"):
         kind = type(optimizer)
+        if not isinstance(optimizer, base):
+            return False
         names = ("state_dict", "load_state_dict", "_process_value_according_to_param_policy")
         own = any(getattr(kind, name, None) is not getattr(base, name, None) for name in names)
         owner = next(each for each in kind.__mro__ if "__setstate__" in vars(each))
@@ -42,7 +44,7 @@ def _loads_as_torch_does(optimizer: Any) -> bool:
         hooked = any(getattr(optimizer, name, None) for name in _HOOKS) or not vars(
             optimizer
         ).keys().isdisjoint(names)
-        return isinstance(optimizer, base) and not (own or foreign or hooked)
+        return not (own or foreign or hooked)
     return False
 
 
