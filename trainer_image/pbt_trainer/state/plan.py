@@ -99,6 +99,7 @@ class Plan:
                     pairs += [(entry.name, *each) for each in pour.pairs_of(entry.value, built)]
                     if entry.kind == "optimizer":
                         _check_groups(entry.value, built)
+                        found |= pour.tensor_options(entry.value, built)
         for _, live, built in pairs:
             found[id(built)] = live
         for name, _, built in pairs:

@@ -5,6 +5,7 @@ from the built object to the live one, and tensors are copied into.
 """
 
 import functools
+import operator
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -45,6 +46,16 @@ def pairs_of(live: Any, built: Any) -> Iterator[tuple[Any, Any]]:
                 yield from pairs_of(*each)
         elif isinstance(value, inner) and not (key == "optimizer" and isinstance(built, schedules)):
             yield from pairs_of(other, value)
+
+
+def tensor_options(live: Any, built: Any) -> dict[int, Any]:
+    """The live options that are tensors, by the id of the newly built one: an optimizer's defaults are these too."""
+    return {
+        id(option): own[key]
+        for own, other in zip(live.param_groups, built.param_groups, strict=True)
+        for key, option in other.items()
+        if is_tensor(option) and is_tensor(own.get(key))
+    }
 
 
 def check(built: Any, counterparts: Counterparts) -> None:
@@ -129,9 +140,12 @@ def _followed(value: Any, counterparts: Counterparts) -> Any:
     if id(value) in counterparts:
         return counterparts[id(value)]
     if type(value) in {list, tuple}:
-        return type(value)(_followed(item, counterparts) for item in value)
+        items = [_followed(item, counterparts) for item in value]
+        # The same object where nothing in it was new, for another attribute may share it.
+        return value if all(map(operator.is_, items, value)) else type(value)(items)
     if type(value) is dict:
-        return {key: _followed(item, counterparts) for key, item in value.items()}
+        found = {key: _followed(item, counterparts) for key, item in value.items()}
+        return value if all(map(operator.is_, found.values(), value.values())) else found
     if isinstance(value, types.MethodType) and id(value.__self__) in counterparts:
         return types.MethodType(value.__func__, counterparts[id(value.__self__)])
     return value
