@@ -40,7 +40,7 @@ def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int
     ranks = Ranks.from_environment(os.environ)
     assignment = Assignment.from_environment(os.environ)
     if assignment is None:
-        hp = Hyperparameters(defaults)
+        hp = Hyperparameters.watched(defaults)
         return Run(hp, total_steps=total_steps, interval_steps=interval_steps, ranks=ranks)
     if _joined:
         raise UsageError("join() was called before: a process is one member")

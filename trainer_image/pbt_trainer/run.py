@@ -4,9 +4,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum, auto
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pbt_contract.errors import ExitCode, UsageError
+from pbt_trainer.session.building import Building, Builds
 from pbt_trainer.session.hyperparameters import Hyperparameters
 from pbt_trainer.session.metrics import plain
 from pbt_trainer.session.place import Place
@@ -38,7 +39,7 @@ class Stopped(Enum):
 Hook = TypeVar("Hook", bound=Callable[["Run"], object])
 
 
-class Run(Place):
+class Run(Place, Builds):
     """One training run: alone, or as a member of a population.
 
     Attributes:
@@ -61,7 +62,8 @@ class Run(Place):
         """Use `join`."""
         if min(total_steps, interval_steps) < 1:
             raise UsageError("total_steps and interval_steps are at least 1")
-        super().__init__(member, rank=ranks.rank)
+        Place.__init__(self, member, rank=ranks.rank)
+        Builds.__init__(self, member.building if member else Building(hp))
         self.hp = hp
         self.total_steps = total_steps
         self.interval_steps = interval_steps
@@ -105,31 +107,37 @@ class Run(Place):
         """Names everything that a checkpoint has to hold, and restores it if there is something to restore.
 
         Args:
-            objects: anything with state_dict and load_state_dict: models, optimizers, schedulers, loaders.
+            objects: anything with state_dict and load_state_dict: models, optimizers, schedulers, loaders. What build
+                functions return in a dict need not be named again.
 
         Raises:
-            UsageError: it was called before, or too late.
+            UsageError: it was called before, or too late, or nothing is named.
             StateError: a checkpoint can't keep an object, or the checkpoint doesn't fit it.
         """
         if self._tracked is not None:
             raise UsageError("track() was called before: name everything in one call")
         if self.hp.looping:
             raise UsageError("track() comes before the first step")
-        if not objects:
+        everything = self._building.complete(objects)
+        if not everything:
             raise UsageError("track() needs at least one object: run.track(model=model)")
         self._tracked = Tracked(total_steps=self.total_steps)
-        for name, tracked in objects.items():
-            self._tracked.add(name, tracked)
+        for name, tracked in everything.items():
+            self._tracked.add(name, tracked, built=name in self.built)
         if self._member:
             self._member.tracked = self._tracked
             self._restored = self._member.restore()
 
     def on_restore(self, hook: Hook) -> Hook:
-        """Calls `hook(run)` after each restore, before the next step; a decorator."""
-        self._hooks.append(hook)
+        """Calls `hook(run)` after each restore, before the next step; a decorator.
+
+        The script may call what is returned as well. Wherever that is, what it reads of `run.hp` reaches the loop.
+        """
+        reached = self.hp.reached(hook)
+        self._hooks.append(reached)
         if self._member:
             self._member.has_hooks = True
-        return hook
+        return cast("Hook", reached)
 
     # the loop
 
@@ -163,7 +171,7 @@ class Run(Place):
                 case Verdict.SWAP:
                     swapped = True
                     self._take_over(self._member)
-                case Verdict.GO:
+                case Verdict.GO | Verdict.PROPOSE:
                     pass
         self._left = False
         if self.step >= self.total_steps:
@@ -222,6 +230,7 @@ class Run(Place):
     def _begin_loop(self) -> None:
         if self.hp.looping:
             return
+        self._building.check()
         if self._member:
             if self._restored is None:
                 self._restored = self._member.restore()

@@ -59,13 +59,27 @@ class Ranks:
         distributed = _distributed()
         if self.alone or distributed is None:
             return verdict
-        import torch
-
-        on_gpu = distributed.get_backend() == "nccl"
-        device = torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
-        message = torch.tensor([int(verdict)], device=device)
+        message = _message(distributed, int(verdict))
         distributed.broadcast(message, src=0)
         return Verdict(int(message.item()))
+
+    def all(self, yes: bool) -> bool:
+        """Whether every rank says yes; every rank calls this at the same step."""
+        distributed = _distributed()
+        if self.alone or distributed is None:
+            return yes
+        message = _message(distributed, int(yes))
+        distributed.all_reduce(message, op=distributed.ReduceOp.MIN)
+        return bool(message.item())
+
+
+def _message(distributed: Any, number: int) -> Any:
+    """One int64 where the backend takes it."""
+    import torch
+
+    on_gpu = distributed.get_backend() == "nccl"
+    device = torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
+    return torch.tensor([number], device=device)
 
 
 def _distributed() -> Any:

@@ -15,6 +15,7 @@ from pbt_trainer.courier.link import Link
 from pbt_trainer.courier.messages import Offer
 from pbt_trainer.exit import leave
 from pbt_trainer.log import logger
+from pbt_trainer.session.building import Building
 from pbt_trainer.session.exit_hooks import ExitHooks
 from pbt_trainer.session.hyperparameters import Hyperparameters
 from pbt_trainer.session.ranks import Ranks
@@ -35,12 +36,12 @@ class Session:
         link: to the courier.
         birth: the life that this process has; a takeover in place replaces it.
         hp: what the script reads.
+        building: what the script has built from it.
         tracked: what checkpoints hold; None for a script that keeps nothing, or only files.
         files: the folder of the restored checkpoint's own files.
         recorded_step: of the newest record, or of the start.
         reports_files: whether the newest checkpoint has files of the script's own.
         has_hooks: whether the script has hooks to be called after a restore.
-        planned: the takeover in place that is about to be claimed.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Session:
         self.assignment = assignment
         self.birth = birth
         self.hp = hp
+        self.building = Building(hp)
         self.ranks = ranks
         self.link = link
         self.tracked: Tracked | None = None
@@ -64,7 +66,6 @@ class Session:
         self.recorded_step = birth.start_step
         self.reports_files = False
         self.has_hooks = False
-        self.planned: Plan | None = None
         self._hooks = hooks
         self._staging: Staging | None = None
         self._notes: list[str] = []
@@ -88,7 +89,7 @@ class Session:
         link = Link.open(assignment, leads=ranks.leads, ranks=ranks.world, termination=termination)
         hooks = ExitHooks.register(link, termination)
         birth = link.birth()
-        hp = Hyperparameters({**defaults, **_known(birth.hyperparameters, defaults)})
+        hp = Hyperparameters.watched({**defaults, **_known(birth.hyperparameters, defaults)})
         session = cls(assignment, birth, hp, ranks=ranks, link=link, hooks=hooks)
         session._announce()
         return session
@@ -121,18 +122,6 @@ class Session:
             )
         self._restored(report, folder)
         return True
-
-    def plan(self, offer: Offer) -> Plan | None:
-        """How the tracked objects take an offered checkpoint over in place; None where there are none in it.
-
-        Raises:
-            StateError: they can't; nothing was changed.
-        """
-        if offer.report is None or offer.folder is None or self.tracked is None:
-            return None
-        if STATE not in {file.name for file in offer.report.files}:
-            return None
-        return self.tracked.plan(Path(offer.folder), exploit=offer.birth.seed_round is not None, rebuilt={})
 
     def become(self, offer: Offer, plan: Plan | None) -> None:
         """Becomes the next incarnation, or another member's, which was claimed already; with its source's state."""

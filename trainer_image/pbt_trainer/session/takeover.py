@@ -4,13 +4,12 @@ import time
 from dataclasses import replace
 from typing import NoReturn
 
-from pbt_contract.errors import StateError
 from pbt_trainer.courier.messages import Offer
 from pbt_trainer.exit import restart
 from pbt_trainer.log import logger
+from pbt_trainer.session.proposal import Declined, Proposal, propose
 from pbt_trainer.session.session import Session
 from pbt_trainer.session.verdict import Verdict
-from pbt_trainer.state.files import has_files
 
 _LOOK_SECONDS = 5.0
 
@@ -31,9 +30,9 @@ def consult(member: Session, *, step: int, due: bool) -> Verdict:
         return Verdict.GO
     decides = member.ranks.leads or not member.ranks.connected
     verdict = member.ranks.agree(_decide(member, step) if decides else Verdict.GO)
-    if verdict is Verdict.SWAP:
-        _swap(member)
-    elif verdict is Verdict.TERMINATE:
+    if verdict is Verdict.PROPOSE:
+        verdict = _take_together(member)
+    if verdict is Verdict.TERMINATE:
         _terminate(member, step)
     elif verdict is Verdict.REPLACED:
         logger.info("%s", member.link.replaced or "another process is this member now")
@@ -50,11 +49,16 @@ def _decide(member: Session, step: int) -> Verdict:
         return Verdict.GO
     if link.offer.birth.member != member.birth.member:
         return _make_room(member, link.offer, step)
-    if _can_swap(member, link.offer):
-        return Verdict.SWAP if _take(member, link.offer) else Verdict.REPLACED
+    return _continue(member, link.offer)
+
+
+def _continue(member: Session, offer: Offer) -> Verdict:
+    """As the member's own next incarnation."""
     if member.ranks.alone:
-        _restart(member, link.offer)
-    link.offer = None  # several ranks can't restart together: a new pod takes the birth
+        return Verdict.SWAP if _take(member, offer) else Verdict.REPLACED
+    if member.ranks.connected:
+        return Verdict.PROPOSE
+    member.link.offer = None  # they can agree on nothing: a new pod takes the birth
     return Verdict.GO
 
 
@@ -72,56 +76,60 @@ def _make_room(member: Session, offer: Offer, step: int) -> Verdict:
     if member.link.termination.requested or link.replaced is not None or link.offer is not offer:
         return _decide(member, step)
     logger.info("member %d makes room for member %d at step %d", own.member, offer.birth.member, step)
-    if not _can_swap(member, offer):
-        _restart(member, offer)
     if _take(member, offer):
         return Verdict.SWAP
     logger.info("another process has member %d: going on as member %d", offer.birth.member, own.member)
     return Verdict.GO
 
 
-def _can_swap(member: Session, offer: Offer) -> bool:
-    """Whether the running loop can continue: each hyperparameter that changes reaches it, and so does the state."""
-    if offer.report is None or not member.ranks.connected:
-        return False
-    if has_files(offer.report) and not member.has_hooks:
-        return False
-    current = member.hp.peek()
-    changed = [name for name, value in offer.birth.hyperparameters.items() if current.get(name) != value]
-    if not all(name in member.hp.read_in_loop for name in changed):
-        return False
+def _take(member: Session, offer: Offer) -> bool:
+    """Takes a birth over in this process, by starting anew if the loop can't continue with it.
+
+    Returns:
+        Whether it did; another process may have the birth.
+    """
     try:
-        member.planned = member.plan(offer)
-    except StateError as error:
-        logger.info("%s", error)
+        proposal = propose(member, offer)
+    except Declined as reason:
+        _restart(member, offer, why=str(reason))
+    return _claim(member, proposal)
+
+
+def _claim(member: Session, proposal: Proposal) -> bool:
+    if not member.link.take(proposal.offer):
+        proposal.drop()
         return False
+    proposal.carry_out()
     return True
 
 
-def _take(member: Session, offer: Offer) -> bool:
-    """Claims the birth; whoever has it already makes the plan void."""
-    if member.link.take(offer):
-        return True
-    if member.planned is not None:
-        member.planned.close()
-        member.planned = None
-    return False
-
-
-def _swap(member: Session) -> None:
-    link = member.link
+def _take_together(member: Session) -> Verdict:
+    """Several ranks take a birth over in place, if every one of them can; rank 0 claims it for all."""
+    link, proposal = member.link, None
+    offer = link.await_offer()
+    try:
+        proposal = propose(member, offer)
+    except Declined as reason:
+        logger.info("incarnation %d can't be taken over in place: %s", offer.birth.incarnation, reason)
+    if not member.ranks.all(proposal is not None) or proposal is None:
+        if proposal is not None:
+            proposal.drop()
+        link.offer = None  # they can't start anew together: a new pod takes the birth
+        return Verdict.GO
+    taken = not member.ranks.leads or link.take(offer)
+    verdict = member.ranks.agree(Verdict.SWAP if taken else Verdict.REPLACED)
+    if verdict is Verdict.REPLACED:
+        proposal.drop()
+        return verdict
     if not member.ranks.leads:
-        link.take(link.await_offer())
-    assert link.taken is not None, "rank 0 has claimed it, and the other ranks need no claim"
-    if not member.ranks.leads:
-        member.planned = member.plan(link.taken)
-    planned, member.planned = member.planned, None
-    member.become(link.taken, planned)
+        link.take(offer)
+    proposal.carry_out()
+    return verdict
 
 
-def _restart(member: Session, offer: Offer) -> NoReturn:
+def _restart(member: Session, offer: Offer, *, why: str) -> NoReturn:
     number = offer.birth.incarnation
-    logger.info("incarnation %d can't be taken over by the running loop: starting anew", number)
+    logger.info("incarnation %d can't be taken over by the running loop: %s; starting anew", number, why)
     downloads = member.link.keep()
     member.close()
     restart(
@@ -131,6 +139,7 @@ def _restart(member: Session, offer: Offer) -> NoReturn:
             incarnation=offer.birth.incarnation,
             hyperparameters=offer.birth.hyperparameters,
             prefetched=downloads,
+            started_anew=why,
         ).to_environment()
     )
 

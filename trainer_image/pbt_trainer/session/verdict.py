@@ -10,3 +10,4 @@ class Verdict(IntEnum):
     SWAP = 1  # a takeover in place, already claimed
     TERMINATE = 2  # SIGTERM
     REPLACED = 3  # another process has the member
+    PROPOSE = 4  # a takeover in place of several ranks, if every one of them can

@@ -9,7 +9,6 @@ from pbt_contract.assignment import Assignment
 from pbt_contract.encoding import encode
 from pbt_contract.records import Cause, Claim
 from pbt_trainer import ExitCode, UsageError
-from pbt_trainer.session.hyperparameters import Hyperparameters
 from unit.trainer.population import Population, Trainer
 
 MINIMAL = {
@@ -92,20 +91,6 @@ def test_a_malformed_variable_is_named_with_its_text(name: str, text: str) -> No
     with pytest.raises(UsageError) as error:
         Assignment.from_environment(MINIMAL | {name: text})
     assert f"{name}={text!r} is not" in str(error.value)
-
-
-def test_hyperparameters_tell_what_was_read_and_where() -> None:
-    hp = Hyperparameters({"lr": 0.1, "layers": 2, "unused": 1})
-    assert hp["layers"] == 2
-    hp.looping = True
-    assert hp.get("lr") == 0.1
-    assert (hp.read, hp.read_in_loop) == ({"layers", "lr"}, {"lr"})
-    hp.replace({"lr": 0.2})
-    assert hp.read_in_loop == set()
-    assert hp.peek() == {"lr": 0.2, "layers": 2, "unused": 1}
-    assert hp.read_in_loop == set()
-    assert dict(hp) == hp.peek()
-    assert hp.read_in_loop == {"lr", "layers", "unused"}
 
 
 def test_a_hyperparameter_that_the_script_does_not_name_is_an_error(population: Population) -> None:

@@ -7,7 +7,7 @@ import pytest
 from pbt_contract import keys
 from pbt_contract.encoding import encode
 from pbt_contract.records import Cause, Claim, LifeName, Report, Yield
-from unit.trainer.population import Population, Trainer
+from unit.trainer.population import Population, Trainer, population_in
 
 SHARED = {"in_place": True, "shared_slots": True, "total_steps": 20_000, "interval_steps": 10_000}
 OTHER = 3
@@ -117,6 +117,34 @@ def test_whoever_took_the_birth_before_keeps_it(population: Population, waiting:
     assert trainer.end() == 0
     assert max(save.step for save in population.saves()) >= 2
     assert population.saves(member=OTHER, incarnation=2) == []
+
+
+def test_a_birth_that_somebody_else_took_leaves_values_and_random_state_as_they_were(
+    population: Population, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The build function has drawn random numbers under the other member's values by then."""
+
+    def begun(among: Population) -> Trainer:
+        among.birth(hyperparameters={"lr": 1.0})
+        trainer = among.start("builder.py", **SHARED)
+        trainer.step_until("step 2")
+        return trainer
+
+    population.birth(member=OTHER, hyperparameters={"lr": 0.25})
+    population.run("builder.py", member=OTHER, total_steps=4)
+    population.resume(population.reported(1, member=OTHER), member=OTHER)
+    claim = Claim(member=OTHER, incarnation=2, pod="new", nonce="theirs")
+    population.store.create(keys.claim(OTHER, 2), encode(claim))
+    trainer = begun(population)
+    ask(population)
+    while "going on as member 0" not in trainer.errors():
+        trainer.step_until("drew")
+    last = trainer.step_until("step")
+    with population_in(tmp_path_factory.mktemp("undisturbed")) as other:
+        undisturbed = begun(other)
+        undisturbed.step_until(last)
+    assert trainer.said == undisturbed.said
+    assert len(population.saves()) == 1
 
 
 def test_a_decision_about_the_member_comes_first(population: Population, waiting: Report) -> None:

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from pbt_contract import keys
 from pbt_contract.encoding import encode
-from pbt_contract.records import Cause, Claim, Report
+from pbt_contract.records import Cause, Claim, Report, Started
 from pbt_trainer import ExitCode
 from unit.trainer.population import Population, Trainer, is_gone
 
@@ -37,7 +38,7 @@ def test_a_hyperparameter_that_the_loop_reads_is_swapped_between_two_steps(
     assert trainer.hear("step").startswith("step 5 2")
     claim = population.claim(incarnation=2)
     assert claim is not None
-    assert claim.pod == "pod-0-1"
+    assert (claim.pod, claim.started, claim.why) == ("pod-0-1", Started.IN_PLACE, UNSET)
     trainer.terminate()
     assert trainer.end() == 0
     [save] = population.saves(incarnation=2)
@@ -125,6 +126,112 @@ def test_the_state_of_an_optimizer_is_swapped_into_the_tensors_that_are_there(po
     assert trainer.step_until("restored") == "restored 2 -2.5 1.0 1.5 True"
     assert trainer.hear("step") == "step 3"
     assert trainer.said.count("joined") == 1
+
+
+def reading(population: Population, how: str) -> Trainer:
+    """A trainer that was asked to continue with another dropout."""
+    population.birth(member=3, hyperparameters={"rate": 2.0, "dropout": 0.5})
+    population.run("reading.py", "none", member=3, total_steps=4)
+    population.birth(hyperparameters={"rate": 0.5, "dropout": 0.25})
+    trainer = population.start("reading.py", how, in_place=True, total_steps=20_000, interval_steps=10_000)
+    trainer.step_until("step 2")
+    donor = population.reported(1, member=3)
+    population.exploit(donor, hyperparameters={"rate": 0.5, "dropout": 0.75})
+    return trainer
+
+
+@pytest.mark.parametrize(("how", "line"), [("before", 26), ("logged", 26), ("dict", 46), ("pickled", 48)])
+def test_a_value_that_was_read_before_the_loop_starts_the_process_anew_and_the_claim_says_where(
+    population: Population, how: str, line: int
+) -> None:
+    trainer = reading(population, how)
+    trainer.step_until("joined 2")
+    assert trainer.step_until("step") == "step 5 2 0.75"
+    claim = population.claim(incarnation=2)
+    assert claim is not None
+    told = f"`dropout` was read at reading.py:{line}, before the loop"
+    assert (claim.started, claim.why) == (Started.ANEW, told)
+    assert f"by the running loop: {told}; starting anew" in trainer.errors()
+
+
+def test_a_value_that_a_forked_process_read_starts_the_process_anew(population: Population) -> None:
+    trainer = reading(population, "fork")
+    trainer.step_until("joined 2")
+    assert trainer.step_until("step") == "step 5 2 0.75"
+    claim = population.claim(incarnation=2)
+    assert claim is not None
+    assert claim.why == "`dropout` was read by a forked process, which keeps its value"
+
+
+@pytest.mark.parametrize("how", ["none", "hook", "peek"])
+def test_a_value_that_only_the_loop_or_a_hook_reads_changes_in_place(
+    population: Population, how: str
+) -> None:
+    trainer = reading(population, how)
+    trainer.step_until("restored 4")
+    assert trainer.hear("step") == "step 5 2 0.75"
+    assert trainer.said.count("joined 2") == 0
+    claim = population.claim(incarnation=2)
+    assert claim is not None
+    assert claim.started is Started.IN_PLACE
+
+
+def test_the_reason_of_one_life_is_not_told_of_the_next(population: Population) -> None:
+    trainer = reading(population, "before")
+    trainer.step_until("joined 2")
+    trainer.terminate()
+    trainer.step_until("step 5 2")
+    trainer.go()
+    assert trainer.end() == 0
+    [save] = population.saves(incarnation=2)
+    population.resume(save, incarnation=3)
+    population.start("reading.py", "none", incarnation=3).step_until("step 6")
+    claim = population.claim(incarnation=3)
+    assert claim is not None
+    assert (claim.started, claim.why) == (UNSET, UNSET)
+
+
+def building(population: Population, how: str = "") -> tuple[Trainer, Report]:
+    """A trainer whose optimizer a function builds, and its report of step 2."""
+    population.birth(hyperparameters={"lr": 1.0})
+    trainer = population.start("builder.py", how, in_place=True, total_steps=10**6, interval_steps=2)
+    trainer.step_until("step 3")
+    return trainer, population.reported(1)
+
+
+BACK = {"cause": Cause.ROLLBACK, "seed_round": 1, "round": 1}
+
+
+def test_what_a_function_builds_follows_a_learning_rate_in_place(population: Population) -> None:
+    trainer, record = building(population)
+    population.birth(2, source=record, hyperparameters={"lr": 0.25}, **BACK)
+    assert trainer.step_until("restored") == "restored 2 -2.5 0.25 1.5 True"
+    assert trainer.hear("step") == "step 3 2 0.25"
+    assert trainer.said.count("joined") == 1
+    claim = population.claim(incarnation=2)
+    assert claim is not None
+    assert claim.started is Started.IN_PLACE
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("fails", "build() failed: ValueError: no such rate"),
+        ("names", "build() returned other, and at first optimizer"),
+        ("class", "the build function made a torch.optim.adam.Adam this time"),
+    ],
+)
+def test_a_function_that_fails_or_returns_other_things_starts_the_process_anew_before_anything_is_claimed(
+    population: Population, how: str, told: str
+) -> None:
+    trainer, record = building(population, how)
+    population.birth(2, source=record, hyperparameters={"lr": 0.25}, **BACK)
+    assert trainer.step_until("restored") == "restored 2 -2.5 0.25 1.5 True"
+    assert trainer.said.count("joined") == 2
+    claim = population.claim(incarnation=2)
+    assert claim is not None
+    assert claim.started is Started.ANEW
+    assert told in claim.why
 
 
 @pytest.mark.parametrize(("arguments", "heard"), [([], "files .metadata step 4"), (["deaf"], "joined 2")])
