@@ -102,6 +102,14 @@ class Checkpoint:
         found = self._content.get("total_steps")
         return found if isinstance(found, int) else None
 
+    def compare(self, name: str, like: Any) -> None:
+        """Makes sure that the object's state can take its named tuples and pytrees from `like`; reads no tensors.
+
+        Raises:
+            StateError: `like` has another form.
+        """
+        decode(self._content["objects"][name]["state"], None, like=like)
+
     def random(self, names: set[str]) -> Iterator[tuple[str, Any]]:
         """The states of those random generators among `names` that it holds."""
         for name, tree in self._content["random"].items():

@@ -46,12 +46,12 @@ def encode(value: object, *, path: str) -> tuple[Any, list[Leaf]]:
     return Encoder(leaves).encode(value, path=path), leaves.found
 
 
-def decode(tree: object, read: Read, *, like: Any = PLAIN) -> Any:
+def decode(tree: object, read: Read | None, *, like: Any = PLAIN) -> Any:
     """The value that `tree` was made from.
 
     Args:
         tree: from JSON.
-        read: gets its leaves.
+        read: gets its leaves; None only compares the form with `like`, and the result is of no use.
         like: the value that the object has now, whose named tuples and pytrees say of which classes those of the tree
             are; by default they come back as dicts.
 

@@ -22,6 +22,7 @@ from pbt_trainer.state.parameters import names_of
 from pbt_trainer.state.restore import load, notes_on, ordered, taking_over, total_changed, unfit
 from pbt_trainer.state.tensors import is_tensor
 from pbt_trainer.state.tracked_object import Entry, plain_names
+from pbt_trainer.state.trainable import Trainable
 
 SECONDS = 1.0
 """What stepping the schedules may take while training waits; a fresh process takes the time that it needs."""
@@ -234,8 +235,13 @@ def _check_groups(live: Any, built: Any) -> None:
 
 
 def _check_fit(entries: Sequence[Entry], checkpoint: Checkpoint) -> None:
-    """Whether the weights fit, which a module would only say in the middle of it."""
+    """Whether what the objects get fits, which some would only say in the middle of it."""
     for entry in entries:
+        if entry.kind == "object" and entry.name in checkpoint.names:
+            with taking_over(entry.name), _naming(entry.name):
+                checkpoint.compare(entry.name, entry.state())
+                if isinstance(entry.value, Trainable):
+                    entry.value.check(checkpoint.state(entry.name, copy=False))
         saved = checkpoint.state(entry.name, copy=False) if entry.kind == "module" else None
         if not isinstance(saved, dict):
             continue

@@ -68,22 +68,39 @@ class Trainable:
         Raises:
             StateError: what the checkpoint left out differs here, or it is of another model.
         """
-        values, left_out = state["state"], state["fingerprints"]
-        own = {plain: name for name, plain in plain_names(self._model.state_dict()).items()}
+        self.check(state)
+        own = self._own_names()
+        self._model.load_state_dict(
+            {own[name]: value for name, value in state["state"].items()}, strict=False
+        )
+        self._kept |= {own[name] for name in state["state"]} & self._parameters().keys()
+        self._look()
+
+    def check(self, state: dict[str, Any]) -> None:
+        """Makes sure that the model can take a state over; changes nothing.
+
+        Raises:
+            StateError: it can't, as `load_state_dict` says.
+        """
+        values, left_out, own = state["state"], state["fingerprints"], self._own_names()
         if odd := own.keys() ^ (values.keys() | left_out.keys()):
             raise StateError(f"The checkpoint is of a model with other parameters: {_some(odd)}")
         self._look()
-        now = self._digests | _digests_of(
-            self._parameters(), [own[name] for name in left_out if own[name] in self._kept]
-        )
+        trained = [own[name] for name in left_out if own[name] in self._kept]
+        now = self._digests | _digests_of(self._parameters(), trained)
         if differing := [name for name, digest in left_out.items() if now.get(own[name]) != digest]:
             raise StateError(
                 "The checkpoint holds only what was trained, and here other weights lie below it: "
                 f"{_some(differing)}. Load the same base model before track()"
             )
-        self._model.load_state_dict({own[name]: value for name, value in values.items()}, strict=False)
-        self._kept |= {own[name] for name in values} & self._parameters().keys()
-        self._look()
+        live = self._model.state_dict()
+        unlike = [name for name, value in values.items() if _shape(live[own[name]]) != _shape(value)]
+        if unlike:
+            raise StateError(f"The checkpoint's parameters have other shapes: {_some(unlike)}")
+
+    def _own_names(self) -> dict[str, str]:
+        """The name in the model's own state, by that without the wrappers' parts."""
+        return {plain: name for name, plain in plain_names(self._model.state_dict()).items()}
 
     def _parameters(self) -> dict[str, Any]:
         return dict(self._model.named_parameters(remove_duplicate=False))
@@ -130,6 +147,10 @@ def _digest(name: str, parameter: Any) -> str:
         part = values[start : start + _CHUNK_BYTES].cpu()
         digest.update((ctypes.c_char * len(part)).from_address(part.data_ptr()))
     return digest.hexdigest()[:32]
+
+
+def _shape(value: Any) -> Any:
+    return getattr(value, "shape", None)
 
 
 def _some(names: Iterable[str]) -> str:

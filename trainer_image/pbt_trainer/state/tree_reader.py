@@ -24,9 +24,13 @@ FACTORIES: dict[str, Any] = {
 
 
 class Decoder:
-    """Reads one tree; `like` is always what the live object has in the place of what is read."""
+    """Reads one tree; `like` is always what the live object has in the place of what is read.
 
-    def __init__(self, read: Read) -> None:
+    Args:
+        read: gets the leaves; None to read none and only compare the form, so that no value is of use.
+    """
+
+    def __init__(self, read: Read | None) -> None:
         self._read = read
         self._leaves: dict[object, Any] = {}  # what was one tensor in two places comes back as one
 
@@ -60,11 +64,19 @@ class Decoder:
         written, items = body
         names = [name for name, _ in items]
         live = inner(like, names, quoted(str(written)))
-        return make(like, names, self.items([item for _, item in items], depth, live))
+        values = self.items([item for _, item in items], depth, live)
+        return None if self._read is None else make(like, names, values)
+
+    def key(self, body: Any) -> Any:
+        """Typed random keys of JAX."""
+        implementation, data = body
+        return None if self._read is None else typed_key(self.leaf(data, "jax"), implementation)
 
     def leaf(self, body: Mapping[str, Any], tag: str, like: Any = PLAIN) -> Any:
         """The tensor or array of a node."""
         name = body["leaf"]
+        if self._read is None:
+            return None
         if (tag, name) not in self._leaves:
             stored = self._read(name, "tensor" if tag == "tensor" else "array")
             found = tensor_of(stored, body) if tag == "tensor" else array_of(stored, body)
@@ -107,7 +119,7 @@ _READERS: dict[str, Callable[[Decoder, Any, int, Any], Any]] = {
     "tensor": lambda decoder, body, _depth, _like: decoder.leaf(body, "tensor"),
     "array": lambda decoder, body, _depth, _like: decoder.leaf(body, "array"),
     "jax": lambda decoder, body, _depth, like: decoder.leaf(body, "jax", like),
-    "jax.key": lambda decoder, body, _depth, _like: typed_key(decoder.leaf(body[1], "jax"), body[0]),
+    "jax.key": lambda decoder, body, _depth, _like: decoder.key(body),
     "numpy": lambda _decoder, body, _depth, _like: numpy_scalar(body),
     "torch.Size": lambda _decoder, body, _depth, _like: torch_value("Size", body),
     "torch.dtype": lambda _decoder, body, _depth, _like: torch_value("dtype", body),

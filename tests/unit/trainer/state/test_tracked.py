@@ -104,6 +104,17 @@ def test_named_tuples_come_back_where_the_object_had_them_when_it_was_tracked(tm
     assert (kept.state.tolist(), kept.reward) == ([1.0], 2.5)
 
 
+def test_in_place_another_form_is_refused_before_anything_changes(tmp_path: Path) -> None:
+    donor = of(Counting(last=Transition(torch.ones(1), 2.5), epoch=3))
+    loser = of(Counting(last=Transition(torch.zeros(1), 0.0), epoch=1))
+    loser.objects["thing"].state = {"last": None, "epoch": 2}
+    with pytest.raises(
+        StateError, match=r"in place: thing: The checkpoint has a \S+Transition .* has a \S*NoneType"
+    ):
+        loser.tracked.plan(donor.save(tmp_path), exploit=True, rebuilt={})
+    assert loser.objects["thing"].state == {"last": None, "epoch": 2}
+
+
 def test_a_named_tuple_that_no_new_process_could_make_is_refused_by_the_report(tmp_path: Path) -> None:
     memory = of(Counting(memory=[]))
     memory.objects["thing"].state["memory"].append(Transition(torch.ones(1), 2.5))

@@ -8,7 +8,7 @@ import torch
 
 import pbt_trainer
 from pbt_contract.errors import StateError, UsageError
-from unit.trainer.training import Member
+from unit.trainer.training import Member, kept
 
 WIDTH = 256
 
@@ -55,14 +55,17 @@ class Training(Member):
 
     def __init__(self, model: Model, *, seed: int, wrap: Any = lambda model: model) -> None:
         self.model = model
+        torch.manual_seed(seed)
+        for layer in model.layers:
+            torch.nn.init.normal_(layer.down.weight)
 
         def build(_hp: Any) -> dict[str, Any]:
-            torch.manual_seed(seed)
-            for layer in model.layers:
-                torch.nn.init.normal_(layer.down.weight)
             trained = [each for each in model.parameters() if each.requires_grad]
             optimizer = torch.optim.Adam(trained, lr=0.01)
-            return {"model": pbt_trainer.trainable(wrap(model)), "optimizer": optimizer}
+            return {
+                "model": kept("model", lambda: pbt_trainer.trainable(wrap(model))),
+                "optimizer": optimizer,
+            }
 
         super().__init__(build, {"lr": 0.01}, seed=seed)
 
@@ -172,6 +175,35 @@ def test_a_process_that_trained_what_the_checkpoint_leaves_out_does_not_take_it_
     unfreeze(other, 3)
     with pytest.raises(StateError, match=r"lie below it: layers\.2\.base\.(bias, layers\.2\.base\.)?weight"):
         other.objects["model"].load_state_dict(donor.objects["model"].state_dict())
+
+
+def test_a_takeover_in_place_is_exact(tmp_path: Path) -> None:
+    donor, loser = Training(model_of(1), seed=1), Training(model_of(2), seed=2)
+    donor.steps(3)
+    loser.steps(2)
+    weight = loser.model.layers[0].up.weight
+    loser.exploit(donor.save(tmp_path), {"lr": 0.01}, in_place=True)
+    assert equal(loser.model, donor.model)
+    assert loser.model.layers[0].up.weight is weight
+
+
+def test_in_place_a_checkpoint_that_does_not_fit_is_refused_before_anything_changes(tmp_path: Path) -> None:
+    donor, loser = Training(model_of(1), seed=1), Training(model_of(2), seed=2)
+    donor.steps(3)
+    with torch.no_grad():
+        loser.model.last.weight.mul_(2)
+    before = {name: value.clone() for name, value in loser.model.state_dict().items()}
+    with pytest.raises(StateError, match=r"in place: model: .*lie below it: layers\.2\.base\.weight"):
+        loser.tracked.plan(donor.save(tmp_path), exploit=True, rebuilt=loser.built_again())
+    assert all(torch.equal(value, before[name]) for name, value in loser.model.state_dict().items())
+
+
+def test_another_rank_of_the_adapters_is_an_error(tmp_path: Path) -> None:
+    folder = Training(model_of(), seed=1).save(tmp_path)
+    model = model_of()
+    model.layers[1] = Adapted(model.layers[1].base, rank=3)
+    with pytest.raises(StateError, match=r"other shapes: layers\.1\.down\.weight, layers\.1\.up\.weight"):
+        Training(model, seed=1).resume(folder)
 
 
 def test_a_tied_parameter_that_trains_is_kept_under_both_names() -> None:

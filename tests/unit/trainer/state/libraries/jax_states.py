@@ -116,6 +116,16 @@ def test_a_training_with_optax_continues_bit_for_bit(name: str, tmp_path: Path) 
     same(other.values, donor.values)
 
 
+def test_a_takeover_in_place_is_that_of_a_new_process(tmp_path: Path) -> None:
+    optimizer = OPTIMIZERS["chain"]
+    donor, loser = Holder(**begun(optimizer, 1)), Holder(**begun(optimizer, 2))
+    donor.values = step(optimizer, donor.values)
+    member = holding(loser)
+    loser.values = step(optimizer, loser.values)
+    member.exploit(holding(donor).save(tmp_path), {}, in_place=True)
+    same(loser.values, donor.values)
+
+
 def trained_state(seed: int, rate: float = 0.01) -> TrainState:
     params = Network().init(jax.random.key(seed), INPUTS)["params"]
     return TrainState.create(apply_fn=Network().apply, params=params, tx=optax.adam(rate))
