@@ -124,6 +124,7 @@ class Run(Place, Builds):
         self._tracked = Tracked(total_steps=self.total_steps)
         for name, tracked in everything.items():
             self._tracked.add(name, tracked, built=name in self.built)
+        self._tracked.complete()
         if self._member:
             self._member.tracked = self._tracked
             self._restored = self._member.restore()
@@ -231,6 +232,8 @@ class Run(Place, Builds):
         if self.hp.looping:
             return
         self._building.check()
+        if self._tracked is not None:
+            self._tracked.check_complete()
         if self._member:
             if self._restored is None:
                 self._restored = self._member.restore()

@@ -10,13 +10,8 @@ from pathlib import Path
 
 import torch
 
-# Nothing is compiled here, and its import takes longer than the rest.
-_stub = types.ModuleType("torch._dynamo")
-_stub.disable = lambda fn=None, **_options: fn  # type: ignore[attr-defined]
-sys.modules.setdefault("torch._dynamo", _stub)
-
-from unit.trainer.random_scripts import hyperparameters, portable, script, steps_of, train  # noqa: E402
-from unit.trainer.training import Member  # noqa: E402
+from unit.trainer.random_scripts import hyperparameters, portable, script, steps_of, train
+from unit.trainer.training import Member
 
 
 def outcome(member: Member, seed: int) -> str:
@@ -29,6 +24,11 @@ def outcome(member: Member, seed: int) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    # Nothing is compiled here, and the compiler's import takes longer than the rest.
+    stub = types.ModuleType("torch._dynamo")
+    stub.disable = lambda function=None, *_, **__: function  # type: ignore[attr-defined]
+    stub.graph_break = lambda *_, **__: None  # type: ignore[attr-defined]
+    sys.modules["torch._dynamo"] = torch._dynamo = stub
     number, folder = int(sys.argv[1]), Path(sys.argv[2])
     _, _, now = hyperparameters(number)
     newborn = Member(script(number).build, now, seed=3)

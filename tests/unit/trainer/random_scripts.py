@@ -1,7 +1,6 @@
 """Training scripts drawn from a seed: what they build, with constants and with what follows from hyperparameters."""
 
 import copy
-import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -478,7 +477,10 @@ def plain(value: Any) -> Any:
 
 def portable(objects: Objects) -> bytes:
     """The same for another process."""
-    out = io.StringIO()
-    for name, fact in facts(objects):
-        out.write(f"{name}: {fact!r}\n")
-    return out.getvalue().encode()
+    return "\n".join(f"{name}: {_in_order(fact)!r}" for name, fact in facts(objects)).encode()
+
+
+def _in_order(value: Any) -> Any:
+    if isinstance(value, dict):
+        return sorted((str(key), _in_order(item)) for key, item in value.items())
+    return [_in_order(item) for item in value] if isinstance(value, list) else value

@@ -6,6 +6,7 @@ from typing import Any
 from pbt_trainer.state.checkpoint_files import Described
 from pbt_trainer.state.tensors import is_tensor
 from pbt_trainer.state.tracked_object import Entry, plain_names
+from pbt_trainer.state.trainable import Trainable
 
 DIFFER = "its param groups differ from the checkpoint's"
 _LIKE_PARAMETERS = frozenset(
@@ -14,12 +15,29 @@ _LIKE_PARAMETERS = frozenset(
 """Parts of torch's optimizers' state that have the parameter's shape."""
 
 
+def module_of(entry: Entry) -> Any:
+    """The module that an object is, or whose part it keeps; else None."""
+    if isinstance(entry.value, Trainable):
+        return entry.value.model
+    return entry.value if entry.kind == "module" else None
+
+
+def parameters_of(entry: Entry) -> list[Any]:
+    """The parameters of a tracked module or optimizer; none of other objects."""
+    module = module_of(entry)
+    if module is not None:
+        return list(module.parameters())
+    groups = entry.value.param_groups if entry.kind == "optimizer" else []
+    return [each for group in groups for each in group["params"]]
+
+
 def names_of(entries: Iterable[Entry]) -> dict[int, str]:
     """The name of each parameter of a tracked module, by the tensor's id, without the wrappers' parts."""
     found: dict[int, str] = {}
     for entry in entries:
-        if entry.kind == "module":
-            parameters = dict(entry.value.named_parameters())
+        module = module_of(entry)
+        if module is not None:
+            parameters = dict(module.named_parameters())
             for name, plain in plain_names(parameters).items():
                 found.setdefault(id(parameters[name]), f"{entry.name}.{plain}")
     return found

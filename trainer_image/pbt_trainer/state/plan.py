@@ -18,7 +18,7 @@ from pbt_trainer.state.checkpoint_files import Checkpoint
 from pbt_trainer.state.families import Family, Settled, Terms, families, readable, settle, settle_kept
 from pbt_trainer.state.in_place import copy_state, fits_in_place
 from pbt_trainer.state.optimizer_options import options, place
-from pbt_trainer.state.parameters import names_of
+from pbt_trainer.state.parameters import names_of, parameters_of
 from pbt_trainer.state.restore import load, notes_on, ordered, taking_over, total_changed, unfit
 from pbt_trainer.state.tensors import is_tensor
 from pbt_trainer.state.tracked_object import Entry, plain_names
@@ -257,12 +257,7 @@ def _check_fit(entries: Sequence[Entry], checkpoint: Checkpoint) -> None:
 
 def _drop_gradients(entry: Entry) -> None:
     # By hand: not every `zero_grad` takes the argument, and some do more than that.
-    if entry.kind == "module":
-        parameters = list(entry.value.parameters())
-    else:
-        groups = entry.value.param_groups if entry.kind == "optimizer" else []
-        parameters = [each for group in groups for each in group["params"]]
-    for parameter in parameters:
+    for parameter in parameters_of(entry):
         parameter.grad = None
 
 

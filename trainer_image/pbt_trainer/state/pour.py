@@ -87,10 +87,10 @@ def attributes(live: Any, built: Any, counterparts: Counterparts) -> None:
 def schedule(live: Any, built: Any, counterparts: Counterparts) -> None:
     """Moves everything that a newly built schedule is over to the live one, but for its optimizer."""
     children = vars(live).get("_schedulers")
-    fresh = {key: value for key, value in vars(built).items() if key not in {"optimizer", "_schedulers"}}
     kept = {key: vars(live)[key] for key in ("optimizer", "_schedulers") if key in vars(live)}
     vars(live).clear()
-    vars(live).update({key: _followed(value, counterparts) for key, value in fresh.items()}, **kept)
+    for key, value in vars(built).items():
+        vars(live)[key] = kept[key] if key in kept else _followed(value, counterparts)
     for each in zip(children or (), vars(built).get("_schedulers", ()), strict=True):
         schedule(*each, counterparts)
 

@@ -10,9 +10,10 @@ from pbt_contract.records import Value
 from pbt_trainer.state import random_state as randomness
 from pbt_trainer.state.checkpoint_files import MAX_STATE_BYTES, Checkpoint
 from pbt_trainer.state.codec import Encoder, Way, decode, dumps, encode, loads
+from pbt_trainer.state.made_late import MadeBefore
 from pbt_trainer.state.optimizer_options import OPTIONS
 from pbt_trainer.state.optional import Optional
-from pbt_trainer.state.parameters import described, names_of
+from pbt_trainer.state.parameters import described, module_of, names_of
 from pbt_trainer.state.plan import Plan, plan, set_random_state
 from pbt_trainer.state.restore import restore_objects
 from pbt_trainer.state.staging import Staging
@@ -37,6 +38,7 @@ class Tracked:
     def __init__(self, *, total_steps: int) -> None:
         self._total_steps = total_steps
         self._entries: dict[str, Entry] = {}
+        self._before: MadeBefore | None = None
 
     def add(self, name: str, value: Any, *, built: bool = False) -> None:
         """Tracks an object as the script has just built it.
@@ -71,6 +73,20 @@ class Tracked:
         entry.built = entry.options()
         _check(entry.built, path=f"{name} (as built)")
         self._entries[name] = entry
+
+    def complete(self) -> None:
+        """Notes that the script has named everything; `check_complete` tells what it makes from here on."""
+        self._before = MadeBefore.now()
+
+    def check_complete(self) -> None:
+        """Makes sure, before the loop, that no optimizer or schedule was made on what is tracked since `complete`.
+
+        Raises:
+            UsageError: one was.
+        """
+        if self._before is not None:
+            self._before.check(list(self._entries.values()))
+            self._before = None
 
     def capture(self, staging: Staging) -> Captured:
         """Copies the state of all objects and of the random generators; afterwards training may continue.
@@ -149,10 +165,8 @@ class Tracked:
 
     def _gpu(self) -> Any:
         """The GPU that a tracked module is on; None if none is."""
-        for entry in self._entries.values():
-            if entry.kind == "module":
-                return next((each.device for each in entry.value.parameters() if each.is_cuda), None)
-        return None
+        modules = filter(None, map(module_of, self._entries.values()))
+        return next((each.device for module in modules for each in module.parameters() if each.is_cuda), None)
 
     def _encoded(self) -> tuple[bytes, Leaves]:
         leaves = Leaves()

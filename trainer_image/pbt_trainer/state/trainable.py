@@ -52,6 +52,11 @@ class Trainable:
         self._digests: dict[str, str] = {}
         self._look()
 
+    @property
+    def model(self) -> Any:
+        """The whole model."""
+        return self._model
+
     def state_dict(self) -> dict[str, Any]:
         """What is kept, by name, and fingerprints of the other parameters."""
         self._look()

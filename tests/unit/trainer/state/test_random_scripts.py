@@ -155,7 +155,11 @@ def test_in_place_is_what_a_new_process_comes_to(tmp_path: Path) -> None:
         train(live.objects, drawn, lost, seed=13)
         live.exploit(folder, now, in_place=True)
         command = [sys.executable, "-m", "unit.trainer.fresh_process", str(number), str(folder)]
-        environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path]),
+            "OMP_NUM_THREADS": "1",
+        }
         fresh = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         assert fresh.stdout.strip() == outcome(live, number), f"script {number} ({drawn.kinds})"
 
