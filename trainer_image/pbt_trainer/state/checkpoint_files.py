@@ -26,6 +26,10 @@ MAX_STATE_BYTES = 256 * 1024 * 1024  # tensors are elsewhere: more is an acciden
 class Checkpoint:
     """The files in one folder; nothing in them can run code.
 
+    Attributes:
+        likes: of objects by name, the state and the options that they have now; what `state` and `built` return is like
+            these where they are told nothing else.
+
     Every question raises `RecordRefused` where the files are missing or malformed, and `NewerFormat` where only a
     newer version can read them.
     """
@@ -43,6 +47,7 @@ class Checkpoint:
         self._mapped: MappedFile | None = None
         self._files = ExitStack()
         self._opened: dict[str, Any] = {}
+        self.likes: dict[str, tuple[Any, Any]] = {}
         self._borrowed: dict[str, Any] = {}
 
     @property
@@ -60,7 +65,8 @@ class Checkpoint:
 
     def built(self, name: str) -> Any:
         """The options that its script had built it with."""
-        return self._decode(self._content["objects"][name]["built"], copy=True)
+        _, like = self.likes.get(name, (PLAIN, PLAIN))
+        return self._decode(self._content["objects"][name]["built"], copy=True, like=like)
 
     def state(self, name: str, *, copy: bool = True, like: Any = PLAIN) -> Any:
         """The object's state.
@@ -76,6 +82,8 @@ class Checkpoint:
         Raises:
             StateError: `like` has another form than the checkpoint.
         """
+        if like is PLAIN:
+            like, _ = self.likes.get(name, (PLAIN, PLAIN))
         if copy:
             return self._decode(self._content["objects"][name]["state"], copy=True, like=like)
         if name not in self._borrowed:

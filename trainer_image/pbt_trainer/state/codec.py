@@ -164,11 +164,13 @@ class Encoder:
             self._as_key = outer
 
     def structure(self, value: Any, path: Way) -> Any:
-        """A named tuple or a pytree: what is in it, and of which class, for messages."""
+        """What gets its class from the live object: what is in it, and of which class, for messages."""
         self.format = 2
         if self._as_key or (self._form is not None and path not in self._form):
             raise refusal(value, describe(path), _NO_FORM)
         self.structures.append(path)
+        if structures.is_enum(value):
+            return {"enum": [structures.class_name(value), value.name]}
         if structures.is_namedtuple(value):
             tag, found = "namedtuple", list(zip(value._fields, value, strict=True))
         else:
@@ -221,6 +223,7 @@ _LIBRARY_WRITERS: list[tuple[Callable[[Any], bool], _Writer]] = [
     (is_array, lambda encoder, value, path: {"array": encoder.leaf(value, path)}),
     (is_node, lambda _encoder, value, _path: node_of(value)),
     (is_jax, Encoder.jax),
+    (structures.is_enum, Encoder.structure),
     (structures.is_namedtuple, Encoder.structure),
     (structures.is_pytree, Encoder.structure),
     (is_array_like, lambda encoder, value, path: {"array": encoder.leaf(value, path)}),

@@ -1,10 +1,11 @@
-"""Named tuples and pytrees of JAX, kept by what is in them: their class comes from the live object, never from a file.
+"""Named tuples, enumerations and pytrees of JAX: their class comes from the live object, never from a file.
 
 A checkpoint holds the fields. What they are fields of (the class, its static parts, functions among them) is code or
 was built by the script, so the object that takes the state over says it, by what its own `state_dict()` has in the
 same place.
 """
 
+import enum
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
@@ -31,6 +32,24 @@ def is_pytree(value: Any) -> bool:
         return False
     leaves = jax.tree_util.tree_leaves(value, is_leaf=lambda part: part is not value)
     return not (len(leaves) == 1 and leaves[0] is value)
+
+
+def is_enum(value: object) -> bool:
+    """Whether it is a member of an enumeration, under a name of its own."""
+    return isinstance(value, enum.Enum) and value.name in type(value).__members__
+
+
+def member(like: Any, name: str, written: str) -> Any:
+    """The member of that name of the live one's enumeration; the name where there is no live one.
+
+    Raises:
+        StateError: the object has another thing there, or the enumeration has no such member.
+    """
+    if like is PLAIN:
+        return name
+    if not is_enum(like) or name not in type(like).__members__:
+        raise StateError(_differs(written, [name], like, list(getattr(type(like), "__members__", []))))
+    return type(like)[name]
 
 
 def children(value: Any) -> list[tuple[str, Any]]:

@@ -126,7 +126,7 @@ class Tracked:
             RecordRefused: the checkpoint is malformed.
         """
         entries = list(self._entries.values())
-        with Checkpoint(folder, gpu=self._gpu()) as checkpoint:
+        with self._checkpoint(folder) as checkpoint:
             notes = restore_objects(entries, checkpoint, exploit=exploit, total_steps=self._total_steps)
             set_random_state(checkpoint, random_state)
         return notes
@@ -147,7 +147,7 @@ class Tracked:
         return plan(
             list(self._entries.values()),
             {name: value.value if isinstance(value, Optional) else value for name, value in rebuilt.items()},
-            Checkpoint(folder, gpu=self._gpu()),
+            self._checkpoint(folder),
             exploit=exploit,
             total_steps=self._total_steps,
         )
@@ -162,6 +162,15 @@ class Tracked:
             if values and all(isinstance(value, bool | int | float | str) for value in values):
                 found[name] = values[0] if all(value == values[0] for value in values) else values
         return found
+
+    def _checkpoint(self, folder: Path) -> Checkpoint:
+        checkpoint = Checkpoint(folder, gpu=self._gpu())
+        checkpoint.likes = {
+            entry.name: (entry.state(), entry.built)
+            for entry in self._entries.values()
+            if entry.form and entry.kind in {"optimizer", "scheduler"}
+        }
+        return checkpoint
 
     def _gpu(self) -> Any:
         """The GPU that a tracked module is on; None if none is."""

@@ -116,6 +116,7 @@ _READERS: dict[str, Callable[[Decoder, Any, int, Any], Any]] = {
     "defaultdict": _default,
     "namedtuple": _named,
     "pytree": _assembled,
+    "enum": lambda _decoder, body, _depth, like: structures.member(like, body[1], quoted(str(body[0]))),
     "tensor": lambda decoder, body, _depth, _like: decoder.leaf(body, "tensor"),
     "array": lambda decoder, body, _depth, _like: decoder.leaf(body, "array"),
     "jax": lambda decoder, body, _depth, like: decoder.leaf(body, "jax", like),

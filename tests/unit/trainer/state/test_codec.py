@@ -130,6 +130,11 @@ def test_what_json_can_say_is_said_plainly() -> None:
 
 class Colour(enum.IntEnum):
     RED = 1
+    BLUE = 2
+
+
+class Shade(enum.Enum):
+    RED = (0, {"not": "hashable"})
 
 
 class Mine(dict[str, int]):
@@ -209,7 +214,6 @@ class Failing(Like):
     [
         lambda: 0,
         object(),
-        Colour.RED,
         Mine(a=1),
         Labelled(),
         Failing(),
@@ -337,6 +341,14 @@ def test_a_named_tuple_gets_the_class_of_the_live_one() -> None:
     assert type(back["deque"][0]) is Sub
 
 
+def test_a_member_of_an_enumeration_is_the_live_enumerations_of_that_name() -> None:
+    tree, _ = encode([Colour.BLUE, Shade.RED], path="object")
+    assert decode(tree, lambda _leaf, _kind: None, like=[Colour.RED, Shade.RED]) == [Colour.BLUE, Shade.RED]
+    assert round_trip([Colour.BLUE]) == ["BLUE"]
+    with pytest.raises(StateError, match=r"Colour \(BLUE\) where this object has a \S+Shade \(RED\)"):
+        decode(tree, lambda _leaf, _kind: None, like=[Shade.RED, Shade.RED])
+
+
 def test_a_named_tuple_that_nobody_takes_over_is_read_as_a_dict() -> None:
     assert round_trip([Point(1, Point(2, 3))]) == [{"x": 1, "y": {"x": 2, "y": 3}}]
 
@@ -415,6 +427,7 @@ def nested(depth: int) -> bytes:
         b'{"array":{"leaf":"a","dtype":"O8","shape":[1]}}',
         b'{"namedtuple":["os.system",[["x"]]]}',
         b'{"namedtuple":[]}',
+        b'{"enum":[]}',
         b'{"pytree":["x",[[[],1]]]}',
         b'{"jax.key":["x"]}',
     ],

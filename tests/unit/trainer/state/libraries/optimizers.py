@@ -134,8 +134,6 @@ LEFT_OUT = {
     "PagedAdEMAMix32bit": "it takes no matrices on a CPU",
     "Conda": "refused: its state holds an object of its own (`GaLoreProjector`)",
     "ScalableShampoo": "refused: its state holds an object of its own (`PreConditioner`)",
-    "SCION": "refused: it has an enumeration among its options",
-    "SCIONLight": "refused: it has an enumeration among its options",
 }
 """What can't be compared here, and why."""
 
@@ -179,7 +177,7 @@ def optimizers_in(module: Any) -> Iterator[tuple[str, Any]]:
 
 
 CASES = [case for case in cases() if case.name not in LEFT_OUT]
-STATELESS = {"Fromage", "ROSE", "SaRA"}
+STATELESS = {"Fromage", "ROSE", "SCIONLight", "SaRA"}
 """Those that keep nothing from step to step."""
 
 
