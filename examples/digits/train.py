@@ -19,18 +19,23 @@ def main() -> None:
     )
     data = split()
     images, labels = data["train"]
-    model = build(dropout=run.hp["dropout"])
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=run.hp["lr"],
-        momentum=run.hp["momentum"],
-        weight_decay=run.hp["weight_decay"],
-    )
+    model = build(dropout=0.0)  # the loop sets it
+
+    @run.build  # again for each takeover in place, so that what it reads takes effect
+    def sgd() -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            model.parameters(),
+            lr=run.hp["lr"],
+            momentum=run.hp["momentum"],
+            weight_decay=run.hp["weight_decay"],
+        )
+
+    optimizer = sgd()
     run.track(model=model, optimizer=optimizer)
     for _ in run.steps():
         for layer in model:
             if isinstance(layer, nn.Dropout):
-                layer.p = run.hp["dropout"]  # read in the loop, so a swap in place takes effect
+                layer.p = run.hp["dropout"]  # read in the loop: so does this
         batch = torch.randint(len(images), (BATCH,))
         loss = nn.functional.cross_entropy(model(shifted(images[batch])), labels[batch])
         optimizer.zero_grad()

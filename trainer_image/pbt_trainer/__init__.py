@@ -3,7 +3,8 @@
     import pbt_trainer
 
     run = pbt_trainer.join({"lr": 1e-3}, total_steps=4000, interval_steps=200)
-    model, optimizer = build(run.hp)
+    model = build()
+    optimizer = run.build(lambda: SGD(model.parameters(), run.hp["lr"]))()
     run.track(model=model, optimizer=optimizer)
     for step in run.steps():
         train_step(model, optimizer)
