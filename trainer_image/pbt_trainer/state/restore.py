@@ -34,13 +34,16 @@ def restore_objects(
     terms.unfit.update(unfit(entries, checkpoint))
     notes = [f"{name} starts fresh: {reason}" for name, reason in terms.unfit.items()]
     notes += notes_on(entries, checkpoint, exploit=exploit)
+    found, names = families(entries), names_of(entries)
+    # Schedules are stepped on options as built, and some tracked object may bring an untracked optimizer's along.
+    for family in (each for each in found if each.optimizer is None):
+        notes += _restore(family, terms, names)
     for entry in entries:
         if entry.name not in terms.unfit and entry.kind in {"module", "object"}:
             with taking_over(entry.name):
                 load(entry, checkpoint)
-    for family in families(entries):
-        with taking_over((family.optimizer or family.schedules[0]).name):
-            notes += _restore(family, terms, names_of(entries))
+    for family in (each for each in found if each.optimizer is not None):
+        notes += _restore(family, terms, names)
     return notes
 
 
@@ -137,6 +140,11 @@ def _num_rates(scheduler: Mapping[str, Any]) -> list[int]:
 
 def _restore(family: Family, terms: Terms, names: Mapping[int, str]) -> list[str]:
     optimizer = family.optimizer
+    with taking_over((optimizer or family.schedules[0]).name):
+        return _settle(optimizer, family, terms, names)
+
+
+def _settle(optimizer: Entry | None, family: Family, terms: Terms, names: Mapping[int, str]) -> list[str]:
     before = [options(group) for group in family.groups]
     settled = settle(family, terms)
     if optimizer is not None and settled.groups is not None:

@@ -237,3 +237,60 @@ def test_in_place_stepping_has_a_second(monkeypatch: pytest.MonkeyPatch) -> None
     slow = schedules.MultiplicativeLR(optimizer, lambda _step: 1.0)
     with pytest.raises(StateError, match="takes too long"):
         steps.replay([steps.Replay(slow, 10**7)], optimizer.param_groups, seconds=0.01)
+
+
+def test_without_a_build_function_an_optimizer_of_the_scripts_own_cannot_be_taken_over_in_place(
+    tmp_path: Path,
+) -> None:
+    class Ticking(torch.optim.SGD):
+        ticks = 0
+
+    def build(_hp: Mapping[str, Any]) -> Objects:
+        model = net()
+        return {"model": model, "optimizer": Ticking(model.parameters(), lr=0.1)}
+
+    folder = Member(build, {}, seed=1).save(tmp_path)
+    live = Member(build, {}, seed=2, rebuilds=False)
+    with pytest.raises(StateError, match=r"Ticking may keep more than its state_dict\(\) tells.*run\.build"):
+        live.exploit(folder, {}, in_place=True)
+    assert Member(build, {}, seed=2).exploit(folder, {}, in_place=True) == []
+
+
+def test_without_a_build_function_torchs_optimizers_can(tmp_path: Path) -> None:
+    def build(hp: Mapping[str, Any]) -> Objects:
+        model = net()
+        return {"model": model, "optimizer": torch.optim.SGD(model.parameters(), lr=hp["lr"], momentum=0.5)}
+
+    folder = Member(build, {"lr": 0.3}, seed=1).save(tmp_path)
+    live = Member(build, {"lr": 0.1}, seed=2, rebuilds=False)
+    assert live.exploit(folder, {"lr": 0.1}, in_place=True) == []
+    assert options(live, "optimizer", "lr") == [0.1]
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of")
+@pytest.mark.parametrize("holder", ["tracked", "untracked"])
+def test_a_schedule_of_an_optimizer_that_is_no_tracked_one_is_annealed_once(
+    holder: str, tmp_path: Path
+) -> None:
+    class Holder:
+        def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+            self.inner = optimizer
+
+        def state_dict(self) -> Any:
+            return self.inner.state_dict()
+
+        def load_state_dict(self, state: Any) -> None:
+            self.inner.load_state_dict(state)
+
+    def build(hp: Mapping[str, Any]) -> Objects:
+        optimizer = torch.optim.SGD(torch.nn.Linear(2, 2).parameters(), lr=0.1)
+        objects = {"holder": Holder(optimizer)} if holder == "tracked" else {}
+        return {**objects, "schedule": schedules.ExponentialLR(optimizer, hp["gamma"])}
+
+    member = taken_over(build, tmp_path, {"gamma": 0.9}, {"gamma": 0.5}, in_place=False, steps=3)
+    optimizer = member.objects["schedule"].optimizer
+    kept_or_new = 0.1 * 0.9**3 if holder == "tracked" else 0.1 * 0.5**3
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(kept_or_new)
+    optimizer.step()
+    member.objects["schedule"].step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(kept_or_new * 0.5)
