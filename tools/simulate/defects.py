@@ -15,6 +15,7 @@ from pbt_operator.control.vacancies import Vacancies
 from pbt_operator.core import births, exploit, explore, outcome, quorum, retention
 from pbt_operator.core.auto import AutoRules
 from pbt_operator.core.history import History
+from pbt_operator.core.round_record import Entry
 from pbt_operator.core.rules import Perturb, RoundView
 from pbt_operator.core.slots import Allotment
 from pbt_operator.core.spec import Exploit, Spec
@@ -240,6 +241,14 @@ def _losers_are_replaced_before_they_are_due() -> Any:
     return patch.object(RoundView, "decides", property(lambda self: self.schedule.decides(self.number)))
 
 
+def _who_is_done_is_started_again() -> Any:
+    return patch.object(History, "has_ended", lambda *_: False)
+
+
+def _who_is_done_is_replaced() -> Any:
+    return patch.object(Entry, "stays", property(lambda _: False))
+
+
 @contextmanager
 def both(one: Any, other: Any) -> Iterator[None]:
     """Two patches as one."""
@@ -276,6 +285,8 @@ DEFECTS: dict[str, Callable[[], Any]] = {
         _an_adopter_loses_the_strategy,
         _a_horizon_is_planned_from_the_start_each_time,
         _losers_are_replaced_before_they_are_due,
+        _who_is_done_is_started_again,
+        _who_is_done_is_replaced,
     )
 }
 

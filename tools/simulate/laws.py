@@ -19,6 +19,7 @@ from pbt_operator.runners.kubernetes.pod_state import read
 from pbt_operator.runners.kubernetes.pod_template import MEMBER, POPULATION_UID
 from simulate.apiserver import ApiServer, Body
 from simulate.bucket import BUCKET, Bucket
+from simulate.ending_laws import born_though_done, replaced_though_done
 from simulate.spec_laws import judge_specs
 from simulate.trainer import Trainer
 from simulate.world import World
@@ -97,6 +98,8 @@ class Laws:
             self._world.blame(f"5: {key} is born of round {birth.round}, which isn't recorded")
         if birth.cause.resumes and previous is not None:
             self._on_resume(key, birth, previous)
+        if previous is not None and not (self.had_zombies or self.is_lawless):
+            self._world.blame_all(f"9: {key}", born_though_done(birth, self.records.get(previous.life, [])))
 
     def _on_resume(self, key: str, birth: Birth, previous: Birth) -> None:
         records = self.records.get((previous.member, previous.incarnation), [])
@@ -130,6 +133,7 @@ class Laws:
                 self._world.blame(
                     f"1: {key} counts {entry.source.record}, which incarnation {closed} closed before"
                 )
+        self._world.blame_all(f"9: {key}", replaced_though_done(decided, self.records.values()))
         is_late = any(number > decided.number for number in self.rounds)  # nobody follows it any more
         for decision in [] if is_late else decided.decisions:
             if decision.source is not None and not self._bucket.has(self._base + decision.source.checkpoint):
@@ -152,7 +156,10 @@ class Laws:
         life = (record.member, record.incarnation)
         claim = self.claims.get(life)
         process = self._world.current.name
-        if claim is None or claim.pod != process:
+        writer = self.trainers.get(claim.pod) if claim is not None else None
+        # Of a process that ended with 0 right after a report, the operator says that the member is done.
+        is_said_for_it = record.ends and writer is not None and not writer.alive
+        if (claim is None or claim.pod != process) and not is_said_for_it:
             self._world.blame(f"1: {key} is written by {process}, which has no claim on it")
         self.records.setdefault(life, []).append(record)
         # What a zombie commits past the step at which its incarnation was closed, is never read. It may be deleted, but

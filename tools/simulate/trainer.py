@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from pbt_contract import keys
 from pbt_contract.assignment import Assignment
 from pbt_contract.errors import ExitCode, NotFound, PbtError, StoreUnavailable
-from pbt_contract.records import Birth, File, Report, Started
+from pbt_contract.records import Birth, Ending, File, Report, Started
 from pbt_contract.scores import wire_metrics
 from pbt_contract.stores.s3 import S3Store
 from pbt_trainer.courier.incarnation import Incarnation
@@ -21,6 +21,8 @@ from simulate.world import Process, World
 FILES = ("model.json", "notes.json")  # two, so that an upload can end half-way
 PAUSE_SECONDS = 2.0
 SIGKILL = 137
+WAYS = (Ending.FINISHED, Ending.LEFT, "exit")
+"""How a script that is done ends: it says so, it leaves its loop, or it is one that can't say anything."""
 
 T = TypeVar("T")
 
@@ -167,7 +169,16 @@ class Trainer:
             self._do_step()
             self._on_step(self)
         score = math.nan if self._weather.strikes("diverges") else self._quality
-        self._commit(round_number=-(-self.step // interval), metrics={self.assignment.objective: score})
+        number, metrics = -(-self.step // interval), {self.assignment.objective: score}
+        way = self._world.chance(f"done {self.step}").choice(WAYS) if self._is_done() else None
+        self._commit(round_number=number, metrics=metrics, ending=way if way is Ending.FINISHED else UNSET)
+        if way is Ending.LEFT:
+            self._commit(round_number=None, metrics={}, ending=way)
+        if way is not None:
+            raise Left(ExitCode.DONE)
+
+    def _is_done(self) -> bool:
+        return self.step < self.assignment.total_steps and self._weather.strikes("script is done")
 
     def _do_step(self) -> None:
         if self._weather.strikes("script crashes"):
@@ -183,7 +194,13 @@ class Trainer:
         noise = int(hashlib.sha256(f"{self.life.member}/{self.step}/{rate}".encode()).hexdigest()[:6], 16)
         self._quality += 1.0 - abs(rate - 0.3) + noise / 2**24
 
-    def _commit(self, *, round_number: int | None, metrics: dict[str, float | list[float]]) -> None:
+    def _commit(
+        self,
+        *,
+        round_number: int | None,
+        metrics: dict[str, float | list[float]],
+        ending: Ending | UnsetType = UNSET,
+    ) -> None:
         state = json.dumps({"quality": self._quality, "step": self.step}).encode()
         contents = dict(zip(FILES, (state, b"{}"), strict=True))
         nonce = f"{self.pod}-{int(self._world.time.now)}"
@@ -202,6 +219,7 @@ class Trainer:
                 File(name=n, size=len(d), sha256=hashlib.sha256(d).hexdigest()) for n, d in contents.items()
             ],
             seconds=self._world.time.now - self._since,
+            ending=ending,
         )
         self._patiently(lambda: self.life.commit(report))
         self.recorded, self._since = self.step, self._world.time.now

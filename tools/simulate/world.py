@@ -4,7 +4,7 @@ A process goes on when what it waits for is due, so a run is a function of its s
 is to say before and after each of its side effects.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 
 from greenlet import getcurrent, greenlet
@@ -123,6 +123,11 @@ class World:
         """Somebody broke a law."""
         self.tell(f"WRONG {told}")
         self.wrong.append(f"{self.time.now:.1f} s: {told}")
+
+    def blame_all(self, about: str, faults: Iterable[str]) -> None:
+        """Somebody broke these laws."""
+        for fault in faults:
+            self.blame(f"{about} {fault}")
 
     def close(self) -> None:
         """Ends every process: greenlets that are only dropped would hold their frames."""

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import ClassVar
 
+from msgspec import UNSET
+
 from pbt_contract import keys
 from pbt_contract.errors import ExitCode
-from pbt_contract.records import Birth, File, Report, Started
+from pbt_contract.records import Birth, Ending, File, Report, Started
 from pbt_contract.scores import wire_metrics
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.spec import Restart, Spec
@@ -184,16 +186,27 @@ class SimulatedTrainer:
             return
         metric = self.world.trainable.evaluate(self.state, self.birth.hyperparameters, self._rng("evaluate"))
         interval = self.world.spec.schedule.interval_steps
+        leaves = getattr(self.world.trainable, "leaves", lambda *_: None)(self.member, self.step)
+        said = leaves.ending if leaves is not None else None
         self._commit(
             round_number=-(-self.step // interval),
             metrics={self.world.spec.objective.metric: metric},
+            ending=said if said is Ending.FINISHED else None,
         )
-        if self.step >= self.world.spec.schedule.total_steps:
-            self._end(ExitCode.DONE)
+        if said is Ending.LEFT:
+            self._commit(round_number=None, metrics={}, ending=said)
+        if leaves is not None or self.step >= self.world.spec.schedule.total_steps:
+            self._end(leaves.code if leaves is not None else ExitCode.DONE)
         else:
             self._stretch()
 
-    def _commit(self, *, round_number: int | None, metrics: dict[str, float | list[float]]) -> None:
+    def _commit(
+        self,
+        *,
+        round_number: int | None,
+        metrics: dict[str, float | list[float]],
+        ending: Ending | None = None,
+    ) -> None:
         data = json.dumps(self.state).encode()
         checkpoint = keys.checkpoint(self.member, self.life.number, self.step, self.pod.uid)
         self.world.store.put(checkpoint + STATE, data)
@@ -208,6 +221,7 @@ class SimulatedTrainer:
                 checkpoint=checkpoint,
                 files=[File(name=STATE, size=len(data), sha256=hashlib.sha256(data).hexdigest())],
                 seconds=self.world.time.now - self.recorded[1],
+                ending=UNSET if ending is None else ending,
             )
         )
         self.recorded = (self.step, self.world.time.now)

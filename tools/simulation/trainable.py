@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from random import Random
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from pbt_contract.records import Value
+from pbt_contract.records import Ending, Value
 
 State = dict[str, Any]
 Assigned = Mapping[str, Value]
@@ -18,8 +18,23 @@ class TrainerCrashed(Exception):
         self.code = code
 
 
+class Leaves(NamedTuple):
+    """How a script ends at a due step, before the last one.
+
+    Attributes:
+        ending: what its records say; None where they say nothing, as those of trainers in other languages.
+        code: the exit code of its process.
+    """
+
+    ending: Ending | None
+    code: int = 0
+
+
 class Trainable(Protocol):
-    """A task. Randomness comes only from the generator that is handed in."""
+    """A task. Randomness comes only from the generator that is handed in.
+
+    It may have `leaves(member, step) -> Leaves | None` too: whether its script ends after the report of a due step.
+    """
 
     def build(self, hyperparameters: Assigned, rng: Random) -> State:
         """The state before the first step."""

@@ -12,7 +12,8 @@ Each is written once, and each move has one kind of writer.
                    claimed                            |
                       |                               |
                       |  checkpoints/M-N/..., then    |     trainer: the process with the claim, again and again;
-                      |  reports/R/M-N, saves/M-N/S   |     the report at the last step finishes the member
+                      |  reports/R/M-N, saves/M-N/S   |     the report at the last step, or a record with an
+                      |                               |     `ending` before it, finishes the member
                       |                               |
                    reported                           |
                       |                               |

@@ -1,4 +1,4 @@
-"""The records of the storage contract that trainers read and write: births, claims, yields, reports and saves.
+"""The records of the storage contract that trainers read and write: births, claims, reports and saves.
 
 Records are written once and never changed. They hold no clock times, so that the same decisions give the same bytes.
 `pbt_contract` draws the states that they put a life into; `encoding` turns them into bytes and back.
@@ -69,6 +69,13 @@ class Started(StrEnum):
 
     IN_PLACE = "InPlace"  # the running loop continues with it
     ANEW = "Anew"  # the process ran its command again for it, since the loop couldn't continue
+
+
+class Ending(StrEnum):
+    """How a member said that it is done, before the last step too."""
+
+    FINISHED = "Finished"  # its script said so
+    LEFT = "Left"  # its script left the loop: it is done, unless its process ends with an error
 
 
 class Source(Record, frozen=True, kw_only=True):
@@ -169,44 +176,6 @@ class Claim(Record, frozen=True, kw_only=True):
         return keys.claim(self.member, self.incarnation)
 
 
-class LifeName(Record, frozen=True, kw_only=True):
-    """A life as a record names it."""
-
-    member: MemberNumber
-    incarnation: IncarnationNumber
-
-    @property
-    def life(self) -> Life:
-        """The life that it names."""
-        return Life(self.member, self.incarnation)
-
-
-class Yield(Record, frozen=True, kw_only=True):
-    """Asks the process of an incarnation to continue as another member; its own member then waits for a slot.
-
-    Attributes:
-        format: of the record.
-        member: whose process is asked.
-        incarnation: the life that the process has now.
-        to: whose birth it is to claim.
-    """
-
-    format: int = FORMAT
-    member: MemberNumber
-    incarnation: IncarnationNumber
-    to: LifeName
-
-    @property
-    def life(self) -> Life:
-        """Whose it is."""
-        return Life(self.member, self.incarnation)
-
-    @property
-    def key(self) -> str:
-        """Where this record is stored."""
-        return keys.yielded(self.member, self.incarnation)
-
-
 class File(Record, frozen=True, kw_only=True):
     """One file of a checkpoint, by its name below the checkpoint's prefix."""
 
@@ -231,6 +200,7 @@ class Report(Record, frozen=True, kw_only=True):
         files: what lies below that prefix.
         seconds: training time since this incarnation's previous record, by a monotonic clock.
         notes: what a person should know (a fresh optimizer after an exploit, a hyperparameter never read).
+        ending: the member is done with this record; absent in all others.
     """
 
     format: int = FORMAT
@@ -245,6 +215,7 @@ class Report(Record, frozen=True, kw_only=True):
     files: list[File]
     seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     notes: list[str] = []
+    ending: Ending | UnsetType = UNSET
 
     @property
     def life(self) -> Life:
@@ -257,6 +228,11 @@ class Report(Record, frozen=True, kw_only=True):
         if self.round is None:
             return keys.save(self.member, self.incarnation, self.step)
         return keys.report(self.round, self.member, self.incarnation)
+
+    @property
+    def ends(self) -> bool:
+        """Whether the member is done with it."""
+        return self.ending is not UNSET
 
     @property
     def source(self) -> Source:

@@ -28,7 +28,8 @@ from pbt_contract.errors import (
 )
 from pbt_trainer.checkpoint import Checkpoint
 from pbt_trainer.joining import join
-from pbt_trainer.run import Advance, Run, Stopped
+from pbt_trainer.loop import Advance, Stopped
+from pbt_trainer.run import Run
 from pbt_trainer.state.optional import optional
 from pbt_trainer.state.trainable import trainable
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from pbt_contract.errors import ExitCode
 from pbt_trainer.log import logger
+from pbt_trainer.uncaught import Uncaught
 
 _START_FOLDER = Path.cwd()  # the script's own path may be relative, and the script may change its folder
 _LEVELS = {
@@ -25,6 +26,7 @@ def leave(code: ExitCode, message: str) -> NoReturn:
     Raises:
         SystemExit: with the code.
     """
+    Uncaught.seen = True  # the script has not ended by itself
     logger.log(_LEVELS[code], "%s", message)
     raise SystemExit(int(code))
 

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from enum import Enum, auto
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pbt_contract.errors import ExitCode, UsageError
+from pbt_trainer.loop import Advance, Stopped
 from pbt_trainer.session.building import Building, Builds
+from pbt_trainer.session.ending import finish, leave_loop
 from pbt_trainer.session.hyperparameters import Hyperparameters
 from pbt_trainer.session.metrics import plain
 from pbt_trainer.session.place import Place
@@ -18,23 +19,6 @@ from pbt_trainer.session.verdict import Verdict
 from pbt_trainer.state.files import files_below
 from pbt_trainer.state.tracked import Tracked
 from pbt_trainer.uncaught import note_loop
-
-
-class Advance(Enum):
-    """What `Run.advance` says about the step to do next."""
-
-    GO = auto()
-    SWAPPED = auto()  # do it as well, but everything tracked was replaced and `run.step` has jumped
-    STOP = auto()
-
-
-class Stopped(Enum):
-    """Why a run stopped."""
-
-    FINISHED = auto()  # the last step was reported and stored
-    TERMINATED = auto()  # SIGTERM; saved where that made sense
-    REPLACED = auto()  # another process is this member now
-
 
 Hook = TypeVar("Hook", bound=Callable[["Run"], object])
 
@@ -76,6 +60,8 @@ class Run(Place, Builds):
         self._hooks: list[Callable[[Run], object]] = []
         self._restored: bool | None = None  # None before a restore was tried
         self._left = False  # whether `superseded` has let the script leave this step
+        if member:
+            member.before_exit(self._leave_loop)
 
     @property
     def superseded(self) -> bool:
@@ -180,12 +166,52 @@ class Run(Place, Builds):
         self.step += 1
         return Advance.SWAPPED if swapped else Advance.GO
 
+    def finish(
+        self, metrics: Mapping[str, Any] | None = None, *, files: str | os.PathLike[str] | None = None
+    ) -> None:
+        """Says that this member is done, before the last step too, and ends the loop.
+
+        It stays a donor until the next round is decided, is not compared any more then, and its slot is free. Nothing
+        replaces it. Every rank calls this at the same step.
+
+        Args:
+            metrics: as of a report. Needed where the step is due; at another step they are kept, and nobody compares
+                them.
+            files: as of a report.
+
+        Raises:
+            UsageError: no step was made, the step is due and has no metrics, or it was reported already and has.
+            StateError: a tracked object or a file can't be kept.
+        """
+        if self.stopped is not None:
+            return
+        if self.step <= self._start_step:
+            raise UsageError("run.finish() comes after a step: in the loop")
+        if self.due and metrics is None:
+            raise UsageError(f"step {self.step} is due: run.finish(metrics) reports it")
+        if self._is_due and not self.due and (metrics is not None or files is not None):
+            raise UsageError(f"step {self.step} was reported already: run.finish() takes nothing more")
+        folder, values = None if files is None else Path(files), plain(metrics or {})
+        if self._member and self._member.succeeded:  # what it would say is about a life that is over
+            self._stop(Stopped.REPLACED)
+            return
+        stored = True
+        if self._member:
+            stored = finish(self._member, self.step, ready=self.due, metrics=values, files=folder)
+        elif folder is not None:
+            files_below(folder)
+        self._reported_step = self.step
+        self._stop(Stopped.FINISHED if stored else Stopped.TERMINATED)
+
     def end(self) -> None:
         """Ends the process if the loop ended early, so that nothing takes a part of a training for the whole.
 
         Raises:
+            UsageError: the step is due and wasn't reported.
             SystemExit: it did; with the exit code that tells why.
         """
+        if self.stopped is None and self._leads and self.due and not self._left:
+            raise UsageError(f"step {self.step} was due and passed without run.report(...)")
         if self.stopped is Stopped.TERMINATED:
             raise SystemExit(int(ExitCode.DONE))
         if self.stopped is Stopped.REPLACED:
@@ -206,16 +232,14 @@ class Run(Place, Builds):
             UsageError: the step isn't due or was reported, a value is no number, or the objective is missing.
             StateError: a tracked object or a file can't be kept.
         """
+        if self.stopped is not None:
+            raise UsageError("the run has ended: nothing can be reported any more")
         if not self.due:
             why = "was reported already" if self._is_due else "is not due"
             raise UsageError(f"step {self.step} {why}{self._next_due()}")
         values = plain(metrics)
         folder = None if files is None else Path(files)
         if self._member:
-            objective = self._member.assignment.objective
-            if objective not in values:
-                given = ", ".join(sorted(values)) or "nothing"
-                raise UsageError(f"the report lacks the objective's metric {objective!r}; it has {given}")
             self._member.report(self.step, metrics=values, files=folder)
             self._member.start_clock()
         elif folder is not None:
@@ -241,6 +265,12 @@ class Run(Place, Builds):
         if self._restored:
             self._call_hooks()
         self.hp.looping = True
+
+    def _leave_loop(self) -> None:
+        """At the end of the process, if the loop has begun and hasn't ended."""
+        goes_on = self.hp.looping and self.stopped is None and self._reported_step < self.total_steps
+        if self._member and goes_on:
+            leave_loop(self._member, self.step, total_steps=self.total_steps)
 
     def _take_over(self, member: Session) -> None:
         self.step = self._start_step = self._reported_step = member.birth.start_step

@@ -27,7 +27,7 @@ class Uncaught:
     """What is known of this process's exceptions.
 
     Attributes:
-        seen: one that nobody caught is ending the process.
+        seen: one that nobody caught is ending the process, or the SDK does: the script doesn't end by itself.
     """
 
     seen = False

@@ -48,11 +48,16 @@ class Accounting:
         if not restarts.was_in_force(pod, birth, claim):
             return
         self._repository.catch_up(pod.member)
-        if finished(self._history, pod.member, spec):
-            return
-        has_record = self._history.own_record(pod.member) is not None
-        hung = pod.uid in self.hung
+        own, hung = self._history.own_record(pod.member), pod.uid in self.hung
         self.hung.discard(pod.uid)
+        failed_after_all = restarts.has_failed_after_all(pod, own, hung=hung)
+        if finished(self._history, pod.member, spec) and not failed_after_all:
+            return
+        if own is not None and restarts.has_stopped_by_itself(pod, own, hung=hung):
+            self._recorder.ending(own)
+            return
+        # Where it had left its loop, the record says no more than that.
+        has_record = own is not None and not failed_after_all
         fault = restarts.fault_of(pod, hung=hung, has_record=has_record)
         hopeless = restarts.is_hopeless(pod, hung=hung)
         crash = None

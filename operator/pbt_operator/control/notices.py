@@ -6,7 +6,7 @@ started anew, where it might have continued in place.
 
 from collections.abc import Iterable, Iterator
 
-from pbt_contract.records import Birth, Claim, Report, Started, Value
+from pbt_contract.records import Birth, Claim, Ending, Report, Started, Value
 from pbt_contract.text import quoted
 from pbt_operator.control.events import Event
 from pbt_operator.core.history import History
@@ -23,6 +23,11 @@ def remarks(report: Report, birth: Birth, source: Report | None) -> Iterator[Eve
         birth: the one of its incarnation.
         source: the record that this incarnation started from, if it did from one.
     """
+    if report.ends:
+        how = "its script said so" if report.ending is Ending.FINISHED else "its script left the loop"
+        yield Event(
+            "MemberFinished", f"member {report.member} is done at step {report.step}: {how}", report.member
+        )
     for note in report.notes[:MAX_NOTES]:
         yield Event(
             "TrainerNote",

@@ -157,11 +157,13 @@ class Placement:
         )
         # Else nobody need yield, and looking takes requests.
         is_contested = len(waiters) > spec.slots - len(live)
+        through = {member for member in live if finished(self._history, member, spec)}
+        self._end_lingering({m: live[m] for m in through} if is_contested else {})
         holders = [
             Holder(
                 member=member,
                 position=self._history.position(member),
-                reported=is_contested and member not in heirs and self._has_reported(pod),
+                reported=is_contested and member not in through.union(heirs) and self._has_reported(pod),
                 leaving=pod.stopping,
             )
             for member, pod in live.items()
@@ -176,6 +178,14 @@ class Placement:
         for birth in self._vacancies.births(allotment.start[:STARTS_A_PASS], spec).values():
             self._pods.start(birth)
         self.num_left += max(0, len(allotment.start) - STARTS_A_PASS)
+
+    def _end_lingering(self, live: Live) -> None:
+        """Stops trainers that are through and don't end by themselves, while others wait for their slots."""
+        now = self._clock()
+        for pod in live.values():
+            self._timers.start(Timed.THROUGH, pod.uid, now)
+            if self._timers.elapsed(Timed.THROUGH, pod.uid, now) > tenancy.TAKEOVER_SECONDS:
+                self._pods.stop(pod)
 
     def _has_reported(self, pod: Pod) -> bool:
         """Whether the pod's process has made a ready report since it started or took over."""

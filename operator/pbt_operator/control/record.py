@@ -7,8 +7,12 @@ of these stations records through this one in the middle of its work, and then f
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
+from pbt_contract.encoding import decode_report, encode
 from pbt_contract.keys import Life
-from pbt_contract.records import Birth, LifeName, Yield
+from pbt_contract.records import Birth, Ending, Report
+from pbt_contract.yields import LifeName, Yield
 from pbt_operator.core.outcome import Outcome
 from pbt_operator.core.round_record import Round
 from pbt_operator.core.spec import Spec
@@ -39,6 +43,21 @@ class Recorder:
     def void(self, birth: Birth, *, pod: str) -> None:
         """Makes sure that a process which is over never takes this birth."""
         self._repository.void(birth, pod=pod)
+
+    def ending(self, report: Report) -> None:
+        """Says of a member whose process ended with 0 right after this report that it is done.
+
+        It is one more save of the report's checkpoint. The process that had the claim is over, so nobody else writes
+        below it.
+        """
+        store = self._repository.store
+        whole = decode_report(store.read(report.key), key=report.key)
+        note = f"the process ended with 0 after step {report.step}, before the last one: the member is done"
+        save = replace(
+            whole, round=None, metrics={}, effective={}, seconds=0.0, notes=[note], ending=Ending.LEFT
+        )
+        store.create(save.key, encode(save))
+        self._repository.learn_record(save.key)
 
     def handover(self, own: Birth, to: Birth) -> Life | None:
         """Asks the process that lives `own` to go on with `to`, which must be stored.

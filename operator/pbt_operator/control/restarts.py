@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from pbt_contract.errors import ExitCode
-from pbt_contract.records import Birth, Cause, Claim
+from pbt_contract.records import Birth, Cause, Claim, Ending, Report
 from pbt_contract.text import quoted
 from pbt_operator.control.events import Event
 from pbt_operator.control.pods import Pod
@@ -45,6 +45,23 @@ def fault_of(pod: Pod, *, hung: bool, has_record: bool) -> str | None:
         return None if has_record else f"ended by itself before the last step, without a record: {last}"
     code = "without an exit code" if pod.exit_code is None else f"with exit code {pod.exit_code}"
     return f"ended {code}: {last}"
+
+
+def has_stopped_by_itself(pod: Pod, newest: Report | None, *, hung: bool) -> bool:
+    """Whether the member is done though no record says so: its process ended with 0 right after a report.
+
+    One that is to go on leaves a save: at SIGTERM, or before it makes room.
+    """
+    excused = hung or pod.stopping or pod.disrupted
+    is_report = newest is not None and newest.round is not None and not newest.ends
+    return pod.exit_code == 0 and is_report and not excused
+
+
+def has_failed_after_all(pod: Pod, newest: Report | None, *, hung: bool) -> bool:
+    """Whether the script had left its loop before the last step, and then its process ended by its own fault."""
+    if newest is None or newest.ending is not Ending.LEFT or pod.exit_code in {0, None}:
+        return False
+    return fault_of(pod, hung=hung, has_record=True) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,10 @@ class History:
         birth, record = self.newest_birth(member), self.newest_record(member)
         return record if birth and record and record.incarnation == birth.incarnation else None
 
+    def has_ended(self, member: int) -> bool:
+        """Whether the member's newest life said that it is done. A birth since then goes on all the same."""
+        return (own := self.own_record(member)) is not None and own.ends
+
     def line_reports(self, member: int) -> Sequence[Report]:
         """The ready reports among the records of the member's line, by step."""
         return self._member(member).line_reports

@@ -41,8 +41,10 @@ def _about_losers(
         if members:
             yield "members are replaced where nothing is decided"
     elif spec.exploit.rule.replaces_diverged:
-        left = [member for member, entry in entries.items() if entry.score is None and member not in members]
-        yield from (f"member {member} has no finite score, and stays" for member in left)
+        left = [e for e in entries.values() if e.score is None and not e.stays and e.member not in members]
+        yield from (f"member {entry.member} has no finite score, and stays" for entry in left)
+    kept = [member for member in members if member in entries and entries[member].stays]
+    yield from (f"member {member} is replaced, and can't be" for member in kept)
 
 
 def _about_donor(

@@ -19,7 +19,9 @@ class Outcome:
 
 
 def finished(history: History, member: int, spec: Spec) -> bool:
-    """Whether the member has made its last report, or was born from a donor that had made it."""
+    """Whether the member is through: it has made its last report or said that it is done, or its donor was through."""
+    if history.has_ended(member):
+        return True
     birth, record = history.newest_birth(member), history.newest_record(member)
     if birth is not None and birth.start_step >= spec.schedule.total_steps:
         return True
@@ -40,13 +42,18 @@ def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcom
         return Outcome(PopulationPhase.FAILED, "AllMembersFailed", _causes(history, failed))
     lost = set(failed)
     if all(m in lost or (newest[m] is not None and finished(history, m, spec)) for m in newest):
-        return Outcome(
-            PopulationPhase.COMPLETE, "AllStepsDone", f"all members are at step {spec.schedule.total_steps}"
-        )
+        return Outcome(PopulationPhase.COMPLETE, "AllStepsDone", _all_through(history, spec))
     if spec.active_deadline_seconds is not None and seconds_active > spec.active_deadline_seconds:
         told = f"still running after activeDeadlineSeconds {spec.active_deadline_seconds:g}"
         return Outcome(PopulationPhase.FAILED, "DeadlineExceeded", told)
     return None
+
+
+def _all_through(history: History, spec: Spec) -> str:
+    early = [member for member in range(spec.members) if history.has_ended(member)]
+    early = [member for member in early if history.position(member) < spec.schedule.total_steps]
+    told = f"all members are at step {spec.schedule.total_steps}"
+    return f"{told}, but for {len(early)} whose scripts were done before" if early else told
 
 
 def _as_wished(history: History, spec: Spec) -> Outcome | None:

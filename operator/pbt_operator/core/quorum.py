@@ -16,6 +16,7 @@ from pbt_contract.records import Report
 from pbt_operator.core.exploit import choose, judge
 from pbt_operator.core.history import History
 from pbt_operator.core.horizon import due
+from pbt_operator.core.outcome import finished
 from pbt_operator.core.round_record import Decision, Entry, Round, Standing
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.standing import standing_of
@@ -63,8 +64,9 @@ def attend(history: History, spec: Spec, number: int, *, living: Set[int]) -> At
     """
     step = spec.schedule.step_of(number)
     have = {m: report for m, report in history.ready(number, spec.schedule).items() if m < spec.members}
-    awaited = {m for m in living if m not in have and history.position(m) < step}
-    return Attendance(number=number, have=have, awaited=awaited, living=len(living | have.keys()))
+    to_come = {m for m in living if m in have or not finished(history, m, spec)}
+    awaited = {m for m in to_come if m not in have and history.position(m) < step}
+    return Attendance(number=number, have=have, awaited=awaited, living=len(to_come | have.keys()))
 
 
 def candidates(history: History, spec: Spec) -> list[int]:
@@ -82,6 +84,8 @@ def candidates(history: History, spec: Spec) -> list[int]:
 def entry_of(report: Report, history: History, spec: Spec) -> Entry:
     """A ready report as a round compares it."""
     score = report.score(spec.objective.metric)
+    newest = history.newest_birth(report.member)
+    life = newest.life if newest is not None else None
     return Entry(
         member=report.member,
         incarnation=report.incarnation,
@@ -90,6 +94,7 @@ def entry_of(report: Report, history: History, spec: Spec) -> Entry:
         source=report.source,
         hyperparameters=report.hyperparameters,
         ancestor=ancestor_of(report, history, spec) if score is None else None,
+        ended=True if report.life == life and history.has_ended(report.member) else UNSET,
     )
 
 
@@ -132,9 +137,12 @@ def judge_straggler(report: Report, *, own: Round, history: History, spec: Spec)
     """What becomes of a member that reported a round after it was decided without it.
 
     It is judged by that round's recorded scores; a donor comes from the newest decided round, else it never catches up.
-    Once that is the last one, there is nothing left to train from a donor, and the straggler goes on.
+    Once that is the last one, there is nothing left to train from a donor, and the straggler goes on. One that is done
+    is not replaced.
     """
     newest = history.newest_round
+    if history.has_ended(report.member):
+        return None
     if newest is None or not newest.step < spec.schedule.total_steps or report.step != own.step:
         return None
     straggler = entry_of(report, history, spec)

@@ -26,6 +26,7 @@ class Entry(Record, frozen=True, kw_only=True):
         values: the evaluations behind the score: one, or one for each episode.
         hyperparameters: as assigned; with the checkpoint of `source` they are what a copy takes.
         ancestor: the member's newest finite record, to go back to where nobody has a finite score.
+        ended: the member is done: it may be copied, and is not replaced. Absent otherwise.
     """
 
     member: MemberNumber
@@ -35,11 +36,17 @@ class Entry(Record, frozen=True, kw_only=True):
     source: Source
     hyperparameters: dict[str, Value]
     ancestor: "Standing | None" = None
+    ended: bool | UnsetType = UNSET
 
     @property
     def life(self) -> Life:
         """Whose it is."""
         return Life(self.member, self.incarnation)
+
+    @property
+    def stays(self) -> bool:
+        """Whether the member isn't replaced, whatever its score."""
+        return self.ended is True
 
 
 class Standing(Record, frozen=True, kw_only=True):

@@ -45,7 +45,7 @@ def rescue(history: History, spec: Spec, *, leaving: Collection[int]) -> Birth |
         if (record := history.newest_record(member)) and (standing := standing_of(record, objective))
     }
     best = max(standings, key=lambda m: objective.utility(standings[m].score), default=None)
-    remaining = [m for m in standings if m < spec.members]
+    remaining = [m for m in standings if m < spec.members and not history.has_ended(m)]
     if best is None or best not in leaving or not remaining or _is_rescued(standings[best], history, spec):
         return None
     worst = min(remaining, key=lambda m: objective.utility(standings[m].score))

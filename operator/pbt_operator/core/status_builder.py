@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from msgspec import UNSET, UnsetType
 
 from pbt_contract.keys import Life
-from pbt_contract.records import Cause
+from pbt_contract.records import Birth, Cause, Ending
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.history import History
 from pbt_operator.core.horizon import due, following
@@ -124,8 +124,16 @@ def _member(
         score=history.score(member, spec.objective),
         hyperparameters=birth.hyperparameters,
         parent=birth.source,
-        reason=birth.reason[:longest_reason],
+        reason=_reason(history, birth)[:longest_reason],
     )
+
+
+def _reason(history: History, birth: Birth) -> str:
+    own = history.own_record(birth.member)
+    if own is None or not own.ends:
+        return birth.reason
+    how = "its script said so" if own.ending is Ending.FINISHED else "its script left the loop"
+    return f"done at step {own.step}: {how}"
 
 
 def _due(history: History, spec: Spec, phase: PopulationPhase) -> int | UnsetType:
@@ -148,5 +156,6 @@ def _takeovers(counted: TakeoverCount) -> Takeovers | UnsetType:
 def _steps(ledger: Ledger, history: History, spec: Spec) -> Steps:
     births = [birth for member in history.members if (birth := history.newest_birth(member)) is not None]
     total = spec.schedule.total_steps
-    waiting = sum(max(0, total - history.position(b.member)) for b in births if not b.cause.closes)
+    going = (b.member for b in births if not b.cause.closes and not finished(history, b.member, spec))
+    waiting = sum(max(0, total - history.position(member)) for member in going)
     return Steps(productive=ledger.productive, discarded=ledger.discarded, waiting=waiting)

@@ -71,6 +71,12 @@ class Archive:
         """The lineage behind a standing."""
         return lineage_of(standing, self.births)
 
+    @cached_property
+    def ended(self) -> set[Life]:
+        """The lives that said that their member is done."""
+        records = [*self.reports.values(), *self.saves.values()]
+        return {record.life for record in records if record.ends}
+
     def counts(self, report: Report) -> bool:
         """Whether a report is part of the story."""
         return self.history.counts(report)

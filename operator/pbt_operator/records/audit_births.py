@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from pbt_contract import keys
 from pbt_contract.encoding import encode
 from pbt_contract.keys import Life
-from pbt_contract.records import Birth, Cause
+from pbt_contract.records import Birth, Cause, Ending
 from pbt_contract.stores import Store
 from pbt_contract.text import quoted
 from pbt_operator.core import births
@@ -25,6 +25,7 @@ def birth_violations(store: Store, archive: Archive, accepted: AcceptedSpecs) ->
     yield from _numbers(archive)
     yield from _sources(archive)
     yield from _progress(store, archive)
+    yield from _ended(store, archive)
     yield from _orders(archive, accepted)
     yield from _born_once(archive)
     yield from _hyperparameters(archive)
@@ -83,6 +84,23 @@ def _progress(store: Store, archive: Archive) -> Iterator[Violation]:
             yield Violation(
                 3, birth.key, f"resumed at step {birth.start_step}, its newest record is at {reached}"
             )
+
+
+def _ended(store: Store, archive: Archive) -> Iterator[Violation]:
+    """A member that is done gets no birth but by a decision that was taken before its operator heard of it.
+
+    A crash after it left its loop goes on, and a former owner's trainers may have said so long after.
+    """
+    if sum(1 for _ in store.names(keys.OWNERS)) > 1:
+        return
+    after_all = {Cause.CRASH, Cause.REPLACE, Cause.FAILED, Cause.REMOVED}
+    for record in [*archive.reports.values(), *archive.saves.values()]:
+        birth = archive.births.get(Life(record.member, record.incarnation + 1))
+        if not record.ends or birth is None or record.step > birth.previous_step:
+            continue
+        excused = DECIDED | after_all if record.ending is Ending.LEFT else DECIDED | {Cause.REMOVED}
+        if birth.cause not in excused:
+            yield Violation(3, birth.key, f"was born though {record.key} says that the member was done")
 
 
 def _orders(archive: Archive, accepted: AcceptedSpecs) -> Iterator[Violation]:

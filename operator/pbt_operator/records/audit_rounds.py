@@ -1,6 +1,7 @@
 """The audit of rounds: their bytes, what they compared, the best that they name, and their decisions, replayed."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -99,8 +100,11 @@ def _entry_faults(entry: Entry, decided: Round, spec: Spec, archive: Archive) ->
         return
     if report.step != decided.step:
         yield f"it compares member {entry.member} by {key}, which is at step {report.step}"
-    expected = replace(entry_of(report, archive.history, spec), ancestor=entry.ancestor)
+    # Whether the member was done, the operator may have heard later.
+    expected = replace(entry_of(report, archive.history, spec), ancestor=entry.ancestor, ended=entry.ended)
     yield from _differences(entry, expected, f"its entry of member {entry.member}", key)
+    if entry.ended is not UNSET and entry.life not in archive.ended:
+        yield f"it says that member {entry.member} was done, and no record of that life does"
     if entry.ancestor is not None:
         what = f"the ancestor in its entry of member {entry.member}"
         if entry.score is not None or entry.ancestor.step >= entry.source.step:
@@ -141,9 +145,13 @@ def _standing_faults(standing: Standing, what: str, spec: Spec, archive: Archive
 def _differences(found: Entry | Standing, expected: Entry | Standing, what: str, key: str) -> Iterator[str]:
     """The fields in which a part of a round differs from the report behind it, to the bit."""
     for name in found.__struct_fields__:
-        one, other = (msgspec.json.encode(getattr(part, name), order="sorted") for part in (found, expected))
+        one, other = (_bytes(getattr(part, name)) for part in (found, expected))
         if one != other:
             yield f"{what} has {name} {quoted(one.decode())}, and {key} has {quoted(other.decode())}"
+
+
+def _bytes(value: Any) -> bytes:
+    return b"nothing" if value is UNSET else msgspec.json.encode(value, order="sorted")
 
 
 def _absence(key: str, archive: Archive) -> str:

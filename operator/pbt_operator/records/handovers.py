@@ -11,8 +11,8 @@ from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
 from pbt_contract.errors import KeyRefused, NewerFormat, NotFound, RecordRefused
 from pbt_contract.keys import Life
-from pbt_contract.records import Yield
 from pbt_contract.stores import Store
+from pbt_contract.yields import Yield
 
 KEPT = 4  # of each member: what is older, the labels of pods have followed long ago
 

@@ -105,7 +105,7 @@ class Poller:
     def _laggards(self) -> list[int]:
         """Members that may still report a round that is decided, or one before it."""
         step, history = self._history.decided * self._interval_steps, self._history
-        behind = [member for member in history.members if history.position(member) < step]
+        behind = [m for m in history.members if history.position(m) < step and not history.has_ended(m)]
         return [member for member in behind if not self._newest_birth(member).cause.closes]
 
     @property

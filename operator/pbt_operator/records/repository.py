@@ -194,8 +194,12 @@ class Repository:
         """The record that a birth starts from, if it starts from one."""
         if birth.source is None:
             return None
-        self._add(self._poller.named(birth.source.record))
+        self.learn_record(birth.source.record)
         return self.history.record(birth.source.member, birth.source.record)
+
+    def learn_record(self, key: str) -> None:
+        """Learns of one report or save, unless it is known."""
+        self._add(self._poller.named(key))
 
     # births
 

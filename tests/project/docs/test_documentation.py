@@ -80,7 +80,7 @@ def test_the_sdk_has_what_the_readme_uses():
     for name in re.findall(r"\bpbt_trainer\.([a-z_]+)", text):
         assert hasattr(pbt_trainer, name)
     for name in re.findall(r"\brun\.([a-z_]+)", text):
-        assert name in {"hp", "build", "track", "steps", "due", "report"}
+        assert name in {"hp", "build", "track", "steps", "due", "report", "finish"}
 
 
 def test_no_package_shadows_the_standard_library():

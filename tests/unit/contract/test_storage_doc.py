@@ -8,7 +8,8 @@ import pytest
 
 from pbt_contract import keys
 from pbt_contract.encoding import decode, decode_report, encode
-from pbt_contract.records import Birth, Cause, Claim, File, Record, Report, Source, Yield
+from pbt_contract.records import Birth, Cause, Claim, File, Record, Report, Source
+from pbt_contract.yields import Yield
 
 PAGE = (Path(__file__).parents[3] / "docs" / "storage.md").read_text()
 EXAMPLES = dict(re.findall(r"```json (\S+)\n(.*?)```", PAGE, re.DOTALL))

@@ -6,7 +6,7 @@ from pbt_contract import keys
 from pbt_contract.encoding import encode
 from pbt_contract.errors import NewerFormat, StoreUnavailable
 from pbt_contract.keys import Life
-from pbt_contract.records import LifeName, Yield
+from pbt_contract.yields import LifeName, Yield
 from pbt_operator.records.handovers import KEPT, Handovers
 from simulation.memory_store import MemoryStore
 

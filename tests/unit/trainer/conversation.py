@@ -12,7 +12,8 @@ import pytest
 from pbt_contract import keys
 from pbt_contract.encoding import decode_report, encode
 from pbt_contract.errors import StoreUnavailable
-from pbt_contract.records import Birth, Cause, LifeName, Report, Yield
+from pbt_contract.records import Birth, Cause, Report
+from pbt_contract.yields import LifeName, Yield
 from pbt_trainer.courier import courier, retry
 from pbt_trainer.courier.channel import Channel
 from pbt_trainer.courier.courier import Courier

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from pbt_contract import keys
 from pbt_contract.errors import NotFound, PbtError, StoreUnavailable
 from pbt_contract.records import Birth, Report, Started
@@ -29,6 +31,7 @@ from pbt_trainer.courier.messages import (
     Keep,
     Look,
     Looked,
+    Mark,
     Notice,
     Offer,
     Order,
@@ -71,6 +74,7 @@ class Courier:
         self._abandoned = threading.Event()
         self._successor_watch: SuccessorWatch | None = None
         self._keep = False
+        self._committed: Report | None = None  # by the current life, last
 
     def serve(self) -> None:
         """Works until the trainer's end of the socket is closed."""
@@ -98,6 +102,8 @@ class Courier:
             case Upload():
                 descriptors = self._channel.descriptors(len(order.sizes))
                 self._work(partial(self._upload, order, descriptors, self._abandoned))
+            case Mark():
+                self._work(partial(self._mark, order.report, self._abandoned))
             case Look():
                 self._work(self._look)
             case Take():
@@ -174,9 +180,21 @@ class Courier:
                 os.close(descriptor)
             if order.spool is not None:
                 shutil.rmtree(order.spool, ignore_errors=True)
+        self._committed = report
         self._tell(Uploaded(record=report.key))
         if report.round is not None and self._successor_watch is not None:
             self._successor_watch.reported()
+
+    def _mark(self, report: Report, abandoned: threading.Event) -> None:
+        known = self._committed
+        assert known is not None, "it marks what was committed"
+        marked = replace(report, checkpoint=known.checkpoint, files=known.files)
+        try:
+            self._retry.later(lambda: self._current.commit(marked), abandoned=abandoned)
+        except ReportedElsewhere as refusal:
+            self._tell(Unclaimed(reason=str(refusal)))
+            return
+        self._tell(Uploaded(record=marked.key))
 
     def _look(self) -> None:
         try:
@@ -194,7 +212,7 @@ class Courier:
             if won:
                 former = map(self._downloads, [*self._offered, self._current])
                 useless = [folder for folder in former if folder not in useless]
-                self._incarnation, self._offered = taken, []
+                self._incarnation, self._offered, self._committed = taken, [], None
             successor_watch = self._new_watch() if won else None
             self._tell(Taken(won=won))
         for folder in useless:

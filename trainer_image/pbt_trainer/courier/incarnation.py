@@ -10,9 +10,10 @@ from msgspec import UNSET, UnsetType
 from pbt_contract import keys
 from pbt_contract.encoding import decode, decode_report, encode
 from pbt_contract.errors import CorruptCheckpoint, NotFound, RecordRefused
-from pbt_contract.records import Birth, Claim, File, Report, Started, Yield
+from pbt_contract.records import Birth, Claim, File, Report, Started
 from pbt_contract.stores import Store
 from pbt_contract.stores.verify import verify
+from pbt_contract.yields import Yield
 
 
 class ReportedElsewhere(RecordRefused):

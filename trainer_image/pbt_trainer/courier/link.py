@@ -24,6 +24,7 @@ from pbt_trainer.courier.messages import (
     Logged,
     Look,
     Looked,
+    Mark,
     Message,
     Notice,
     Offer,
@@ -86,8 +87,7 @@ class Link:
         self.termination = termination
         self._pending: str | None = None
         self._heard: dict[type[Message], Message] = {}
-        self._keep = False
-        self._num_spools = 0
+        self._keep, self._num_spools = False, 0
 
     @classmethod
     def open(cls, assignment: Assignment, *, leads: bool, ranks: int, termination: Termination) -> Self:
@@ -154,8 +154,7 @@ class Link:
 
         Args:
             report: complete but for its checkpoint and files.
-            memory: by name, the descriptor and the size in bytes of each memory file, which must not change until
-                the checkpoint is committed.
+            memory: by name, descriptor and bytes of each memory file, which must not change until it is committed.
             spool: a folder with further files.
         """
         assert not self.uploading
@@ -163,6 +162,11 @@ class Link:
         sizes = {name: size for name, (_, size) in memory.items()}
         order = Upload(report=report, sizes=sizes, spool=None if spool is None else str(spool))
         self._send(order, [descriptor for descriptor, _ in memory.values()])
+
+    def mark(self, report: Report) -> None:
+        """Hands one more record of the newest checkpoint over, complete but for that; once that is committed."""
+        self._pending = report.key
+        self._send(Mark(report=report))
 
     def flush(self) -> bool:
         """Waits until everything is committed; False if the grace period after SIGTERM ended first."""
@@ -179,9 +183,8 @@ class Link:
         """The birth that replaces this one, if the store says so within `timeout` seconds."""
         self._heard.pop(Looked, None)
         self._send(Look())
-        if not self._await(lambda: Looked in self._heard, timeout=timeout):
-            return None
-        return self._hear(Looked).successor
+        answered = self._await(lambda: Looked in self._heard, timeout=timeout)
+        return self._hear(Looked).successor if answered else None
 
     def await_offer(self) -> Offer:
         """The takeover that is ready, here or on another rank."""
@@ -191,8 +194,7 @@ class Link:
 
     def take(self, offer: Offer) -> bool:
         """Claims a takeover and drops what isn't committed; False if another process was faster."""
-        self.dropped = self.uploading
-        self._pending = None
+        self.dropped, self._pending = self.uploading, None
         self._heard.pop(Taken, None)
         self._send(Take(member=offer.birth.member, incarnation=offer.birth.incarnation))
         won = self._hear(Taken).won

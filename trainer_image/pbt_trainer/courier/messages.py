@@ -66,6 +66,16 @@ class Upload(Message, frozen=True, kw_only=True):
     spool: str | None
 
 
+class Mark(Message, frozen=True, kw_only=True):
+    """Commits one more record of the checkpoint that was committed last.
+
+    Attributes:
+        report: complete but for its checkpoint and files.
+    """
+
+    report: Report
+
+
 class Look(Message, frozen=True):
     """Asks whether there is a successor already."""
 
@@ -85,7 +95,7 @@ class Keep(Message, frozen=True):
     """Leaves the downloads where they are: the next image of this process uses them."""
 
 
-Order = Begin | Upload | Look | Take | Restored | Keep
+Order = Begin | Upload | Mark | Look | Take | Restored | Keep
 
 # from the courier
 

@@ -2,19 +2,28 @@
 
 import atexit
 import os
+from collections.abc import Callable
 from typing import Self
 
+from pbt_contract.errors import PbtError
 from pbt_trainer.courier.link import Link
+from pbt_trainer.log import logger
 from pbt_trainer.signals import Termination
+from pbt_trainer.uncaught import Uncaught
 
 
 class ExitHooks:
-    """Waits for what was handed over when the interpreter exits, and keeps forked workers apart from the courier."""
+    """Waits for what was handed over when the interpreter exits, and keeps forked workers apart from the courier.
+
+    Attributes:
+        before_exit: called first, unless an uncaught exception is the reason.
+    """
 
     def __init__(self, link: Link, termination: Termination) -> None:
         """Use `register`."""
         self._link = link
         self._termination = termination
+        self.before_exit: Callable[[], None] = lambda: None
 
     @classmethod
     def register(cls, link: Link, termination: Termination) -> Self:
@@ -32,9 +41,12 @@ class ExitHooks:
 
     def _at_exit(self) -> None:
         try:
+            if not Uncaught.seen:
+                self.before_exit()
             self._link.flush()
-        except SystemExit:  # the reason is in the log; the exit code is settled by now
-            pass
+        except (SystemExit, PbtError) as error:  # the reason is in the log; the exit code is settled by now
+            if isinstance(error, PbtError):
+                logger.error("%s", error)
         finally:
             self.close()
 

@@ -153,10 +153,12 @@ def _terminate(member: Session, step: int) -> None:
     if member.succeeded or link.successor(timeout=min(_LOOK_SECONDS, remaining / 4)) is not None:
         logger.info("SIGTERM: leaving unsaved, a successor was born")
         return
-    if member.reports_files:
-        logger.warning("SIGTERM: only the script can save its files; its newest report stands")
-    elif step > member.recorded_step:
+    if step > member.recorded_step and not member.reports_files:
         member.save(step)
+    elif member.reported_last:
+        if step > member.recorded_step:
+            logger.warning("SIGTERM: only the script can save its files; its newest report stands")
+        member.mark()  # exit code 0 right after a report would say that the member is done
     if not link.flush():
         logger.warning(
             "SIGTERM: the grace period ended before step %d was stored; the newest record stands", step

@@ -6,7 +6,8 @@ import pytest
 
 from pbt_contract import keys
 from pbt_contract.encoding import encode
-from pbt_contract.records import Cause, Claim, LifeName, Report, Yield
+from pbt_contract.records import Cause, Claim, Report
+from pbt_contract.yields import LifeName, Yield
 from unit.trainer.population import Population, Trainer, population_in
 
 SHARED = {"in_place": True, "shared_slots": True, "total_steps": 20_000, "interval_steps": 10_000}

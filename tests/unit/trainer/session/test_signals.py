@@ -31,14 +31,19 @@ def test_sigterm_saves_the_step_that_is_done_and_skips_the_scripts_tail(populati
     assert "restored 3 1.5" in population.run(incarnation=2).said
 
 
-def test_sigterm_at_a_due_step_leaves_its_report_and_no_save(population: Population) -> None:
+def test_sigterm_at_a_due_step_leaves_its_report_and_a_save_of_the_same_checkpoint(
+    population: Population,
+) -> None:
+    """Exit code 0 right after a report alone would say that the member is done."""
     trainer = started(population)
     trainer.go()
     trainer.hear("step 4")
     trainer.terminate()
     assert trainer.end() == 0
-    assert population.report(1) is not None
-    assert population.saves() == []
+    report, [save] = population.reported(1), population.saves()
+    assert (save.step, save.checkpoint, save.files) == (4, report.checkpoint, report.files)
+    assert not save.ends
+    population.assert_no_leftovers()
 
 
 def test_sigterm_with_a_successor_leaves_at_once_and_unsaved(population: Population) -> None:
@@ -76,8 +81,8 @@ def test_a_script_that_reports_files_is_not_saved_without_them(population: Popul
     trainer.hear("step 5")
     trainer.terminate()
     assert trainer.end() == 0
-    assert population.report(1) is not None
-    assert population.saves() == []
+    report, [save] = population.reported(1), population.saves()
+    assert (save.step, save.checkpoint) == (4, report.checkpoint)
     assert "only the script can save its files" in trainer.errors()
 
 

@@ -1,0 +1,43 @@
+"""The record by which the process of a member is asked to go on as another one."""
+
+from pbt_contract import keys
+from pbt_contract.keys import Life
+from pbt_contract.records import FORMAT, IncarnationNumber, MemberNumber, Record
+
+
+class LifeName(Record, frozen=True, kw_only=True):
+    """A life as a record names it."""
+
+    member: MemberNumber
+    incarnation: IncarnationNumber
+
+    @property
+    def life(self) -> Life:
+        """The life that it names."""
+        return Life(self.member, self.incarnation)
+
+
+class Yield(Record, frozen=True, kw_only=True):
+    """Asks the process of an incarnation to continue as another member; its own member then waits for a slot.
+
+    Attributes:
+        format: of the record.
+        member: whose process is asked.
+        incarnation: the life that the process has now.
+        to: whose birth it is to claim.
+    """
+
+    format: int = FORMAT
+    member: MemberNumber
+    incarnation: IncarnationNumber
+    to: LifeName
+
+    @property
+    def life(self) -> Life:
+        """Whose it is."""
+        return Life(self.member, self.incarnation)
+
+    @property
+    def key(self) -> str:
+        """Where this record is stored."""
+        return keys.yielded(self.member, self.incarnation)
