@@ -249,6 +249,10 @@ def _who_is_done_is_replaced() -> Any:
     return patch.object(Entry, "stays", property(lambda _: False))
 
 
+def _who_has_no_score_yet_is_replaced() -> Any:
+    return patch.object(Entry, "stays", property(lambda self: self.ended is True))
+
+
 @contextmanager
 def both(one: Any, other: Any) -> Iterator[None]:
     """Two patches as one."""
@@ -287,6 +291,7 @@ DEFECTS: dict[str, Callable[[], Any]] = {
         _losers_are_replaced_before_they_are_due,
         _who_is_done_is_started_again,
         _who_is_done_is_replaced,
+        _who_has_no_score_yet_is_replaced,
     )
 }
 

@@ -1,4 +1,7 @@
-"""What must hold of members that are done before the last step: nobody goes on with them, and nobody replaces them."""
+"""What must hold of members that are done before the last step, and of those that have no score yet.
+
+Nobody goes on with the former. Nobody replaces either of them, and nobody copies the latter.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -20,8 +23,14 @@ def born_though_done(birth: Birth, records: Sequence[Report]) -> Iterator[str]:
 
 
 def replaced_though_done(decided: Round, records: Iterable[Sequence[Report]]) -> Iterator[str]:
-    """Faults of a round: who said with its very report that it is done isn't replaced."""
+    """Faults of a round: who said with its very report that it is done, or that it has no score yet, isn't replaced."""
     ready = {one.member: one for found in records for one in found if one.round == decided.number}
     for decision in decided.decisions:
         if decision.member in ready and ready[decision.member].ends:
             yield f"replaces member {decision.member}, which was done"
+        source = decision.source
+        for member in {decision.member} | ({source.member} if source is not None else set()):
+            report = ready.get(member)
+            is_of_round = member == decision.member or (report is not None and report.source == source)
+            if report is not None and [] in report.metrics.values() and is_of_round:
+                yield f"compares member {member}, which has no score yet"

@@ -169,7 +169,9 @@ class Trainer:
             self._do_step()
             self._on_step(self)
         score = math.nan if self._weather.strikes("diverges") else self._quality
-        number, metrics = -(-self.step // interval), {self.assignment.objective: score}
+        number = -(-self.step // interval)
+        told: float | list[float] = [] if self._weather.strikes("no score yet") else score
+        metrics = {self.assignment.objective: told}
         way = self._world.chance(f"done {self.step}").choice(WAYS) if self._is_done() else None
         self._commit(round_number=number, metrics=metrics, ending=way if way is Ending.FINISHED else UNSET)
         if way is Ending.LEFT:

@@ -26,6 +26,7 @@ RATES: dict[str, tuple[float, ...]] = {
     "slow step": (0.0, 0.0, 0.1),
     # by report
     "diverges": (0.0, 0.0, 0.05, 0.3),
+    "no score yet": (0.0, 0.0, 0.05, 0.3),
     "script is done": (0.0, 0.0, 0.05, 0.2),
     # by pod
     "unschedulable": (0.0, 0.0, 0.1, 0.3),

@@ -250,6 +250,10 @@ class Report(Record, frozen=True, kw_only=True):
         value = self.metrics.get(metric, [])
         return [float(item) for item in (value if isinstance(value, list) else [value])]
 
+    def is_unscored(self, metric: str) -> bool:
+        """Whether `metric` is an empty list: there are too few evaluations so far."""
+        return self.metrics.get(metric) == []
+
     def score(self, metric: str) -> float | None:
         """The mean of `metric`; None if it is missing, empty or not finite."""
         values = self.values(metric)

@@ -32,11 +32,13 @@ from pbt_trainer.loop import Advance, Stopped
 from pbt_trainer.run import Run
 from pbt_trainer.state.optional import optional
 from pbt_trainer.state.trainable import trainable
+from pbt_trainer.window import Episode, Window
 
 __all__ = [
     "Advance",
     "Checkpoint",
     "CorruptCheckpoint",
+    "Episode",
     "ExitCode",
     "KeyRefused",
     "NotFound",
@@ -48,6 +50,7 @@ __all__ = [
     "StoreRefused",
     "StoreUnavailable",
     "UsageError",
+    "Window",
     "join",
     "optional",
     "trainable",

@@ -13,6 +13,7 @@ from pbt_operator.core.status import MAX_MEMBERS, Best, MemberState, Status
 from pbt_operator.page.words import (
     counted,
     life_text,
+    member_score_text,
     score_text,
     strategy_text,
     takeovers_text,
@@ -110,7 +111,7 @@ def _members(status: Status, metric: str, names: Sequence[str]) -> None:
             str(member.incarnation),
             member.state.value,
             f"{member.step:,}",
-            score_text(member.score),
+            member_score_text(member),
             *(value_text(member.hyperparameters.get(name, "-")) for name in names),
             life_text(member.parent.member, member.parent.incarnation) if member.parent else "-",
         ]

@@ -141,9 +141,11 @@ def round_event(decided: Round, spec: Spec) -> Event:
     """A decided round in one sentence."""
     scores = [entry.score for entry in decided.entries if entry.score is not None]
     best = max(scores, key=spec.objective.utility, default=None)
+    unscored = sum(entry.unscored is True for entry in decided.entries)
     return Event(
         "RoundDecided",
-        f"round {decided.number} at step {decided.step}: {len(decided.entries)} members compared, "
+        f"round {decided.number} at step {decided.step}: {len(decided.entries) - unscored} members compared, "
+        f"{f'{unscored} not scored yet, ' if unscored else ''}"
         f"best {'none' if best is None else f'{best:.6g}'}, {len(decided.decisions)} replaced",
     )
 

@@ -84,6 +84,7 @@ def candidates(history: History, spec: Spec) -> list[int]:
 def entry_of(report: Report, history: History, spec: Spec) -> Entry:
     """A ready report as a round compares it."""
     score = report.score(spec.objective.metric)
+    unscored = report.is_unscored(spec.objective.metric)
     newest = history.newest_birth(report.member)
     life = newest.life if newest is not None else None
     return Entry(
@@ -93,7 +94,8 @@ def entry_of(report: Report, history: History, spec: Spec) -> Entry:
         values=report.values(spec.objective.metric) if score is not None else [],
         source=report.source,
         hyperparameters=report.hyperparameters,
-        ancestor=ancestor_of(report, history, spec) if score is None else None,
+        ancestor=ancestor_of(report, history, spec) if score is None and not unscored else None,
+        unscored=True if unscored else UNSET,
         ended=True if report.life == life and history.has_ended(report.member) else UNSET,
     )
 

@@ -27,6 +27,8 @@ class Entry(Record, frozen=True, kw_only=True):
         hyperparameters: as assigned; with the checkpoint of `source` they are what a copy takes.
         ancestor: the member's newest finite record, to go back to where nobody has a finite score.
         ended: the member is done: it may be copied, and is not replaced. Absent otherwise.
+        unscored: it reported an empty list, since it has too few evaluations so far: it is neither copied nor replaced.
+            Absent otherwise.
     """
 
     member: MemberNumber
@@ -37,6 +39,7 @@ class Entry(Record, frozen=True, kw_only=True):
     hyperparameters: dict[str, Value]
     ancestor: "Standing | None" = None
     ended: bool | UnsetType = UNSET
+    unscored: bool | UnsetType = UNSET
 
     @property
     def life(self) -> Life:
@@ -46,7 +49,7 @@ class Entry(Record, frozen=True, kw_only=True):
     @property
     def stays(self) -> bool:
         """Whether the member isn't replaced, whatever its score."""
-        return self.ended is True
+        return self.ended is True or self.unscored is True
 
 
 class Standing(Record, frozen=True, kw_only=True):

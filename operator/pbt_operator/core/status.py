@@ -15,6 +15,10 @@ MAX_MEMBERS = 32  # that a custom resource shows
 HYPERPARAMETERS = "The values that the incarnation was assigned, by hyperparameter."
 
 
+NOT_SCORED = "not scored yet"
+"""How the reason of a member begins whose newest report has too few evaluations to be compared."""
+
+
 class PopulationPhase(StrEnum):
     """For people; on a cluster the conditions are the API."""
 
@@ -63,6 +67,11 @@ class MemberStatus(Record, frozen=True, kw_only=True):
             description="Why it is in this state, or why it was born anew; after a crash the last lines of its log."
         ),
     ] = ""
+
+    @property
+    def is_unscored(self) -> bool:
+        """Whether its newest report has too few evaluations to be compared."""
+        return self.reason.startswith(NOT_SCORED)
 
     @property
     def life(self) -> Life:

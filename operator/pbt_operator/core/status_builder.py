@@ -13,6 +13,7 @@ from pbt_operator.core.outcome import finished
 from pbt_operator.core.rule_words import exploit_words, explore_words
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import (
+    NOT_SCORED,
     Best,
     MemberState,
     MemberStatus,
@@ -124,12 +125,15 @@ def _member(
         score=history.score(member, spec.objective),
         hyperparameters=birth.hyperparameters,
         parent=birth.source,
-        reason=_reason(history, birth)[:longest_reason],
+        reason=_reason(history, birth, spec)[:longest_reason],
     )
 
 
-def _reason(history: History, birth: Birth) -> str:
+def _reason(history: History, birth: Birth, spec: Spec) -> str:
     own = history.own_record(birth.member)
+    reports = history.line_reports(birth.member)
+    if reports and reports[-1].is_unscored(spec.objective.metric) and not history.has_ended(birth.member):
+        return f"{NOT_SCORED}: its report of step {reports[-1].step} has too few evaluations; {birth.reason}"
     if own is None or not own.ends:
         return birth.reason
     how = "its script said so" if own.ending is Ending.FINISHED else "its script left the loop"

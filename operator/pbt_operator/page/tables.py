@@ -12,7 +12,7 @@ from pbt_operator.core.status import Status
 from pbt_operator.page.found_schedule import as_yaml, found_schedule
 from pbt_operator.page.html import Cell, Row, plain, section, table, text
 from pbt_operator.page.incarnations import Incarnations
-from pbt_operator.page.words import life_text, origin_text, score_text, value_text
+from pbt_operator.page.words import life_text, member_score_text, origin_text, score_text, value_text
 from pbt_operator.records.archive import Archive
 
 
@@ -90,7 +90,7 @@ def members_section(archive: Archive, status: Status, lives: Incarnations) -> st
                     Cell(life_text(member.member, member.incarnation), mark=won),
                     Cell(member.state.value),
                     Cell(f"{member.step:,}", kind="n"),
-                    Cell(score_text(member.score), kind="n"),
+                    Cell(member_score_text(member), kind="n"),
                     *_value_cells(names, member.hyperparameters, {}),
                     Cell(ancestor),
                 ]
@@ -102,7 +102,8 @@ def members_section(archive: Archive, status: Status, lives: Incarnations) -> st
         '<div class="scroll">',
         table(columns, rows, caption="Members"),
         "</div>",
-        intro="Each member as it is now, with its incarnation. A newborn has no score until it reports one.",
+        intro="Each member as it is now, with its incarnation. A newborn has no score until it reports one; who has "
+        "too few evaluations so far is compared with nobody.",
         long=True,
     )
 

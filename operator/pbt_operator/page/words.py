@@ -7,7 +7,7 @@ from msgspec import UnsetType
 
 from pbt_contract.records import Birth, Cause, Value
 from pbt_contract.text import escaped
-from pbt_operator.core.status import Status, Takeovers
+from pbt_operator.core.status import NOT_SCORED, MemberStatus, Status, Takeovers
 
 
 def value_text(value: Value) -> str:
@@ -15,6 +15,11 @@ def value_text(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.6g}" if isinstance(value, float) else escaped(str(value))
+
+
+def member_score_text(member: MemberStatus) -> str:
+    """The newest score of a member; in words where it has reported too few evaluations so far."""
+    return NOT_SCORED if member.score is None and member.is_unscored else score_text(member.score)
 
 
 def score_text(score: float | None) -> str:

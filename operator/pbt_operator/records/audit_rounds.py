@@ -102,6 +102,10 @@ def _entry_faults(entry: Entry, decided: Round, spec: Spec, archive: Archive) ->
         yield f"it compares member {entry.member} by {key}, which is at step {report.step}"
     # Whether the member was done, the operator may have heard later.
     expected = replace(entry_of(report, archive.history, spec), ancestor=entry.ancestor, ended=entry.ended)
+    if (
+        entry.unscored is UNSET
+    ):  # versions that didn't know of it took an empty list for a score that isn't finite
+        expected = replace(expected, unscored=UNSET)
     yield from _differences(entry, expected, f"its entry of member {entry.member}", key)
     if entry.ended is not UNSET and entry.life not in archive.ended:
         yield f"it says that member {entry.member} was done, and no record of that life does"

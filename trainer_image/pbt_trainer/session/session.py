@@ -133,6 +133,8 @@ class Session(Recording):
         return stored and self.tracked is not None
 
     def _restored(self, report: Report, folder: Path) -> None:
+        if self.tracked is not None and self.birth.seed_round is not None:
+            self.tracked.exploited()
         self.reports_files = has_files(report)
         self.files = folder / FILES if self.reports_files else None
         if self.files is None:

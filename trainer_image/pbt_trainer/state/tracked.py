@@ -131,6 +131,16 @@ class Tracked:
             set_random_state(checkpoint, random_state)
         return notes
 
+    def exploited(self) -> None:
+        """What was restored is another policy's: objects that keep what that came to, let it go.
+
+        Those are the ones whose class has `__pbt_exploited__`, such as `Window`.
+        """
+        for entry in self._entries.values():
+            let_go = getattr(type(entry.value), "__pbt_exploited__", None)
+            if let_go is not None:
+                let_go(entry.value)
+
     def plan(self, folder: Path, *, exploit: bool, rebuilt: Mapping[str, Any]) -> Plan:
         """Works out how objects in training take a checkpoint over, in the same tensors; changes nothing yet.
 
