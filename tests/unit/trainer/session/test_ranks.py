@@ -9,7 +9,7 @@ import pytest
 from pbt_trainer import UsageError
 from pbt_trainer.session.ranks import Ranks
 from pbt_trainer.session.verdict import Verdict
-from unit.trainer.population import TRAINERS, Population, until
+from unit.trainer.population import TRAINERS, Population, Trainer, until
 
 
 def test_a_process_without_torchrun_is_rank_0_of_1() -> None:
@@ -25,19 +25,44 @@ def test_torchrun_tells_the_rank() -> None:
         Ranks.from_environment({"RANK": "first"})
 
 
+def two_ranks(population: Population, **environment: str) -> Trainer:
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--local-addr=127.0.0.1"]
+    return population.start_command(
+        [sys.executable, *torchrun, str(TRAINERS / "ranks.py")],
+        in_place=True,
+        total_steps=10**9,
+        interval_steps=4,
+        environment={"OMP_NUM_THREADS": "1"} | environment,
+    )
+
+
+@pytest.mark.parametrize("reader", ["0", "1"])
+def test_where_one_rank_cannot_swap_none_does_and_the_birth_is_left_to_a_new_pod(
+    population: Population, reader: str
+) -> None:
+    population.birth(member=3, hyperparameters={"rate": 2.0, "layers": 2})
+    population.run("ranks.py", member=3, total_steps=4)
+    population.birth()
+    trainer = two_ranks(population, READS_RATE=reader)
+    leader = int(trainer.hear("0 pid").split()[-1])
+    population.exploit(population.reported(1, member=3), hyperparameters={"rate": 0.25, "layers": 2})
+    until(lambda: "can't be taken over in place: `rate` was read at ranks.py" in trainer.errors())
+    known = 1
+    while population.report(known) is not None:
+        known += 1
+    population.reported(known + 1)
+    assert population.claim(incarnation=2) is None
+    os.kill(leader, signal.SIGTERM)
+    assert trainer.end() == 0, trainer.errors()
+    assert not any("restored" in line for line in trainer.said)
+
+
 def test_two_ranks_report_once_swap_together_and_stop_together(population: Population) -> None:
     population.birth(member=3, hyperparameters={"rate": 2.0, "layers": 2})
     population.run("ranks.py", member=3, total_steps=4)
     donor = population.reported(1, member=3)
     population.birth()
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--local-addr=127.0.0.1"]
-    trainer = population.start_command(
-        [sys.executable, *torchrun, str(TRAINERS / "ranks.py")],
-        in_place=True,
-        total_steps=10**9,
-        interval_steps=4,
-        environment={"OMP_NUM_THREADS": "1"},
-    )
+    trainer = two_ranks(population)
     leader = int(trainer.hear("0 pid").split()[-1])
     population.reported(1)
     population.exploit(donor, hyperparameters={"rate": 0.25, "layers": 2})

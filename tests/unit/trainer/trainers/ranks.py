@@ -27,6 +27,8 @@ def say(*words):
 
 run = pbt_trainer.join({"rate": 0.1, "layers": 1}, total_steps=8, interval_steps=4)
 run.hp["layers"]
+if str(run.rank) == os.environ.get("READS_RATE"):
+    run.hp["rate"]
 weight = Weight()
 run.track(weight=weight)
 if distributed:
