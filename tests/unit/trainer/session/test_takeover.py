@@ -179,8 +179,8 @@ def test_a_value_that_only_the_loop_or_a_hook_reads_changes_in_place(
 def test_the_reason_of_one_life_is_not_told_of_the_next(population: Population) -> None:
     trainer = reading(population, "before")
     trainer.step_until("joined 2")
-    trainer.terminate()
     trainer.step_until("step 5 2")
+    trainer.terminate()
     trainer.go()
     assert trainer.end() == 0
     [save] = population.saves(incarnation=2)
