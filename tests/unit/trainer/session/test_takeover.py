@@ -185,7 +185,7 @@ def test_the_reason_of_one_life_is_not_told_of_the_next(population: Population) 
     assert trainer.end() == 0
     [save] = population.saves(incarnation=2)
     population.resume(save, incarnation=3)
-    population.start("reading.py", "none", incarnation=3).step_until("step 6")
+    population.start("reading.py", "none", incarnation=3).step_until("step")
     claim = population.claim(incarnation=3)
     assert claim is not None
     assert (claim.started, claim.why) == (UNSET, UNSET)
