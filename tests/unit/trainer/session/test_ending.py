@@ -125,6 +125,7 @@ def test_a_life_that_is_over_says_nothing_more(population: Population, how: str,
     ended(population, 99, "break", member=3, total_steps=4)
     population.birth()
     trainer = population.start("ending.py", "6", f"{how} when superseded", in_place=True)
+    trainer.hear("waits")
     population.exploit(population.reported(1, member=3))
     assert trainer.end() == code
     assert population.saves() == []

@@ -74,5 +74,10 @@ def test_two_ranks_report_once_swap_together_and_stop_together(population: Popul
     assert restored[0][5] != restored[1][5]  # each rank has random numbers of its own
     claim = until(lambda: population.claim(incarnation=2))
     assert (claim.pod, claim.ranks) == ("pod-0-1", 2)
-    assert population.saves(incarnation=2) == []
+    [save] = population.saves(
+        incarnation=2
+    )  # of the newest report's checkpoint: the member is to go on from there
+    report = population.report(save.step // 4, incarnation=2)
+    assert report is not None
+    assert (save.checkpoint, save.ends) == (report.checkpoint, False)
     population.assert_no_leftovers()

@@ -28,6 +28,8 @@ for step in run.steps():
         run.report({"score": weight.value})
     if step != last:
         continue
+    if how.endswith("when superseded"):
+        print("waits", flush=True)
     while how.endswith("when superseded") and not run.superseded:
         time.sleep(0.01)
     match how:
