@@ -332,8 +332,8 @@ def test_a_checkpoint_of_a_newer_format_is_refused(tmp_path):
     for name in ("state.json", "state.safetensors"):
         (tmp_path / name).write_bytes((DATA / "checkpoint" / name).read_bytes())
     content = json.loads((tmp_path / "state.json").read_text())
-    (tmp_path / "state.json").write_text(json.dumps({**content, "format": 2}))
+    (tmp_path / "state.json").write_text(json.dumps({**content, "format": 3}))
     with pytest.raises(
-        NewerFormat, match=r"state\.json: format 2, and this version reads format 1.*pbt_trainer"
+        NewerFormat, match=r"state\.json: format 3, and this version reads format 2.*pbt_trainer"
     ):
         Tracked(total_steps=9).restore(tmp_path, exploit=False, random_state="restore")
