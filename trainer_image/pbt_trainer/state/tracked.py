@@ -184,7 +184,8 @@ class Tracked:
 
     def _gpu(self) -> Any:
         """The GPU that a tracked module is on; None if none is."""
-        modules = filter(None, map(module_of, self._entries.values()))
+        # Not by their truth: a compiled module asks the one inside for its length, which few have.
+        modules = [found for found in map(module_of, self._entries.values()) if found is not None]
         return next((each.device for module in modules for each in module.parameters() if each.is_cuda), None)
 
     def _encoded(self) -> tuple[bytes, Leaves]:

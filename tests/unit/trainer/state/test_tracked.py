@@ -180,6 +180,14 @@ def test_wrappers_around_a_model_do_not_matter(before: str, after: str, tmp_path
     assert torch.equal(net.last.weight, donor.last.weight)
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_compiled_model_that_has_no_length_comes_back(in_place: bool, tmp_path: Path) -> None:
+    donor, other = (of(torch.compile(torch.nn.Linear(2, 2), backend="eager"), "model") for _ in range(2))
+    donor.objects["model"].bias.data.fill_(7.0)
+    other.resume(donor.save(tmp_path), in_place=in_place)
+    assert other.objects["model"].bias.tolist() == [7.0, 7.0]
+
+
 def test_a_model_whose_names_would_collide_without_the_wrappers_parts_is_kept(tmp_path: Path) -> None:
     class Odd(torch.nn.Module):
         def __init__(self) -> None:
