@@ -118,6 +118,10 @@ class Checkpoint:
         """
         decode(self._content["objects"][name]["state"], None, like=like)
 
+    def outline(self, name: str) -> Any:
+        """The object's state with None in place of tensors and arrays; reads none of them."""
+        return decode(self._content["objects"][name]["state"], None)
+
     def random(self, names: set[str]) -> Iterator[tuple[str, Any]]:
         """The states of those random generators among `names` that it holds."""
         for name, tree in self._content["random"].items():

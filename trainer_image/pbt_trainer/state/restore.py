@@ -17,6 +17,7 @@ from pbt_trainer.state.parameters import DIFFER, described, in_order, names_of, 
 from pbt_trainer.state.tracked_object import Entry, plain_names
 
 MAX_REASON = 1000
+_DEPTH = 3  # to which an object's state is searched for an optimizer's
 
 
 def restore_objects(
@@ -95,7 +96,22 @@ def notes_on(entries: Sequence[Entry], checkpoint: Checkpoint, *, exploit: bool)
             for entry in entries
             if entry.kind == "object" and hasattr(entry.value, "param_groups")
         ]
+        notes += [
+            f"{entry.name} keeps an optimizer within: its options came back as the donor had them. Track the optimizer "
+            "beside it, or set its options in an on_restore hook"
+            for entry in entries
+            if entry.kind == "object" and not hasattr(entry.value, "param_groups")
+            if entry.name in checkpoint.names and _holds_optimizer(checkpoint.outline(entry.name), _DEPTH)
+        ]
     return notes
+
+
+def _holds_optimizer(state: Any, depth: int) -> bool:
+    """Whether somewhere in a state there is what an optimizer's `state_dict` returned."""
+    if readable(state):
+        return True
+    parts = state.values() if isinstance(state, dict) else state if isinstance(state, list | tuple) else ()
+    return depth > 0 and any(_holds_optimizer(part, depth - 1) for part in parts)
 
 
 def _mismatch(entry: Entry, checkpoint: Checkpoint, names: Mapping[int, str]) -> str | None:
