@@ -253,6 +253,10 @@ def _who_has_no_score_yet_is_replaced() -> Any:
     return patch.object(Entry, "stays", property(lambda self: self.ended is True))
 
 
+def _it_is_complete_without_a_best() -> Any:
+    return patch.object(outcome, "_has_best", lambda *_: True)
+
+
 @contextmanager
 def both(one: Any, other: Any) -> Iterator[None]:
     """Two patches as one."""
@@ -292,6 +296,7 @@ DEFECTS: dict[str, Callable[[], Any]] = {
         _who_is_done_is_started_again,
         _who_is_done_is_replaced,
         _who_has_no_score_yet_is_replaced,
+        _it_is_complete_without_a_best,
     )
 }
 

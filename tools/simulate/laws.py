@@ -20,6 +20,7 @@ from pbt_operator.runners.kubernetes.pod_template import MEMBER, POPULATION_UID
 from simulate.apiserver import ApiServer, Body
 from simulate.bucket import BUCKET, Bucket
 from simulate.ending_laws import born_though_done, replaced_though_done
+from simulate.result_laws import false_results, untrue_ends
 from simulate.spec_laws import judge_specs
 from simulate.trainer import Trainer
 from simulate.world import World
@@ -253,12 +254,9 @@ class Laws:
             self._world.blame(
                 f"4: the status shows {shown and shown['score']}, the best that counts is {really}"
             )
-        if told.result is None:
-            self._world.blame("7: it ended without a result")
-        elif population["status"].get("phase") != told.result.phase:
-            self._world.blame(
-                f"7: the status shows {population['status'].get('phase')}, it ended {told.result.phase}"
-            )
+        self._world.blame_all("7:", false_results(told.result, population["status"]))
+        if told.result is not None and not self.is_lawless:
+            self._world.blame_all("12:", untrue_ends(told.result, is_scored=really is not None))
 
     def _counting(self) -> Iterator[Report]:
         """The records that no later birth has thrown away, judged by the births as they were written."""

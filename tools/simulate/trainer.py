@@ -168,7 +168,8 @@ class Trainer:
                 return
             self._do_step()
             self._on_step(self)
-        score = math.nan if self._weather.strikes("diverges") else self._quality
+        diverges = self._weather.strikes("diverges") or self._weather.is_scoreless
+        score = math.nan if diverges else self._quality
         number = -(-self.step // interval)
         told: float | list[float] = [] if self._weather.strikes("no score yet") else score
         metrics = {self.assignment.objective: told}

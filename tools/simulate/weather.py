@@ -37,7 +37,11 @@ SERVICES = ("store", "api")
 
 
 class Weather:
-    """The faults of one world. After `clears_at` there are none any more."""
+    """The faults of one world. After `clears_at` there are none any more.
+
+    Attributes:
+        is_scoreless: no report ever has a finite score: the script is wrong.
+    """
 
     def __init__(self, world: World, *, clears_at: float, calm: bool = False) -> None:
         self._world, self._calm = world, calm
@@ -45,6 +49,7 @@ class Weather:
         self._random = world.chance("weather")
         drawn = world.chance("climate")
         self.rates = {name: drawn.choice(rates) for name, rates in RATES.items()}
+        self.is_scoreless = world.chance("scores").random() < 0.03
         self._delays = {name: drawn.choice(delays) for name, delays in DELAYS.items()}
         self._down_until = dict.fromkeys(SERVICES, 0.0)
         self.kill_current: Callable[[], bool] = lambda: False

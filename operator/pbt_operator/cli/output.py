@@ -105,7 +105,7 @@ def say(text: str = "") -> None:
 
 
 def standing(status: Status) -> str:
-    """The phase and why: `Complete (Finished: ended with the best so far)`."""
+    """The phase and why: `Complete (Finished: spec.finish is true: it was ended early)`."""
     told = f"{status.reason}: {status.message}" if status.message else status.reason
     return f"{status.phase} ({told})"
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from pbt_contract.errors import PbtError
+from pbt_contract.text import one_line
 from pbt_operator.cli.output import Mistake, complain, say
 from pbt_operator.control.ownership import AnotherExperiment
 from pbt_operator.core.status import PopulationPhase, Result
@@ -65,7 +66,8 @@ def _run(runner: ForegroundRunner[WaitingPods], population: Population, *, sourc
 
 def summary(result: Result, *, location: str) -> str:
     """How it ended, and what to look at next."""
-    lines = [f"{result.phase.value}: {result.reason}"]
+    told = f", {one_line(result.message)}" if result.message else ""
+    lines = [f"{result.phase.value}: {result.reason}{told}"]
     if result.best is not None:
         values = ", ".join(f"{name} {short(value)}" for name, value in result.best.hyperparameters.items())
         by = f"member {result.best.member} at step {result.best.step}"

@@ -34,7 +34,7 @@ def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcom
     failed = [m for m, birth in newest.items() if birth is not None and birth.cause is Cause.FAILED]
     wished = _as_wished(history, spec)
     if wished is not None:
-        return wished
+        return _as_it_is(wished, history, spec)
     if spec.max_failed_members is not None and len(failed) > spec.max_failed_members:
         told = f"{len(failed)} members failed, above maxFailedMembers {spec.max_failed_members}. "
         return Outcome(PopulationPhase.FAILED, "TooManyFailedMembers", told + _causes(history, failed))
@@ -42,11 +42,24 @@ def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcom
         return Outcome(PopulationPhase.FAILED, "AllMembersFailed", _causes(history, failed))
     lost = set(failed)
     if all(m in lost or (newest[m] is not None and finished(history, m, spec)) for m in newest):
-        return Outcome(PopulationPhase.COMPLETE, "AllStepsDone", _all_through(history, spec))
+        done = Outcome(PopulationPhase.COMPLETE, "AllStepsDone", _all_through(history, spec))
+        return _as_it_is(done, history, spec)
     if spec.active_deadline_seconds is not None and seconds_active > spec.active_deadline_seconds:
         told = f"still running after activeDeadlineSeconds {spec.active_deadline_seconds:g}"
         return Outcome(PopulationPhase.FAILED, "DeadlineExceeded", told)
     return None
+
+
+def _as_it_is(done: Outcome, history: History, spec: Spec) -> Outcome:
+    """What was done is Complete only with a best that can be kept."""
+    if _has_best(history, spec):
+        return done
+    nothing = f"no report has a finite {spec.objective.metric}, so there is no best checkpoint"
+    return Outcome(PopulationPhase.FAILED, "NoFiniteScore", f"{nothing}; {done.message}")
+
+
+def _has_best(history: History, spec: Spec) -> bool:
+    return history.best(spec.objective) is not None
 
 
 def _all_through(history: History, spec: Spec) -> str:
@@ -65,9 +78,7 @@ def _as_wished(history: History, spec: Spec) -> Outcome | None:
             told = f"member {member} reached the target at step {report.step}: {score:.6g}"
             return Outcome(PopulationPhase.COMPLETE, "TargetReached", told)
     if spec.finish:
-        return Outcome(
-            PopulationPhase.COMPLETE, "Finished", "spec.finish is true: ended with the best so far"
-        )
+        return Outcome(PopulationPhase.COMPLETE, "Finished", "spec.finish is true: it was ended early")
     return None
 
 

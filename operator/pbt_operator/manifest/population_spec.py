@@ -140,7 +140,7 @@ class PopulationSpec(Wire):
     finish: Flag = Field(
         default=False,
         description="Ends the population now: its pods are stopped, the best checkpoint is kept, and it is Complete "
-        "with the reason Finished.",
+        "with the reason Finished. Without a finite score it is Failed with the reason NoFiniteScore.",
     )
     backoff_limit: Whole = Field(
         default=6,

@@ -1,5 +1,6 @@
 """How populations end by wish and by deadline, and how they go on after an end, in virtual time."""
 
+import math
 from typing import Any
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract.records import Cause
+from pbt_operator.cli.run_population import summary
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.manifest.population import to_core, to_wire, written_out
+from pbt_operator.page import page
 from pbt_operator.records import audit, results, specs
 from pbt_operator.records.archive import Archive, read_archive
 from simulation import Simulation
@@ -64,8 +67,45 @@ def test_what_is_finished_before_it_began_trains_nothing():
     simulation = simulate(finish=True).run()
     found = told(simulation)
     assert found.result is not None
-    assert (found.result.reason, found.result.best) == ("Finished", None)
     assert simulation.pods.num_started == 0
+    assert found.result.best is None
+    assert (found.result.phase, found.result.reason) == (PopulationPhase.FAILED, "NoFiniteScore")
+    assert "spec.finish" in found.result.message
+
+
+class Nothing(Deterministic):
+    """No score is finite."""
+
+    def evaluate(self, state, hyperparameters, rng):
+        return math.nan
+
+
+def test_a_population_without_a_finite_score_failed_and_says_so_everywhere():
+    simulation = Simulation(spec(DETERMINISTIC, members=3), Nothing()).run()
+    found = told(simulation)
+    assert found.result is not None
+    assert found.result.best is None
+    for status in (found.result, found.status()):
+        assert (status.phase, status.reason) == (PopulationPhase.FAILED, "NoFiniteScore")
+        assert status.message.startswith(
+            "no report has a finite score, so there is no best checkpoint; all members"
+        )
+    (event,) = [event for event in simulation.events if event.reason == "NoFiniteScore"]
+    assert event.warning
+    assert event.message == found.result.message
+    assert found.result.message in page(found)
+    assert summary(found.result, location="x").startswith(f"Failed: NoFiniteScore, {found.result.message}")
+
+
+def test_one_finite_score_is_enough_to_be_complete():
+    class Once(Nothing):
+        def evaluate(self, state, hyperparameters, rng):
+            state["evaluated"] = state.get("evaluated", 0) + 1
+            return 0.5 if state["evaluated"] == 1 else math.nan
+
+    found = told(Simulation(spec(DETERMINISTIC, members=3), Once()).run())
+    assert found.result is not None
+    assert (found.result.phase, found.result.reason) == (PopulationPhase.COMPLETE, "AllStepsDone")
 
 
 def test_a_suspension_starts_the_deadline_anew():

@@ -306,7 +306,8 @@ def test_a_template_that_the_api_server_refuses_is_told_and_can_be_corrected(tea
     assert team.pods("wrong") == {}
     team.change("wrong", template=body["spec"]["template"])
     team.wait("wrong", "Accepted", "True")
-    team.wait("wrong", "Complete", "True", "Finished")
+    ended = team.wait("wrong", "Failed", "True", "NoFiniteScore")
+    assert "spec.finish is true" in ended["message"]
 
 
 def test_trainers_go_on_while_the_store_is_away(world, team):
@@ -330,7 +331,7 @@ def test_a_population_that_ended_is_deleted_when_its_time_is_over(world, team):
     team.until(lambda: (team.read("short") or {}).get("status", {}).get("location"))
     location = team.read("short")["status"]["location"]
     team.until(lambda: team.read("short") is None)
-    assert read_archive(world.store(location)).result.reason == "Finished"
+    assert read_archive(world.store(location)).result.reason == "NoFiniteScore"
 
 
 def test_a_quota_that_is_used_up_is_waited_for(team):
@@ -352,7 +353,7 @@ def test_a_quota_that_is_used_up_is_waited_for(team):
 def test_no_request_blocks_the_event_loop(world, team):
     """Whatever the tests before it have had it do."""
     team.create("seen", **SMALL, finish=True)
-    team.wait("seen", "Complete", "True")
+    team.wait("seen", "Failed", "True")
     found = {
         line.removeprefix("blocking request on ")
         for line in world.operator.log.read_text().splitlines()

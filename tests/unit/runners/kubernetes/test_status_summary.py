@@ -25,6 +25,7 @@ from simulation.pods import Durations
 BROKEN = (7, 41, 97)  # crash for good
 SHAKEN = (12, 60)  # crash once
 SHORT = {**DETERMINISTIC["schedule"], "totalSteps": 60}
+TARGET = {**DETERMINISTIC["objective"], "target": -1.0}
 
 
 class Troubled(Deterministic):
@@ -177,17 +178,26 @@ def test_what_keeps_pods_from_running_is_a_condition():
         assert "no more than 3" in told.message
 
 
+class Nothing(Deterministic):
+    """No score is finite."""
+
+    def evaluate(self, state, hyperparameters, rng):
+        return float("nan")
+
+
 @pytest.mark.parametrize(
-    ("changes", "phase", "reason"),
+    ("task", "changes", "phase", "reason"),
     [
-        ({"finish": True}, "Complete", "Finished"),
-        ({}, "Complete", "AllStepsDone"),
-        ({"activeDeadlineSeconds": 30}, "Failed", "DeadlineExceeded"),
+        (Deterministic(), {"objective": TARGET}, "Complete", "TargetReached"),
+        (Deterministic(), {}, "Complete", "AllStepsDone"),
+        (Deterministic(), {"finish": True}, "Failed", "NoFiniteScore"),
+        (Nothing(), {}, "Failed", "NoFiniteScore"),
+        (Deterministic(), {"activeDeadlineSeconds": 30}, "Failed", "DeadlineExceeded"),
     ],
 )
-def test_an_end_is_told_by_every_condition(changes, phase, reason):
+def test_an_end_is_told_by_every_condition(task, changes, phase, reason):
     manifest = spec(DETERMINISTIC, schedule=SHORT, **changes)
-    simulation = Simulation(manifest, Deterministic(), durations=Durations(step=lambda _: 1.0)).run()
+    simulation = Simulation(manifest, task, durations=Durations(step=lambda _: 1.0)).run()
     experiment = experiment_of(simulation)
     other = {"Complete": "Failed", "Failed": "Complete"}[phase]
     assert conditions(experiment) == {

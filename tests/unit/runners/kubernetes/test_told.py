@@ -17,7 +17,7 @@ def test_a_trainer_that_ends_early_without_a_record_has_crashed(team):
 
 def test_a_population_of_a_former_ones_name_begins_anew_and_says_so(team):
     former = team.create("again", **SMALL, finish=True)["metadata"]["uid"]
-    team.wait("again", "Complete", "True", "Finished")
+    team.wait("again", "Failed", "True", "NoFiniteScore")
     team.delete("again")
     team.until(lambda: team.read("again") is None)
     team.create("again", **SMALL, finish=True)
@@ -27,7 +27,7 @@ def test_a_population_of_a_former_ones_name_begins_anew_and_says_so(team):
 
 def test_a_location_is_not_adopted_by_another_experiment(team):
     former = team.create("first", **SMALL, finish=True)["metadata"]["uid"]
-    team.wait("first", "Complete", "True", "Finished")
+    team.wait("first", "Failed", "True", "NoFiniteScore")
     spec = {**SMALL, "seed": DETERMINISTIC["seed"] + 1, "storage": {"adopt": f"first-{former[:8]}"}}
     team.create("second", **spec, finish=True)
     refused = team.wait("second", "Accepted", "False", "AnotherExperiment")

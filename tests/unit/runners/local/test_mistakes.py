@@ -68,6 +68,20 @@ def test_each_member_makes_it_once_and_the_population_says_what_it_is(runner, ch
     assert {birth["cause"] for birth in run.records("births")} == {"Initial", "Failed"}
 
 
+def test_a_population_without_a_finite_score_fails_the_command(runner):
+    run = runner(
+        manifest("hopeless", report=REPORT.replace("sum(weights.values)", "float('nan')"), members=2)
+    )
+    finished = run.run()
+    assert finished.returncode == 1, finished.stdout
+    assert (
+        "Failed: NoFiniteScore, no report has a finite score, so there is no best checkpoint"
+        in finished.stdout
+    )
+    (result,) = run.records("results")
+    assert (result["phase"], result["reason"], result["best"]) == ("Failed", "NoFiniteScore", None)
+
+
 def test_a_checkpoint_that_fits_no_newborn_fails_those_whom_it_was_given_once(runner):
     """A hyperparameter that shapes the weights is explored: `explore: Never` is what it needs."""
     run = runner(manifest("shapes", exploit={"truncation": {"percent": 50}}))
