@@ -257,6 +257,10 @@ def _it_is_complete_without_a_best() -> Any:
     return patch.object(outcome, "_has_best", lambda *_: True)
 
 
+def _who_failed_is_not_told_at_the_end() -> Any:
+    return patch.object(outcome, "_lost", lambda *_: "")
+
+
 @contextmanager
 def both(one: Any, other: Any) -> Iterator[None]:
     """Two patches as one."""
@@ -297,6 +301,7 @@ DEFECTS: dict[str, Callable[[], Any]] = {
         _who_is_done_is_replaced,
         _who_has_no_score_yet_is_replaced,
         _it_is_complete_without_a_best,
+        _who_failed_is_not_told_at_the_end,
     )
 }
 

@@ -256,7 +256,9 @@ class Laws:
             )
         self._world.blame_all("7:", false_results(told.result, population["status"]))
         if told.result is not None and not self.is_lawless:
-            self._world.blame_all("12:", untrue_ends(told.result, is_scored=really is not None))
+            members, births = told.spec.members, self.births.values()
+            ends = untrue_ends(told.result, members=members, births=births, is_scored=really is not None)
+            self._world.blame_all("12:", ends)
 
     def _counting(self) -> Iterator[Report]:
         """The records that no later birth has thrown away, judged by the births as they were written."""

@@ -1,12 +1,16 @@
 """Whether a population has ended, and why."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pbt_contract.records import Cause, Report
+from pbt_contract.text import one_line, shortened
 from pbt_operator.core.history import History
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import PopulationPhase
+
+LONGEST_CAUSE = 100
+"""Characters of a member's failure where others matter more; the member's own status has all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcom
     failed = [m for m, birth in newest.items() if birth is not None and birth.cause is Cause.FAILED]
     wished = _as_wished(history, spec)
     if wished is not None:
-        return _as_it_is(wished, history, spec)
+        return _as_it_is(wished, history, spec, failed)
     if spec.max_failed_members is not None and len(failed) > spec.max_failed_members:
         told = f"{len(failed)} members failed, above maxFailedMembers {spec.max_failed_members}. "
         return Outcome(PopulationPhase.FAILED, "TooManyFailedMembers", told + _causes(history, failed))
@@ -42,30 +46,39 @@ def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcom
         return Outcome(PopulationPhase.FAILED, "AllMembersFailed", _causes(history, failed))
     lost = set(failed)
     if all(m in lost or (newest[m] is not None and finished(history, m, spec)) for m in newest):
-        done = Outcome(PopulationPhase.COMPLETE, "AllStepsDone", _all_through(history, spec))
-        return _as_it_is(done, history, spec)
+        done = Outcome(PopulationPhase.COMPLETE, "AllStepsDone", _all_through(history, spec, failed))
+        return _as_it_is(done, history, spec, failed)
     if spec.active_deadline_seconds is not None and seconds_active > spec.active_deadline_seconds:
         told = f"still running after activeDeadlineSeconds {spec.active_deadline_seconds:g}"
         return Outcome(PopulationPhase.FAILED, "DeadlineExceeded", told)
     return None
 
 
-def _as_it_is(done: Outcome, history: History, spec: Spec) -> Outcome:
-    """What was done is Complete only with a best that can be kept."""
+def _as_it_is(done: Outcome, history: History, spec: Spec, failed: Sequence[int]) -> Outcome:
+    """What was done is Complete only with a best that can be kept, and says who failed on the way."""
+    told = f"{done.message}{_lost(history, spec, failed)}"
     if _has_best(history, spec):
-        return done
+        return replace(done, message=told)
     nothing = f"no report has a finite {spec.objective.metric}, so there is no best checkpoint"
-    return Outcome(PopulationPhase.FAILED, "NoFiniteScore", f"{nothing}; {done.message}")
+    return Outcome(PopulationPhase.FAILED, "NoFiniteScore", f"{nothing}; {told}")
 
 
 def _has_best(history: History, spec: Spec) -> bool:
     return history.best(spec.objective) is not None
 
 
-def _all_through(history: History, spec: Spec) -> str:
+def _lost(history: History, spec: Spec, failed: Sequence[int]) -> str:
+    if not failed:
+        return ""
+    causes = _causes(history, failed, longest=LONGEST_CAUSE)
+    return f"; {len(failed)} of {spec.members} members failed ({causes})"
+
+
+def _all_through(history: History, spec: Spec, failed: Sequence[int]) -> str:
     early = [member for member in range(spec.members) if history.has_ended(member)]
     early = [member for member in early if history.position(member) < spec.schedule.total_steps]
-    told = f"all members are at step {spec.schedule.total_steps}"
+    left = "all members that are left" if failed else "all members"
+    told = f"{left} are at step {spec.schedule.total_steps}"
     return f"{told}, but for {len(early)} whose scripts were done before" if early else told
 
 
@@ -94,6 +107,9 @@ def target_report(reports: Sequence[Report], spec: Spec) -> Report | None:
     return None
 
 
-def _causes(history: History, failed: list[int]) -> str:
-    births = [history.newest_birth(member) for member in failed]
-    return "; ".join(f"member {birth.member}: {birth.reason}" for birth in births[:3] if birth is not None)
+def _causes(history: History, failed: Sequence[int], *, longest: int | None = None) -> str:
+    """Why the first three failed."""
+    births = [birth for member in failed[:3] if (birth := history.newest_birth(member)) is not None]
+    reasons = [b.reason if longest is None else shortened(one_line(b.reason), longest) for b in births]
+    told = [f"member {birth.member}: {reason}" for birth, reason in zip(births, reasons, strict=True)]
+    return "; ".join(told)

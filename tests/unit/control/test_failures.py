@@ -102,6 +102,28 @@ def test_above_the_backoff_limit_a_member_fails_and_the_others_go_on():
     assert "above backoffLimit 2" in status.members[0].reason
 
 
+def test_a_complete_population_says_how_many_members_failed_and_why_in_short():
+    class Unlucky(Deterministic):
+        def train(self, state, hyperparameters, step, rng):
+            if hyperparameters["depth"] == 2:
+                raise TrainerCrashed("RuntimeError: " + "x" * 1000, code=ExitCode.MISTAKE)
+            super().train(state, hyperparameters, step, rng)
+
+    initial = [{"rate": 0.05, "depth": depth} for depth in (2, 1, 2, 1, 2, 2)]
+    simulation = Simulation(spec(DETERMINISTIC, members=6, exploit=NONE, initial=initial), Unlucky()).run()
+    found = told(simulation)
+    assert found.result is not None
+    assert (found.result.phase, found.result.reason) == (PopulationPhase.COMPLETE, "AllStepsDone")
+    message = found.result.message
+    assert message.startswith("all members that are left are at step 200; 4 of 6 members failed (member 0: ")
+    assert "RuntimeError: xx" in message
+    assert "member 4: " in message
+    assert "member 5: " not in message, "three causes are enough"
+    assert len(message) < 500
+    assert [event.message for event in simulation.events if event.reason == "AllStepsDone"] == [message]
+    assert found.status().message == message
+
+
 @pytest.mark.parametrize(("limit", "reason"), [(None, "AllMembersFailed"), (1, "TooManyFailedMembers")])
 def test_a_population_fails_with_the_reason_of_its_members(limit, reason):
     changes = {} if limit is None else {"maxFailedMembers": limit}
