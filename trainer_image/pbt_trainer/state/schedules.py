@@ -35,7 +35,10 @@ def count(state: Mapping[str, Any]) -> int | None:
     """How many steps a schedule has taken, by its state; None where that isn't a whole number."""
     if "last_epoch" in state:
         found = state["last_epoch"]
-        whole = isinstance(found, int | float) and found == found // 1
+        # Warm restarts that are fed with fractions round their `last_epoch` down, but not this.
+        whole = all(
+            isinstance(each, int | float) and each == each // 1 for each in (found, state.get("T_cur", 0))
+        )
         return int(found) if whole else None
     counts = [count(child) for child in state.get("_schedulers", ())]
     known = [each for each in counts if each is not None]
@@ -71,6 +74,7 @@ def replay(replays: Sequence[Replay], groups: Sequence[Fields], *, seconds: floa
         StateError: it takes longer.
     """
     built = [snapshot(options(group)) for group in groups]
+    values = [options(group) for group in groups]
     touched = [{"lr"} & group.keys() for group in groups]
     for each in replays:
         _always_set(each.schedule, groups, touched)
@@ -80,6 +84,7 @@ def replay(replays: Sequence[Replay], groups: Sequence[Fields], *, seconds: floa
         if not (len(replays) == 1 and replays[0].steps > MANY_STEPS and _jump(replays[0])):
             for number, schedule in enumerate(_turns(replays)):
                 schedule.step()
+                _watch_places(groups, values, touched)
                 if number < _WATCHED_STEPS:
                     _watch(groups, built, touched)
                 elif number % 256 == 0 and end is not None and time.monotonic() > end:
@@ -101,6 +106,14 @@ def _turns(replays: Sequence[Replay]) -> Iterator[Any]:
 def _watch(groups: Sequence[Fields], built: Sequence[Fields], touched: Sequence[set[str]]) -> None:
     for group, before, keys in zip(groups, built, touched, strict=True):
         keys.update(key for key in before if key not in keys and not same(snapshot(group[key]), before[key]))
+
+
+def _watch_places(groups: Sequence[Fields], values: Sequence[Fields], touched: Sequence[set[str]]) -> None:
+    """What was set, though it may be to an equal value: cheap enough for every step."""
+    for group, before, keys in zip(groups, values, touched, strict=True):
+        for key, value in before.items():
+            if group[key] is not value:
+                keys.add(key)
 
 
 def _always_set(schedule: Any, groups: Sequence[Fields], touched: Sequence[set[str]]) -> None:

@@ -212,6 +212,50 @@ def test_two_schedules_on_one_optimizer_go_on_together(in_place: bool, tmp_path:
     assert options(member, "optimizer", "lr") == pytest.approx([0.2 * 0.9**4 * 0.5])
 
 
+class Cooling(schedules.LRScheduler):
+    """It lowers the momentum late, and puts back what it was built with at the end."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, end: int) -> None:
+        self.end = end
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[Any]:
+        for group in self.optimizer.param_groups:
+            group["momentum"] = 0.5 if 100 < self.last_epoch < self.end else 0.9
+        return list(self.base_lrs)
+
+
+@BOTH_WAYS
+def test_what_a_schedule_puts_back_is_not_the_donors(in_place: bool, tmp_path: Path) -> None:
+    def build(hp: Mapping[str, Any]) -> Objects:
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        return {"model": model, "optimizer": optimizer, "schedule": Cooling(optimizer, hp["end"])}
+
+    member = taken_over(build, tmp_path, {"end": 200}, {"end": 110}, in_place=in_place, steps=120)
+    assert options(member, "optimizer", "momentum") == [0.9]
+
+
+@BOTH_WAYS
+def test_warm_restarts_that_are_fed_with_fractions_go_on_from_the_fraction(
+    in_place: bool, tmp_path: Path
+) -> None:
+    def build(hp: Mapping[str, Any]) -> Objects:
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=hp["lr"])
+        schedule = schedules.CosineAnnealingWarmRestarts(optimizer, 3)
+        return {"model": model, "optimizer": optimizer, "schedule": schedule}
+
+    donor = Member(build, {"lr": 0.1}, seed=1)
+    donor.objects["optimizer"].step()
+    donor.objects["schedule"].step(2.25)
+    (rate,) = options(donor, "optimizer", "lr")
+    newborn = Member(build, {"lr": 0.2}, seed=2)
+    (note,) = newborn.exploit(donor.save(tmp_path), {"lr": 0.2}, in_place=in_place)
+    assert note.startswith("schedule goes on as the donor's")
+    assert options(newborn, "optimizer", "lr") == pytest.approx([2 * rate])
+
+
 @pytest.mark.parametrize("kind", ["CosineAnnealingLR", "ExponentialLR", "LambdaLR", "OneCycleLR"])
 def test_a_long_way_is_a_jump_where_torch_has_a_formula(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = {
