@@ -19,7 +19,7 @@ from pbt_trainer.state.families import Family, Settled, Terms, families, readabl
 from pbt_trainer.state.in_place import copy_state, fits_in_place
 from pbt_trainer.state.optimizer_options import options, place
 from pbt_trainer.state.parameters import names_of, parameters_of
-from pbt_trainer.state.restore import load, notes_on, ordered, taking_over, total_changed, unfit
+from pbt_trainer.state.restore import lacking, load, notes_on, ordered, taking_over, total_changed, unfit
 from pbt_trainer.state.tensors import is_tensor
 from pbt_trainer.state.tracked_object import Entry, plain_names
 from pbt_trainer.state.trainable import Trainable
@@ -54,6 +54,8 @@ class Plan:
         self._names = names_of(self._entries)
         self._built = {entry.name: entry for entry in _built_again(self._entries, rebuilt)}
         self._counterparts = self._checked()
+        if terms.exploit:
+            _check_none_fresh(lacking(list(self._built.values()), self._checkpoint))
         _check_fit(self._entries, self._checkpoint)
         self.notes = notes_on(self._entries, self._checkpoint, exploit=terms.exploit)
         for family in families(list(self._built.values())):
@@ -177,9 +179,7 @@ def plan(
     """
     try:
         terms = Terms(checkpoint, exploit, total_changed(checkpoint, total_steps), seconds=SECONDS)
-        reasons = unfit(entries, checkpoint)
-        if reasons:
-            raise StateError("; ".join(f"{name} starts fresh: {reason}" for name, reason in reasons.items()))
+        _check_none_fresh(unfit(entries, checkpoint))
         made = Plan(entries, checkpoint)
         made.work_out(rebuilt, terms)
     except BaseException as error:
@@ -219,6 +219,11 @@ def _built_again(entries: Sequence[Entry], rebuilt: Mapping[str, Any]) -> list[E
             again.built = again.options()
         found.append(again)
     return found
+
+
+def _check_none_fresh(reasons: Mapping[str, str]) -> None:
+    if reasons:
+        raise StateError("; ".join(f"{name} starts fresh: {reason}" for name, reason in reasons.items()))
 
 
 def _check_groups(live: Any, built: Any) -> None:

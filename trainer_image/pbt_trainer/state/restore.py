@@ -14,9 +14,16 @@ from pbt_trainer.state.checkpoint_files import Checkpoint
 from pbt_trainer.state.families import Family, Terms, families, readable, settle
 from pbt_trainer.state.optimizer_options import options, place
 from pbt_trainer.state.parameters import DIFFER, described, in_order, names_of, of_state, order
-from pbt_trainer.state.tracked_object import Entry, plain_names
+from pbt_trainer.state.tracked_object import Entry, plain_names, torch_classes
 
 MAX_REASON = 1000
+_STATE_OF = (
+    ("Adam", "amsgrad", "max_exp_avg_sq"),
+    ("AdamW", "amsgrad", "max_exp_avg_sq"),
+    ("RMSprop", "centered", "grad_avg"),
+    ("RMSprop", "momentum", "momentum_buffer"),
+)
+"""Classes of torch with an option that needs a part of the state which only a first step makes."""
 _DEPTH = 3  # to which an object's state is searched for an optimizer's
 
 
@@ -33,6 +40,9 @@ def restore_objects(
     """
     terms = Terms(checkpoint, exploit, total_changed(checkpoint, total_steps))
     terms.unfit.update(unfit(entries, checkpoint))
+    if exploit:
+        fit = [entry for entry in entries if entry.name not in terms.unfit]
+        terms.unfit.update(lacking(fit, checkpoint))
     notes = [f"{name} starts fresh: {reason}" for name, reason in terms.unfit.items()]
     notes += notes_on(entries, checkpoint, exploit=exploit)
     found, names = families(entries), names_of(entries)
@@ -129,6 +139,28 @@ def _mismatch(entry: Entry, checkpoint: Checkpoint, names: Mapping[int, str]) ->
     if kind == "scheduler":
         same = _num_rates(entry.built) == _num_rates(checkpoint.built(entry.name))
         return None if same else "the number of param groups differs from the checkpoint's"
+    return None
+
+
+def lacking(entries: Sequence[Entry], checkpoint: Checkpoint) -> dict[str, str]:
+    """The optimizers for which this script has switched on what the checkpoint's state has no part for, and what."""
+    reasons = {entry.name: _lacks(entry, checkpoint) for entry in entries if entry.kind == "optimizer"}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _lacks(entry: Entry, checkpoint: Checkpoint) -> str | None:
+    state = checkpoint.outline(entry.name)
+    parts = (
+        [fields for fields in state["state"].values() if isinstance(fields, dict)] if readable(state) else []
+    )
+    for kind, option, part in _STATE_OF:
+        if not isinstance(entry.value, torch_classes("optim", kind)) or any(
+            part in fields for fields in parts
+        ):
+            continue
+        pairs = zip(entry.built, checkpoint.built(entry.name), strict=True)
+        if parts and any(own.get(option) and not other.get(option) for own, other in pairs):
+            return f"{option} was off in the script that wrote the checkpoint, and its state lacks what that takes"
     return None
 
 

@@ -256,6 +256,36 @@ def test_warm_restarts_that_are_fed_with_fractions_go_on_from_the_fraction(
     assert options(newborn, "optimizer", "lr") == pytest.approx([2 * rate])
 
 
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [("Adam", "amsgrad"), ("AdamW", "amsgrad"), ("RMSprop", "centered"), ("RMSprop", "momentum")],
+)
+def test_an_option_whose_state_the_donor_never_had_begins_a_fresh_optimizer(
+    kind: str, option: str, tmp_path: Path
+) -> None:
+    def build(hp: Mapping[str, Any]) -> Objects:
+        model = net()
+        return {"model": model, "optimizer": getattr(torch.optim, kind)(model.parameters(), **hp)}
+
+    def train(member: Member) -> None:
+        member.objects["model"](torch.ones(1, 2)).sum().backward()
+        member.objects["optimizer"].step()
+
+    donor = Member(build, {option: 0}, seed=1)
+    train(donor)
+    donor.save(tmp_path)
+    newborn = Member(build, {option: 1}, seed=2)
+    (note,) = newborn.exploit(tmp_path, {option: 1}, in_place=False)
+    assert note.startswith(
+        f"optimizer starts fresh: {option} was off in the script that wrote the checkpoint"
+    )
+    train(newborn)
+    live = Member(build, {option: 0}, seed=2)
+    with pytest.raises(StateError, match=f"optimizer starts fresh: {option} was off"):
+        live.exploit(tmp_path, {option: 1}, in_place=True)
+    assert Member(build, {option: 1}, seed=2).resume(tmp_path) != []  # the checkpoint's stands
+
+
 @pytest.mark.parametrize("kind", ["CosineAnnealingLR", "ExponentialLR", "LambdaLR", "OneCycleLR"])
 def test_a_long_way_is_a_jump_where_torch_has_a_formula(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = {
