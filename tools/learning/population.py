@@ -21,7 +21,6 @@ from pbt_operator.core.round_record import Decision, Entry, Round, Standing
 from pbt_operator.core.rules import ExploreRule, Perturb, RoundView
 from pbt_operator.core.search import Objective, Schedule
 from pbt_operator.core.spec import Exploit, Spec
-from pbt_operator.core.standing import best_entry
 
 METRIC = "score"
 AUDITED = 10
@@ -154,7 +153,7 @@ class Population:
         for number in range(1, self.spec.schedule.last_round + 1):
             entries = [self._trained(m, number) for m in range(self.spec.members)]
             self._follow(self._decided(number, entries))
-            best = best_entry(entries, self.spec.objective)
+            best = _best(entries, self.spec.objective)
             curve.append(best.score if best else math.nan)
             for m in range(self.spec.members):
                 self._catch_up(m, number)
@@ -252,3 +251,20 @@ def finite_mean(evaluations: Sequence[float]) -> float | None:
     """The score of evaluations as a report has it: None where it isn't finite."""
     mean = math.fsum(evaluations) / len(evaluations) if all(map(math.isfinite, evaluations)) else math.nan
     return mean if math.isfinite(mean) else None
+
+
+def _best(entries: Sequence[Entry], objective: Objective) -> Standing | None:
+    """The best of a round that all members have reported; of equals the lowest member."""
+    found = [
+        Standing(
+            member=entry.member,
+            incarnation=entry.incarnation,
+            step=entry.source.step,
+            score=entry.score,
+            hyperparameters=entry.hyperparameters,
+            source=entry.source,
+        )
+        for entry in entries
+        if entry.score is not None
+    ]
+    return max(found, key=lambda s: (objective.utility(s.score), -s.member), default=None)

@@ -19,6 +19,7 @@ from pbt_operator.core.round_record import Entry
 from pbt_operator.core.rules import Perturb, RoundView
 from pbt_operator.core.slots import Allotment
 from pbt_operator.core.spec import Exploit, Spec
+from pbt_operator.core.standing import best_among
 from pbt_operator.core.strategy import Strategy
 from pbt_operator.manifest import settled_spec
 from pbt_operator.manifest.population_spec import PopulationSpec
@@ -261,6 +262,17 @@ def _who_failed_is_not_told_at_the_end() -> Any:
     return patch.object(outcome, "_lost", lambda *_: "")
 
 
+def _the_final_one_is_of_the_round_that_was_decided_last() -> Any:
+    def final(self: History, objective: Any) -> Any:
+        decided = self.newest_round.entries if self.newest_round is not None else []
+        read = [self.record(entry.member, entry.source.record) for entry in decided]
+        found = [record for record in read if record is not None]
+        best = best_among(found, objective)
+        return best[1] if best is not None else None
+
+    return patch.object(History, "final", final)
+
+
 @contextmanager
 def both(one: Any, other: Any) -> Iterator[None]:
     """Two patches as one."""
@@ -302,6 +314,7 @@ DEFECTS: dict[str, Callable[[], Any]] = {
         _who_has_no_score_yet_is_replaced,
         _it_is_complete_without_a_best,
         _who_failed_is_not_told_at_the_end,
+        _the_final_one_is_of_the_round_that_was_decided_last,
     )
 }
 

@@ -14,13 +14,13 @@ from pbt_contract.records import Birth, Cause, Claim, Report
 from pbt_contract.stores.s3 import S3Store
 from pbt_operator.core.round_record import Round
 from pbt_operator.records import audit
-from pbt_operator.records.archive import read_archive
+from pbt_operator.records.archive import Archive, read_archive
 from pbt_operator.runners.kubernetes.pod_state import read
 from pbt_operator.runners.kubernetes.pod_template import MEMBER, POPULATION_UID
 from simulate.apiserver import ApiServer, Body
 from simulate.bucket import BUCKET, Bucket
 from simulate.ending_laws import born_though_done, replaced_though_done
-from simulate.result_laws import false_results, untrue_ends
+from simulate.result_laws import false_results, lines_of, untrue_ends, wrong_finals
 from simulate.spec_laws import judge_specs
 from simulate.trainer import Trainer
 from simulate.world import World
@@ -254,11 +254,18 @@ class Laws:
             self._world.blame(
                 f"4: the status shows {shown and shown['score']}, the best that counts is {really}"
             )
+        self._judge_result(told, population, is_scored=really is not None)
+
+    def _judge_result(self, told: Archive, population: Body, *, is_scored: bool) -> None:
+        """What is said of the end."""
         self._world.blame_all("7:", false_results(told.result, population["status"]))
         if told.result is not None and not self.is_lawless:
             members, births = told.spec.members, self.births.values()
-            ends = untrue_ends(told.result, members=members, births=births, is_scored=really is not None)
+            ends = untrue_ends(told.result, members=members, births=births, is_scored=is_scored)
             self._world.blame_all("12:", ends)
+            if not self.had_zombies:
+                goal, lines = population["spec"]["objective"]["goal"], lines_of(births, self._counting())
+                self._world.blame_all("12:", wrong_finals(told.result, goal=goal, lines=lines))
 
     def _counting(self) -> Iterator[Report]:
         """The records that no later birth has thrown away, judged by the births as they were written."""

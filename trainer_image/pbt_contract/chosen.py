@@ -9,7 +9,7 @@ from pbt_contract import keys
 from pbt_contract.counting import counts, line, report_fault
 from pbt_contract.encoding import decode, decode_report
 from pbt_contract.errors import NewerFormat, NotFound, RecordRefused
-from pbt_contract.records import Birth, Count, Record, Report, Source
+from pbt_contract.records import Birth, Count, IncarnationNumber, MemberNumber, Record, Report
 from pbt_contract.stores import Store
 
 READERS = 16  # threads: an object store answers each read in tens of milliseconds
@@ -34,14 +34,15 @@ class _SpecRecord(Record, frozen=True):
     spec: _Spec
 
 
-class _Entry(Record, frozen=True):
-    member: int
-    score: float | None
-    source: Source
+class _Final(Record, frozen=True):
+    member: MemberNumber
+    incarnation: IncarnationNumber
+    step: Count
 
 
-class _Round(Record, frozen=True):
-    entries: list[_Entry]
+class _Result(Record, frozen=True):
+    spec: Count
+    final: _Final | None
 
 
 def choose(store: Store, which: str | int) -> Report:
@@ -49,7 +50,7 @@ def choose(store: Store, which: str | int) -> Report:
 
     Args:
         store: opened at the population's location.
-        which: `best`: ever; `final`: the best of the newest decided round; a number: the newest of that member.
+        which: `best`: ever; `final`: at the end, of the members' newest scores; a number: the newest of that member.
 
     Raises:
         NotFound: there is no population, or no such checkpoint.
@@ -60,24 +61,22 @@ def choose(store: Store, which: str | int) -> Report:
     if not number:
         raise NotFound(f"there is no population at {store.url}")
     spec = decode(_SpecRecord, store.read(keys.spec(number)), key=keys.spec(number)).spec
-    if which == "final":
-        return _final(store, spec.objective)
-    return _Records.of(store, interval_steps=spec.schedule.interval_steps).choose(which, spec.objective)
+    interval_steps = spec.schedule.interval_steps
+    ended = _result(store, spec_number=number) if which == "final" else None
+    if ended is None:
+        return _Records.of(store, interval_steps=interval_steps).choose(which, spec.objective)
+    if ended.final is None:
+        raise NotFound(f"no member had a finite {spec.objective.metric} at the end at {store.url}")
+    final = ended.final
+    key = keys.report(-(-final.step // interval_steps), final.member, final.incarnation)
+    return decode_report(store.read(key), key=key)
 
 
-def _final(store: Store, objective: _Objective) -> Report:
-    number = keys.newest_number(store.names(keys.ROUNDS))
-    key = keys.round_(number)
-    entries = decode(_Round, store.read(key), key=key).entries if number else []
-    scored = [
-        (_utility(entry.score, objective), -entry.member, entry)
-        for entry in entries
-        if entry.score is not None
-    ]
-    if not scored:
-        raise NotFound(f"no round with a finite {objective.metric} was decided yet at {store.url}")
-    _, _, best = max(scored, key=lambda one: one[:2])
-    return decode_report(store.read(best.source.record), key=best.source.record)
+def _result(store: Store, *, spec_number: int) -> _Result | None:
+    """How it ended under its newest spec, if it has."""
+    number = keys.newest_number(store.names(keys.RESULTS))
+    ended = decode(_Result, store.read(keys.result(number)), key=keys.result(number)) if number else None
+    return ended if ended is not None and ended.spec == spec_number else None
 
 
 class _Records:
@@ -107,7 +106,10 @@ class _Records:
             self._records.setdefault(record.member, []).append(record)
 
     def choose(self, which: str | int, objective: _Objective) -> Report:
-        found = self._newest(which) if isinstance(which, int) else self._best(objective)
+        if isinstance(which, int):
+            found = self._newest(which)
+        else:
+            found = self._final(objective) if which == "final" else self._best(objective)
         if found is None:
             nothing = f"no member has reported a finite {objective.metric} yet"
             reason = f"member {which} has no checkpoint" if isinstance(which, int) else nothing
@@ -124,11 +126,26 @@ class _Records:
         ]
         return min(found, key=lambda one: one[:4])[-1] if found else None
 
+    def _final(self, objective: _Objective) -> Report | None:
+        """The best of the members' newest scores; of equals the lowest member."""
+        found = []
+        for member in self._records:
+            reports = [record for record in self._of_line(member) if record.round is not None]
+            newest = max(reports, key=lambda r: (r.step, r.incarnation), default=None)
+            score = newest.score(objective.metric) if newest is not None else None
+            if score is not None:
+                found.append((_utility(score, objective), -member, newest))
+        return max(found, key=lambda one: one[:2])[-1] if found else None
+
     def _newest(self, member: int) -> Report | None:
+        return max(
+            self._of_line(member), key=lambda r: (r.step, r.round is None, r.incarnation), default=None
+        )
+
+    def _of_line(self, member: int) -> Iterator[Report]:
         births = self._births.get(member, {})
         incarnations = {birth.incarnation for birth in line(births, newest=max(births, default=0))}
-        found = [record for record in self._counting(member) if record.incarnation in incarnations]
-        return max(found, key=lambda r: (r.step, r.round is None, r.incarnation), default=None)
+        return (record for record in self._counting(member) if record.incarnation in incarnations)
 
     def _counting(self, member: int) -> Iterator[Report]:
         births = self._births.get(member, {})

@@ -47,7 +47,7 @@ class Checkpoint:
             place: with `which`, a population's location: a folder such as `pbt-runs/NAME`, or `s3://BUCKET/PREFIX`,
                 whose endpoint and credentials come from the usual AWS_* variables and files. Without, a folder
                 that `pbt fetch` has filled.
-            which: `best`: ever; `final`: of the newest decided round; a number: that member's newest.
+            which: `best`: ever; `final`: at the end; a number: that member's newest.
 
         Raises:
             UsageError: `which` is nothing of that.

@@ -46,7 +46,7 @@ def fetch_checkpoint(location: str, *, member: int | None, final: bool, to: Path
     Args:
         location: of the population.
         member: whose newest checkpoint; None for the best.
-        final: the best of the last round instead of the best ever.
+        final: the best of the members' newest scores instead of the best ever.
         to: the folder; by default NAME-best, NAME-final or NAME-member-N here.
         force: replace what was fetched there before.
 

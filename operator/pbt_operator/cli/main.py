@@ -139,7 +139,7 @@ def fetch(
     *,
     member: Annotated[int | None, typer.Option(min=0, help="This member's newest checkpoint.")] = None,
     best: Annotated[bool, typer.Option("--best", help="The best ever (default).")] = False,
-    final: Annotated[bool, typer.Option("--final", help="The best of the last round.")] = False,
+    final: Annotated[bool, typer.Option("--final", help="The best at the end.")] = False,
     to: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where to; by default ./NAME-best or the like.")
     ] = None,

@@ -15,7 +15,7 @@ from pbt_operator.core.feed import Feed
 from pbt_operator.core.newest_rounds import NewestRounds
 from pbt_operator.core.round_record import Round, Standing
 from pbt_operator.core.search import Objective, Schedule
-from pbt_operator.core.standing import best_among, best_entry, rank_of
+from pbt_operator.core.standing import best_among, rank_of, standing_of
 
 T = TypeVar("T")
 
@@ -253,8 +253,14 @@ class History:
         return found[1] if found is not None else None
 
     def final(self, objective: Objective) -> Standing | None:
-        """The best of the newest decided round; of equals the lowest member."""
-        return best_entry(self.newest_round.entries if self.newest_round else (), objective)
+        """The best of the members' newest scores; of equals the lowest member.
+
+        That is what training has come to. Members have none whose newest report has no finite score, which haven't
+        reported since they were replaced, which failed or were scaled away. Saves have none.
+        """
+        scores = {m: s for m in self.members if (s := self.score(m, objective)) is not None}
+        first = max(scores, key=lambda member: (objective.utility(scores[member]), -member), default=None)
+        return None if first is None else standing_of(self.line_reports(first)[-1], objective)
 
     def forget(self) -> None:
         """Drops what no decision can need again.

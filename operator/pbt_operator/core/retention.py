@@ -26,6 +26,7 @@ def kept(history: History, spec: Spec) -> set[Place]:
         counting = history.counting(member)
         places |= {_place(record) for record in counting[-spec.retention.checkpoints_per_member :]}
         places |= {_place(r) for r in counting if r.round is not None and r.round >= history.decided}
+        places |= {_place(report) for report in history.line_reports(member)[-1:]}  # it may be the final one
         finite = [r for r in history.line_records(member) if standing_of(r, spec.objective)]
         places |= {_place(record) for record in finite[-1:]}  # to go back to, should everybody diverge
     return places

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pbt_contract.records import Report
-from pbt_operator.core.round_record import Entry, Standing
+from pbt_operator.core.round_record import Standing
 from pbt_operator.core.search import Objective
 
 
@@ -35,20 +35,3 @@ def best_among(records: Iterable[Report], objective: Objective) -> tuple[int, St
         if record.round is not None and (standing := standing_of(record, objective)) is not None
     ]
     return min(found, key=lambda one: rank_of(one[1], objective), default=None)
-
-
-def best_entry(entries: Iterable[Entry], objective: Objective) -> Standing | None:
-    """The best that a round compared; of equals the lowest member."""
-    found = [
-        Standing(
-            member=entry.member,
-            incarnation=entry.incarnation,
-            step=entry.source.step,
-            score=entry.score,
-            hyperparameters=entry.hyperparameters,
-            source=entry.source,
-        )
-        for entry in entries
-        if entry.score is not None
-    ]
-    return max(found, key=lambda s: (objective.utility(s.score), -s.member), default=None)

@@ -155,7 +155,11 @@ class Status(Record, frozen=True, kw_only=True):
         ),
     ] = None
     final: Annotated[
-        Best | None, Meta(description="The best score of the last round, at the end of the training.")
+        Best | None,
+        Meta(
+            description="The best of the members' newest scores, at the end of the training. Members that failed have "
+            "none."
+        ),
     ] = None
     members: Annotated[
         list[MemberStatus],

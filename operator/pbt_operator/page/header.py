@@ -86,7 +86,7 @@ def _tiles(archive: Archive, status: Status) -> list[tuple[str, str, str]]:
             *((score_text(best.score), f"member {best.member}, step {best.step:,}") if best else none),
         ),
         (
-            "Best of the last round",
+            "Best at the end" if status.phase.ended else "Best now",
             *((score_text(final.score), f"member {final.member}, step {final.step:,}") if final else none),
         ),
         (

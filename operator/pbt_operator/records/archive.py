@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from typing import TypeVar, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from pbt_contract import keys
 from pbt_contract.counting import report_fault
@@ -20,7 +21,8 @@ from pbt_operator.core.lineage import Segment, lineage_of
 from pbt_operator.core.location_records import SpecRecord
 from pbt_operator.core.round_record import Round, Standing
 from pbt_operator.core.spec import Restart, Spec
-from pbt_operator.core.status import PopulationPhase, Result, Status
+from pbt_operator.core.standing import standing_of
+from pbt_operator.core.status import Best, PopulationPhase, Result, Status
 from pbt_operator.core.status_builder import claimed_activity, status_of
 from pbt_operator.core.takeovers import DECIDED
 from pbt_operator.manifest.population import recorded, to_core
@@ -64,8 +66,15 @@ class Archive:
 
     @cached_property
     def final(self) -> Standing | None:
-        """The best of the last round."""
-        return self.history.final(self.spec.objective)
+        """The best at the end, as the result says, or of the members' newest scores so far."""
+        if self.result is None:
+            return self.history.final(self.spec.objective)
+        told = self.result.final
+        if told is None:
+            return None
+        number = -(-told.step // self.spec.schedule.interval_steps)
+        report = self.reports.get(keys.report(number, told.member, told.incarnation))
+        return standing_of(report, self.spec.objective) if report is not None else None
 
     def lineage(self, standing: Standing) -> list[Segment]:
         """The lineage behind a standing."""
@@ -91,7 +100,7 @@ class Archive:
             phase, reason, message = PopulationPhase.RUNNING, "NotEnded", ""
         else:
             phase, reason, message = PopulationPhase.PENDING, "NotStarted", ""
-        return status_of(
+        status = status_of(
             self.history,
             self._ledger(),
             self.spec,
@@ -101,6 +110,7 @@ class Archive:
             rounds=len(self.rounds),
             activity=claimed_activity(self.history, self.claimed if self.result is None else ()),
         )
+        return replace(status, final=Best.of(self.final))
 
     def _ledger(self) -> Ledger:
         ledger = Ledger()

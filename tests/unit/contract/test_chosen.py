@@ -3,22 +3,25 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from pbt_contract import keys
 from pbt_contract.chosen import choose
 from pbt_contract.errors import NewerFormat, NotFound
 from pbt_contract.stores.folder import FolderStore
+from pbt_operator.core.standing import standing_of
+from pbt_operator.core.status import Best
+from pbt_operator.records import results
 from pbt_operator.records.archive import read_archive
 from unit.page.populations import record_simulated, record_small
 
 
 @pytest.mark.parametrize("goal", ["Maximize", "Minimize"])
-@pytest.mark.parametrize("crashes", [0.02, 0.3])
-def test_the_choice_is_that_of_the_archive(goal: str, crashes: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("crashes", "end"), [(0.02, True), (0.3, True), (0.3, False)])
+def test_the_choice_is_that_of_the_archive(goal: str, crashes: float, end: bool, tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
-    record_simulated(
-        store, num_rounds=12, crashes=crashes, nans=0.1, objective={"metric": "val_accuracy", "goal": goal}
-    )
+    objective = {"metric": "val_accuracy", "goal": goal}
+    record_simulated(store, num_rounds=12, crashes=crashes, end=end, nans=0.1, objective=objective)
     archive = read_archive(store)
     assert archive.best
     assert archive.final
@@ -28,6 +31,27 @@ def test_the_choice_is_that_of_the_archive(goal: str, crashes: float, tmp_path: 
         newest = archive.history.newest_record(member)
         assert newest
         assert choose(store, member).key == newest.key
+
+
+def test_what_a_result_calls_final_stays_so(tmp_path: Path) -> None:
+    """Earlier versions wrote results with the best of the last round that was decided."""
+    store = FolderStore(tmp_path)
+    recorder = record_small(store)
+    assert choose(store, "final").key == keys.report(2, 1, 2)
+    archive = read_archive(store)
+    assert archive.result is not None
+    other = recorder.history.record(0, keys.report(1, 0, 1))
+    assert other is not None
+    final = Best.of(standing_of(other, recorder.spec.objective))
+    results.write_result(store, replace(archive.result, final=final))
+    later = read_archive(store)
+    assert later.final is not None
+    assert later.final.source.record == choose(store, "final").key == other.key
+    assert later.status().final == final
+    results.write_result(store, replace(archive.result, final=None))
+    assert (read_archive(store).final, read_archive(store).status().final) == (None, None)
+    with pytest.raises(NotFound, match="no member had a finite val_accuracy at the end"):
+        choose(store, "final")
 
 
 def test_a_report_that_its_birth_contradicts_is_never_the_best(tmp_path: Path) -> None:

@@ -5,76 +5,12 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbt_contract import keys
+from fixtures.lives import born, lines
 from pbt_contract.records import Birth, Cause, Report
 from pbt_operator.core.accounting import Ledger, Span
 from pbt_operator.core.history import History
 
-INTERVAL = 10
 MEMBERS = 3
-BEGINNINGS = [Cause.EXPLOIT, Cause.ROLLBACK, Cause.REPLACE, Cause.SCALE]
-
-
-def born(member: int, incarnation: int, cause: Cause, start: int, previous: int) -> Birth:
-    return Birth(
-        member=member,
-        incarnation=incarnation,
-        cause=cause,
-        hyperparameters={},
-        start_step=start,
-        previous_step=previous,
-        reason="because",
-    )
-
-
-def recorded(member: int, incarnation: int, step: int) -> Report:
-    return Report(
-        member=member,
-        incarnation=incarnation,
-        step=step,
-        round=None if step % INTERVAL else step // INTERVAL,
-        metrics={},
-        hyperparameters={},
-        checkpoint=keys.checkpoint(member, incarnation, step, "n"),
-        files=[],
-    )
-
-
-@st.composite
-def lines(draw, member: int) -> tuple[list[Birth], list[Report]]:
-    """The lives of one member as an operator would order them; a straggler may be thrown back to any report before."""
-    births = [born(member, 1, Cause.INITIAL, 0, 0)]
-    records: list[Report] = []
-    for incarnation in range(1, draw(st.integers(1, 7)) + 1):
-        start = births[-1].start_step
-        steps = sorted(draw(st.sets(st.integers(start + 1, start + 45), max_size=5)))
-        own = [recorded(member, incarnation, step) for step in steps]
-        records += own
-        cause = draw(st.sampled_from([Cause.RESUME, Cause.CRASH, *BEGINNINGS]))
-        reached = steps[-1] if steps else start
-        if cause.resumes:
-            births.append(born(member, incarnation + 1, cause, reached, reached))
-            continue
-        # A round that the line has reported: it may be long ago, in an incarnation before.
-        line = [birth.incarnation for birth in _line(births)]
-        judged = [r.step for r in records if r.incarnation in line] or [start]
-        births.append(
-            born(member, incarnation + 1, cause, draw(st.integers(0, 90)), draw(st.sampled_from(judged)))
-        )
-    if draw(st.booleans()):
-        last = births[-1].start_step
-        closing = draw(st.sampled_from([Cause.FAILED, Cause.REMOVED]))
-        births.append(born(member, births[-1].incarnation + 1, closing, last, last))
-    return births, records
-
-
-def _line(births: list[Birth]) -> list[Birth]:
-    found = []
-    for birth in reversed(births):
-        found.append(birth)
-        if not birth.cause.resumes:
-            break
-    return found
 
 
 def recount(births: list[Birth], records: list[Report]) -> dict[tuple[int, int], Span]:

@@ -80,7 +80,12 @@ def due(
     history = History()
     if newest is not None:
         history.add_round(newest)
-    told = {"rounds": history.decided, "activity": lambda _: MemberState.TRAINING, "phase": phase}
+    told = {
+        "final": None,
+        "rounds": history.decided,
+        "activity": lambda _: MemberState.TRAINING,
+        "phase": phase,
+    }
     return status_of(history, Ledger(), spec, **told).due
 
 

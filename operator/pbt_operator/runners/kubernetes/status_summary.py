@@ -7,6 +7,7 @@ from heapq import nsmallest
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from pbt_contract.records import Cause
 from pbt_operator.control.pass_result import PassResult
@@ -71,7 +72,7 @@ def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
     repository, spec = session.repository, overview.done.spec
     history, ledger = repository.history, repository.history.ledger
     assert ledger is not None, "a session on a cluster counts from its start"
-    states = Counter(overview.states.values())
+    states, ended = Counter(overview.states.values()), overview.done.result
     status = status_of(
         history,
         ledger,
@@ -82,6 +83,8 @@ def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
         members=shown(overview),
         longest_reason=MAX_REASON,
     )
+    if ended is not None:
+        status = replace(status, final=ended.final)
     cost = overview.done.usage.estimate(
         poll_seconds=poll_seconds, members=spec.members, in_place=spec.restart is Restart.IN_PLACE
     )
