@@ -27,6 +27,7 @@ class Termination:
         self._grace_seconds = grace_seconds
         self._previous: signal._HANDLER = None
         self._installed = self._listens = False
+        self._handled: list[FrameType | None] = []  # where signals that are being handled came
 
     def install(self) -> None:
         """Listens, in the main thread: Python allows no other. A former handler is called too."""
@@ -34,6 +35,15 @@ class Termination:
             return
         self._previous = signal.signal(signal.SIGTERM, self._handle)
         self._installed = self._listens = True
+
+    def listen(self) -> None:
+        """Goes on listening where the script or its framework has installed a handler since, which is called too."""
+        if not self._listens or threading.current_thread() is not threading.main_thread():
+            return
+        found = signal.getsignal(signal.SIGTERM)
+        if callable(found) and found != self._handle:
+            self._previous = found
+            signal.signal(signal.SIGTERM, self._handle)
 
     def uninstall(self) -> None:
         """Puts the previous handler back, unless another one was installed since.
@@ -56,5 +66,10 @@ class Termination:
         if not self.requested:
             self.requested = True
             self.deadline = time.monotonic() + self._grace_seconds
-        if callable(self._previous):
-            self._previous(number, frame)
+        # It may call this one in turn, with the same frame; another signal meanwhile comes in another one.
+        if callable(self._previous) and frame not in self._handled:
+            self._handled.append(frame)
+            try:
+                self._previous(number, frame)
+            finally:
+                self._handled.pop()

@@ -45,9 +45,16 @@ def leave_loop(member: Session, step: int, *, total_steps: int) -> None:
     """Records at the end of the process that the script has left its loop: the member is done, if no error is why.
 
     The newest record stands; only a life without one is saved as it is now. A member that never had a record isn't
-    done: its process has crashed.
+    done: its process has crashed. Nor is one that was asked to leave, whatever the script has made of it.
     """
     if not member.ranks.leads or step <= member.birth.start_step or member.succeeded:
+        return
+    if (
+        member.link.termination.requested
+    ):  # whoever handles it besides has ended the loop before the SDK could
+        logger.info("SIGTERM: the script has left its loop; its newest record stands")
+        if member.reported_last:
+            member.mark()  # else exit code 0 would say that the member is done
         return
     if not member.has_own_record and member.birth.source is None:
         return

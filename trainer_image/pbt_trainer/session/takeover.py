@@ -25,6 +25,7 @@ def consult(member: Session, *, step: int, due: bool) -> Verdict:
     Returns:
         What `Run.advance` has to do. A takeover in place has happened by then.
     """
+    member.link.termination.listen()
     member.link.poll()
     if not (member.ranks.alone or due):
         return Verdict.GO

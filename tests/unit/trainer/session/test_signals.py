@@ -75,6 +75,22 @@ def test_a_second_sigterm_changes_nothing_and_a_former_handler_is_called(populat
     assert [save.step for save in population.saves()] == [3]
 
 
+def test_a_framework_that_handles_it_and_leaves_the_loop_has_not_called_the_member_done(
+    population: Population,
+) -> None:
+    population.birth()
+    trainer = population.start("seizing.py")
+    trainer.go(4)
+    trainer.hear("step 5")
+    trainer.terminate()
+    trainer.hear("handled 15")
+    assert trainer.end() == 0
+    report, [save] = population.reported(1), population.saves()
+    assert (save.step, save.checkpoint) == (4, report.checkpoint)
+    assert not save.ends
+    assert "its newest record stands" in trainer.errors()
+
+
 def test_a_script_that_reports_files_is_not_saved_without_them(population: Population) -> None:
     trainer = started(population, "files.py")
     trainer.go(2)
