@@ -81,7 +81,6 @@ def due(
     if newest is not None:
         history.add_round(newest)
     told = {
-        "final": None,
         "rounds": history.decided,
         "activity": lambda _: MemberState.TRAINING,
         "phase": phase,
