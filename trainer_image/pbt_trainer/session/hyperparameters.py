@@ -28,6 +28,7 @@ class Hyperparameters(Mapping[str, Value]):
         self._values = dict(values)
         self._read: set[str] = set()
         self._before: dict[str, str] = {}  # where each was read that a change can't reach
+        self._copied: dict[str, str] = {}  # where each was copied or pickled
         self._reaching = 0  # within how many calls that are made again after a takeover
         self._forks = ForkedReads.none()
 
@@ -57,7 +58,12 @@ class Hyperparameters(Mapping[str, Value]):
         return f"Hyperparameters({self._values})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        self._note(self._values)  # who gets the copy has the values as they are now
+        # Who gets the copy has the values as they are now, even where the loop made it: a spawned worker, say.
+        if not self._reaching:
+            place = place_of_reader()
+            for name in self._values:
+                self._copied.setdefault(name, place)
+        self._note(self._values)
         return (dict, (dict(self._values),))
 
     def peek(self) -> dict[str, Value]:
@@ -101,6 +107,10 @@ class Hyperparameters(Mapping[str, Value]):
         if before:
             told = [f"`{name}` was read at {place}" for name, place in sorted(before.items())]
             return f"{_listed(told)}, before the loop"
+        copied = {name: place for name, place in self._copied.items() if name in names}
+        if copied:
+            told = [f"`{name}` was copied at {place}" for name, place in sorted(copied.items())]
+            return f"{_listed(told)}: the copy keeps its value"
         forked = sorted(self._forks.names & set(names))
         if forked:
             told = [f"`{name}`" for name in forked]

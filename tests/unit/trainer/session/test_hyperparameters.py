@@ -100,6 +100,21 @@ def test_a_copy_has_the_values_of_its_time(hp: Hyperparameters) -> None:
     assert hp.peek() == VALUES | {"lr": 0.25}
 
 
+@pytest.mark.parametrize("take", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_copy_that_the_loop_makes_keeps_its_value_too(
+    hp: Hyperparameters, take: Callable[..., object]
+) -> None:
+    with hp.reaching():
+        take(hp)
+    assert baked(hp) is None
+    hp.looping = True
+    take(hp)
+    told = baked(hp)
+    assert told is not None
+    assert told.endswith(": the copy keeps its value")
+    assert f"was copied at {HERE}" in told
+
+
 def test_what_is_called_again_after_a_takeover_reaches_the_loop_but_not_what_was_read_outside_of_it_too(
     hp: Hyperparameters,
 ) -> None:
