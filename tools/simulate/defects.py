@@ -25,6 +25,7 @@ from pbt_operator.manifest import settled_spec
 from pbt_operator.manifest.population_spec import PopulationSpec
 from pbt_operator.records.handovers import Handovers
 from pbt_operator.records.repository import Repository
+from pbt_operator.records.round_log import RoundLog
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
 from pbt_operator.runners.kubernetes.status_writer import StatusWriter
 from pbt_trainer.courier.incarnation import Incarnation
@@ -273,6 +274,10 @@ def _the_final_one_is_of_the_round_that_was_decided_last() -> Any:
     return patch.object(History, "final", final)
 
 
+def _skipped_rounds_are_counted() -> Any:
+    return patch.object(RoundLog, "num_decided", property(lambda self: max(self._decided, default=0)))
+
+
 @contextmanager
 def both(one: Any, other: Any) -> Iterator[None]:
     """Two patches as one."""
@@ -315,6 +320,7 @@ DEFECTS: dict[str, Callable[[], Any]] = {
         _it_is_complete_without_a_best,
         _who_failed_is_not_told_at_the_end,
         _the_final_one_is_of_the_round_that_was_decided_last,
+        _skipped_rounds_are_counted,
     )
 }
 

@@ -20,7 +20,7 @@ from pbt_operator.runners.kubernetes.pod_template import MEMBER, POPULATION_UID
 from simulate.apiserver import ApiServer, Body
 from simulate.bucket import BUCKET, Bucket
 from simulate.ending_laws import born_though_done, replaced_though_done
-from simulate.result_laws import false_results, lines_of, untrue_ends, wrong_finals
+from simulate.result_laws import false_results, lines_of, untrue_ends, wrong_counts, wrong_finals
 from simulate.spec_laws import judge_specs
 from simulate.trainer import Trainer
 from simulate.world import World
@@ -266,6 +266,7 @@ class Laws:
             if not self.had_zombies:
                 goal, lines = population["spec"]["objective"]["goal"], lines_of(births, self._counting())
                 self._world.blame_all("12:", wrong_finals(told.result, goal=goal, lines=lines))
+                self._world.blame_all("12:", wrong_counts(told.result, told, population["status"]))
 
     def _counting(self) -> Iterator[Report]:
         """The records that no later birth has thrown away, judged by the births as they were written."""

@@ -1,6 +1,7 @@
 """What must hold of the end of a population: it has a result, the resource shows that, and what it says is true."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from pbt_contract.records import Birth, Cause, Report
 from pbt_contract.text import one_line
 from pbt_operator.core.status import PopulationPhase, Result
+from pbt_operator.records.archive import Archive
 
 NO_SCORE = "NoFiniteScore"
 
@@ -32,6 +34,25 @@ def false_results(result: Result | None, status: dict[str, Any]) -> Iterator[str
             one_line(result.message)[: len(told["message"])],
         ):
             yield f"the condition says {told['message']!r}, the result {result.message!r}"
+
+
+COUNTED = ("rounds", "births", "exploits", "steps")
+
+
+def wrong_counts(result: Result, records: Archive, resource: dict[str, Any]) -> Iterator[str]:
+    """Faults of the counts: the result and the resource tell the same ones, and those are what is recorded.
+
+    Lives that were over may have recorded steps after the end, all of which are discarded.
+    """
+    told = msgspec.to_builtins(result)
+    for name in COUNTED:
+        if told[name] != resource[name]:
+            yield f"{name}: the resource has {resource[name]}, the result {told[name]}"
+    if result.rounds != len(records.rounds):
+        yield f"{len(records.rounds)} rounds are decided, and the result has {result.rounds}"
+    steps = replace(records, result=None).status().steps
+    if steps.productive != result.steps.productive or steps.discarded < result.steps.discarded:
+        yield f"the records have {steps}, the result {result.steps}"
 
 
 def as_shown(result: Result) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
 
 from pbt_contract.keys import Life
 from pbt_contract.records import FORMAT, Count, Record, Source, Value
@@ -168,7 +169,9 @@ class Status(Record, frozen=True, kw_only=True):
             "The store has all of them."
         ),
     ] = []
-    rounds: Annotated[int, Meta(description="The newest round that is decided.")] = 0
+    rounds: Annotated[
+        int, Meta(description="How many rounds are decided. Rounds that were skipped are not among them.")
+    ] = 0
     due: Annotated[
         int | UnsetType,
         Meta(
@@ -219,3 +222,7 @@ class Result(Status, frozen=True, kw_only=True):
         """The status at the end, with the lineage behind its best."""
         words = {name: getattr(status, name) for name in status.__struct_fields__}
         return cls(**words, spec=spec, lineage=lineage, schedule=schedule(lineage))
+
+    def closing(self, status: Status) -> Status:
+        """A status made after the end: what trainers still recorded as they were stopped is no part of it."""
+        return replace(status, final=self.final, rounds=self.rounds, steps=self.steps)

@@ -6,7 +6,6 @@ from functools import cached_property, partial
 from typing import TypeVar, cast
 
 import msgspec
-from msgspec.structs import replace
 
 from pbt_contract import keys
 from pbt_contract.counting import report_fault
@@ -22,7 +21,7 @@ from pbt_operator.core.location_records import SpecRecord
 from pbt_operator.core.round_record import Round, Standing
 from pbt_operator.core.spec import Restart, Spec
 from pbt_operator.core.standing import standing_of
-from pbt_operator.core.status import Best, PopulationPhase, Result, Status
+from pbt_operator.core.status import PopulationPhase, Result, Status
 from pbt_operator.core.status_builder import claimed_activity, status_of
 from pbt_operator.core.takeovers import DECIDED
 from pbt_operator.manifest.population import recorded, to_core
@@ -110,7 +109,7 @@ class Archive:
             rounds=len(self.rounds),
             activity=claimed_activity(self.history, self.claimed if self.result is None else ()),
         )
-        return replace(status, final=Best.of(self.final))
+        return status if self.result is None else self.result.closing(status)
 
     def _ledger(self) -> Ledger:
         ledger = Ledger()

@@ -39,6 +39,7 @@ class Repository:
 
     Attributes:
         history: what was read so far.
+        rounds: those that are decided.
         claims: who took which birth.
         yields: which processes were asked to go on as another member.
     """
@@ -65,7 +66,7 @@ class Repository:
         self._interval_steps, self._readers = interval_steps, readers
         self._births = BirthLog(store, self.history, readers=readers)
         self.claims = ClaimLog(store, self.history, readers=readers, on_refused=on_refused)
-        self._rounds = RoundLog(store, self.history)
+        self.rounds = RoundLog(store, self.history)
         self._poller = Poller(
             store,
             self.history,
@@ -91,7 +92,7 @@ class Repository:
         """
         allowance = allowance or Allowance()
         if self._load is _Load.NAMES:
-            self._rounds.load()
+            self.rounds.load()
             self._births.begin_load()
             self._load = _Load.BIRTHS
         if self._load is _Load.BIRTHS:
@@ -114,24 +115,26 @@ class Repository:
             self.take_fresh()
         return left
 
-    def count(self, *, takeovers: bool) -> None:
+    def count(self, *, takeovers: bool) -> Ledger:
         """Lets the history count from now on, once loaded: reads every birth, and the names of all records.
+
+        Where it counts already, the names alone bring it up to date: lives that were over may have recorded unseen.
 
         Args:
             takeovers: whether it reads the claims of the births that rounds decided, too.
         """
-        ledger = Ledger()
-        for birth in self._births.every():
+        ledger = self.history.ledger or Ledger()
+        for birth in [] if self.history.ledger is not None else self._births.every():
             ledger.add_birth(birth)
-        for (member, incarnation), key in by_life(
-            [*self.store.names(keys.REPORTS), *self.store.names(keys.SAVES)]
-        ):
+        names = [*self.store.names(keys.REPORTS), *self.store.names(keys.SAVES)]
+        for (member, incarnation), key in by_life(names):
             known = self.history.record(member, key)
             step = known.step if known else keys.step_in(key, self._interval_steps)
             ledger.add_record(member, incarnation, step)
         self.history.ledger = ledger
         if takeovers:
             self.claims.count()
+        return ledger
 
     def refresh(self, allowance: Allowance | None = None) -> Cursor | None:
         """Begins a pass: learns of the reports that are new since the last time.
@@ -158,7 +161,7 @@ class Repository:
         return self._read(allowance)
 
     def _begin_pass(self) -> None:
-        self._rounds.settle_doubts()
+        self.rounds.settle_doubts()
         self._births.settle_doubts()
         self.yields.settle_doubts()
         self.claims.begin_pass()
@@ -225,7 +228,7 @@ class Repository:
 
     def learn_births(self) -> None:
         """Learns of all that other operators have ordered, if there are others: what retention must not miss."""
-        if not (self._births.alone and self._rounds.alone):
+        if not (self._births.alone and self.rounds.alone):
             self._births.learn_newest()
 
     def write_births(self, births: Sequence[Birth]) -> list[Birth]:
@@ -274,19 +277,19 @@ class Repository:
         Raises:
             NotFound: it wasn't decided (yet).
         """
-        return self._rounds.round(number)
+        return self.rounds.round(number)
 
     def look_back(self, rounds: int) -> None:
         """Lets the history have so many of the newest rounds: as many as the rules look at."""
-        self._rounds.look_back(rounds)
+        self.rounds.look_back(rounds)
 
     def write_round(self, decided: Round) -> Round:
         """Records a round's decisions; returns the newest round, which is a later one if another operator is ahead."""
-        return self._rounds.write(decided)
+        return self.rounds.write(decided)
 
     def learn_rounds(self) -> None:
         """Learns of the newest round: the donors of one that another operator has left behind may be deleted."""
-        self._rounds.learn()
+        self.rounds.learn()
 
 
 def _lean(report: Report, birth: Birth) -> Report:

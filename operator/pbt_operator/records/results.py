@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
-from pbt_contract.errors import KeyRefused, NewerFormat, NotFound, RecordRefused
+from pbt_contract.errors import NewerFormat, NotFound, RecordRefused
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth
 from pbt_contract.stores import Store
@@ -20,14 +20,7 @@ from pbt_operator.records.repository import Repository
 
 def conclude(repository: Repository, spec: Spec, outcome: Outcome, *, spec_number: int) -> Result:
     """What `pbt_operator.records.archive` would tell of it, without reading the whole story."""
-    takeovers = spec.restart is Restart.IN_PLACE
-    if repository.history.ledger is None:
-        repository.count(takeovers=takeovers)
-    elif takeovers:
-        repository.claims.count()
-    history = repository.history
-    ledger = history.ledger
-    assert ledger is not None, "it was just made"
+    ledger, history = repository.count(takeovers=spec.restart is Restart.IN_PLACE), repository.history
     best = history.best(spec.objective)
     segments = lineage_of(best, _ancestors(repository, best)) if best is not None else []
     status = status_of(
@@ -37,7 +30,7 @@ def conclude(repository: Repository, spec: Spec, outcome: Outcome, *, spec_numbe
         phase=outcome.phase,
         reason=outcome.reason,
         message=outcome.message,
-        rounds=sum(1 for name in repository.store.names(keys.ROUNDS) if _is_round(name)),
+        rounds=repository.rounds.count(),
         activity=claimed_activity(history, set(claimed_lives(repository.store))),
     )
     return Result.of(status, spec=spec_number, lineage=segments)
@@ -52,13 +45,6 @@ def _ancestors(repository: Repository, standing: Standing) -> dict[Life, Birth]:
             birth = found[life] = repository.peek(life)
             life = birth.source.life if birth.source is not None else None
     return found
-
-
-def _is_round(name: str) -> bool:
-    try:
-        return name == keys.round_(keys.number_in(name))
-    except KeyRefused:
-        return False
 
 
 def newest_result(store: Store) -> Result | None:

@@ -21,14 +21,24 @@ class RoundLog:
         self._store, self._history = store, history
         self.alone = True
         self._rounds: dict[int, Round] = {}
+        self._decided: set[int] = set()  # all of them, by number
         self._looked_back = 1  # how many of the newest rounds the history has
         self._in_doubt = False  # one was sent and never answered: it may be stored all the same
 
     def load(self) -> None:
         """Learns of the newest round."""
-        newest = keys.newest_number(self._store.names(keys.ROUNDS))
-        if newest:
-            self._history.add_round(self.round(newest))
+        if self.count():
+            self._history.add_round(self.round(max(self._decided)))
+
+    @property
+    def num_decided(self) -> int:
+        """How many rounds are decided, as far as is known; skipped ones are not."""
+        return len(self._decided)
+
+    def count(self) -> int:
+        """Looks how many there are, whoever recorded them."""
+        self._decided.update(keys.numbers(self._store.names(keys.ROUNDS)))
+        return self.num_decided
 
     def look_back(self, rounds: int) -> None:
         """Lets the history have so many of the newest rounds, from now on; reads those that it lacks."""
@@ -56,6 +66,7 @@ class RoundLog:
         stored = decode(Round, self._store.create(key, encode(decided)), key=key)
         self.alone = self.alone and stored == decided
         self._remember(stored)
+        self._decided.add(stored.number)
         self._history.add_round(stored)
         self._learn(since=before)
         return self._history.newest_round or stored
@@ -72,7 +83,9 @@ class RoundLog:
     def _learn(self, *, since: int) -> None:
         """Learns of the newest rounds after that one, whoever recorded them."""
         names = list(self._store.names(keys.ROUNDS, start_after=keys.round_(since)))
-        for number in sorted(keys.numbers(names))[-self._looked_back :]:
+        newer = sorted(keys.numbers(names))
+        self._decided.update(newer)
+        for number in newer[-self._looked_back :]:
             self._history.add_round(self.round(number))
         self.alone = self.alone and len(names) <= 1
         self._in_doubt = False

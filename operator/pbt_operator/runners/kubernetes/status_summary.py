@@ -7,7 +7,6 @@ from heapq import nsmallest
 from typing import Any, Literal
 
 import msgspec
-from msgspec.structs import replace
 
 from pbt_contract.records import Cause
 from pbt_operator.control.pass_result import PassResult
@@ -78,13 +77,13 @@ def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
         ledger,
         spec,
         phase=phase_of(overview),
-        rounds=history.decided,
+        rounds=repository.rounds.num_decided,
         activity=lambda member: activity(overview.live.get(member)),
         members=shown(overview),
         longest_reason=MAX_REASON,
     )
     if ended is not None:
-        status = replace(status, final=ended.final)
+        status = ended.closing(status)
     cost = overview.done.usage.estimate(
         poll_seconds=poll_seconds, members=spec.members, in_place=spec.restart is Restart.IN_PLACE
     )

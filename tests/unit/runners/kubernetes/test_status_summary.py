@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from fixtures.manifests import DETERMINISTIC, spec
@@ -122,6 +123,48 @@ def test_the_totals_are_those_of_the_whole_population(hundred):
     assert found["steps"]["productive"] == told.steps.productive
     states = observe(seen(hundred), gpus=1).states
     assert len(states) == 100
+
+
+AWAY = (35.0, 85.0)
+"""When there is no operator, in seconds."""
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["under way", "at the end"])
+@pytest.mark.parametrize("restarts", [False, True], ids=["one operator", "another one"])
+def test_resource_result_and_records_tell_the_same_numbers_where_rounds_were_skipped(ends, restarts):
+    schedule = {**DETERMINISTIC["schedule"], "quorumPercent": 75}
+    uneven = Durations(step=lambda member: 1.0 + member % 3 / 10)
+    simulation = Simulation(spec(DETERMINISTIC, schedule=schedule), Deterministic(), durations=uneven)
+    simulation.repository.count(takeovers=True)
+    while simulation.time.now < AWAY[0]:
+        simulation.step()
+    while simulation.time.now < AWAY[1]:
+        simulation.time.advance()
+    if restarts:
+        simulation.operator_restarts()
+        simulation.repository.count(takeovers=True)
+    while simulation.time.now < AWAY[1] + 40:
+        simulation.step()
+    if ends:
+        simulation.run()
+    simulation.passes()
+    experiment = SimpleNamespace(
+        store=simulation.store,
+        repository=simulation.repository,
+        simulation=simulation,
+        pods=Waiting(of=simulation.pods),
+    )
+    told = read_archive(simulation.store)
+    shown, status = summarize(seen(experiment), poll_seconds=5), told.status()
+    assert 1 < len(told.rounds) < told.rounds[-1].number, "some were skipped"
+    assert status.steps.discarded > 0
+    found = [(shown["rounds"], shown["steps"], shown["births"], shown["exploits"], shown["final"])]
+    for one in [status, *([told.result] if ends else [])]:
+        assert one is not None
+        steps, final = msgspec.to_builtins(one.steps), msgspec.to_builtins(one.final)
+        found.append((one.rounds, steps, one.births, one.exploits, final))
+    assert found == [found[0]] * len(found)
+    assert found[0][0] == len(told.rounds)
 
 
 def test_no_null_reaches_the_api_server(hundred):
