@@ -188,7 +188,8 @@ def _loaded(
     while repository.load(allowance()) is not None:
         pass
     if counts:
-        repository.count(takeovers=manifest.restart is Restart.IN_PLACE)
+        in_place, total_steps = manifest.restart is Restart.IN_PLACE, manifest.schedule.total_steps
+        repository.count(takeovers=in_place, total_steps=total_steps)
     return repository, results.newest_result(store)
 
 

@@ -17,6 +17,7 @@ from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.allowance import Allowance, Cursor
 from pbt_operator.core.history import History
 from pbt_operator.core.round_record import Round
+from pbt_operator.core.wire import MAX_STEPS
 from pbt_operator.records.birth_log import BirthLog, by_life
 from pbt_operator.records.claim_log import ClaimLog
 from pbt_operator.records.handovers import Handovers
@@ -115,13 +116,14 @@ class Repository:
             self.take_fresh()
         return left
 
-    def count(self, *, takeovers: bool) -> Ledger:
+    def count(self, *, takeovers: bool, total_steps: int = MAX_STEPS) -> Ledger:
         """Lets the history count from now on, once loaded: reads every birth, and the names of all records.
 
         Where it counts already, the names alone bring it up to date: lives that were over may have recorded unseen.
 
         Args:
             takeovers: whether it reads the claims of the births that rounds decided, too.
+            total_steps: of each member; the last round may be shorter than the others.
         """
         ledger = self.history.ledger or Ledger()
         for birth in [] if self.history.ledger is not None else self._births.every():
@@ -129,7 +131,7 @@ class Repository:
         names = [*self.store.names(keys.REPORTS), *self.store.names(keys.SAVES)]
         for (member, incarnation), key in by_life(names):
             known = self.history.record(member, key)
-            step = known.step if known else keys.step_in(key, self._interval_steps)
+            step = known.step if known else min(keys.step_in(key, self._interval_steps), total_steps)
             ledger.add_record(member, incarnation, step)
         self.history.ledger = ledger
         if takeovers:

@@ -20,7 +20,8 @@ from pbt_operator.records.repository import Repository
 
 def conclude(repository: Repository, spec: Spec, outcome: Outcome, *, spec_number: int) -> Result:
     """What `pbt_operator.records.archive` would tell of it, without reading the whole story."""
-    ledger, history = repository.count(takeovers=spec.restart is Restart.IN_PLACE), repository.history
+    in_place, total_steps = spec.restart is Restart.IN_PLACE, spec.schedule.total_steps
+    ledger, history = repository.count(takeovers=in_place, total_steps=total_steps), repository.history
     best = history.best(spec.objective)
     segments = lineage_of(best, _ancestors(repository, best)) if best is not None else []
     status = status_of(
