@@ -6,6 +6,8 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
+from msgspec.structs import replace
+
 from pbt_contract import keys
 from pbt_contract.records import Cause
 from pbt_contract.stores.s3 import S3Store
@@ -278,6 +280,22 @@ def _skipped_rounds_are_counted() -> Any:
     return patch.object(RoundLog, "num_decided", property(lambda self: max(self._decided, default=0)))
 
 
+def _stragglers_are_judged_by_a_round_again_and_again() -> Any:
+    judge = quorum.judge_straggler
+
+    def always(report: Any, *, history: History, **options: Any) -> Any:
+        class Blind:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(history, name)
+
+            def line(self, member: int) -> list[Any]:
+                return [replace(birth, round=None) for birth in history.line(member)]
+
+        return judge(report, history=Blind(), **options)  # type: ignore[arg-type]
+
+    return patch.object(quorum, "judge_straggler", always)
+
+
 @contextmanager
 def both(one: Any, other: Any) -> Iterator[None]:
     """Two patches as one."""
@@ -321,6 +339,7 @@ DEFECTS: dict[str, Callable[[], Any]] = {
         _who_failed_is_not_told_at_the_end,
         _the_final_one_is_of_the_round_that_was_decided_last,
         _skipped_rounds_are_counted,
+        _stragglers_are_judged_by_a_round_again_and_again,
     )
 }
 

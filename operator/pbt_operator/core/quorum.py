@@ -140,10 +140,10 @@ def judge_straggler(report: Report, *, own: Round, history: History, spec: Spec)
 
     It is judged by that round's recorded scores; a donor comes from the newest decided round, else it never catches up.
     Once that is the last one, there is nothing left to train from a donor, and the straggler goes on. One that is done
-    is not replaced.
+    is not replaced, nor one that this round or a later one has thrown back already: it reports the round once more.
     """
-    newest = history.newest_round
-    if history.has_ended(report.member):
+    newest, begun = history.newest_round, history.line(report.member)[-1].round
+    if history.has_ended(report.member) or (begun is not None and begun >= own.number):
         return None
     if newest is None or not newest.step < spec.schedule.total_steps or report.step != own.step:
         return None

@@ -67,6 +67,22 @@ def test_a_straggler_that_is_judged_after_the_last_round_goes_on_to_the_end(fact
     assert {member.state for member in found.status().members} == {MemberState.FINISHED}
 
 
+@pytest.mark.parametrize("factor", [1.6, 2.2, 4.0])
+def test_a_straggler_that_was_thrown_back_to_its_start_is_not_judged_by_the_same_round_again(factor):
+    """Where nobody has a finite score, it reports rounds once more that were decided without it."""
+
+    class Nothing(Deterministic):
+        def evaluate(self, state, hyperparameters, rng):
+            return float("nan")
+
+    simulation = Simulation(spec(DETERMINISTIC, schedule=QUORUM_75), Nothing(), durations=slow(factor)).run()
+    found = read_archive(simulation.store)
+    assert audit.violations(simulation.store, found) == []
+    late = [b for b in found.births.values() if b.member == 7 and b.reason.startswith("late")]
+    assert late
+    assert len({birth.round for birth in late}) == len(late)
+
+
 def test_a_straggler_that_would_not_have_lost_goes_on():
     best = [*({"rate": 0.001, "depth": 8} for _ in range(7)), {"rate": 0.05, "depth": 1}]
     found = run(slow(4.0), initial=best)
