@@ -28,6 +28,7 @@ from pbt_operator.manifest.population_spec import PopulationSpec
 from pbt_operator.records.handovers import Handovers
 from pbt_operator.records.repository import Repository
 from pbt_operator.records.round_log import RoundLog
+from pbt_operator.runners.kubernetes import controller
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
 from pbt_operator.runners.kubernetes.status_writer import StatusWriter
 from pbt_trainer.courier.incarnation import Incarnation
@@ -280,6 +281,10 @@ def _skipped_rounds_are_counted() -> Any:
     return patch.object(RoundLog, "num_decided", property(lambda self: max(self._decided, default=0)))
 
 
+def _what_is_not_known_any_more_stays_in_the_resource() -> Any:
+    return patch.object(controller, "NOT_KNOWN", {})
+
+
 def _stragglers_are_judged_by_a_round_again_and_again() -> Any:
     judge = quorum.judge_straggler
 
@@ -339,6 +344,7 @@ DEFECTS: dict[str, Callable[[], Any]] = {
         _who_failed_is_not_told_at_the_end,
         _the_final_one_is_of_the_round_that_was_decided_last,
         _skipped_rounds_are_counted,
+        _what_is_not_known_any_more_stays_in_the_resource,
         _stragglers_are_judged_by_a_round_again_and_again,
     )
 }

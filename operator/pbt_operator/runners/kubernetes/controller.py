@@ -33,7 +33,7 @@ from pbt_operator.runners.kubernetes.metrics import Follower, Metrics
 from pbt_operator.runners.kubernetes.pod_state import PodState
 from pbt_operator.runners.kubernetes.pod_template import Owner, gpus_of
 from pbt_operator.runners.kubernetes.run_times import Times
-from pbt_operator.runners.kubernetes.status_summary import conditions_of, look, observe, summarize
+from pbt_operator.runners.kubernetes.status_summary import NOT_KNOWN, conditions_of, look, observe, summarize
 from pbt_operator.runners.kubernetes.status_writer import StatusWriter
 
 OWNER_CHECK_SECONDS = 30.0
@@ -216,7 +216,7 @@ class Controller:
         for condition in conditions_of(overview):
             self._status_writer.note(condition)
         found = summarize(overview, poll_seconds=self._config.poll_seconds)
-        self._status_writer.show({**found, **self._times.to_status()})
+        self._status_writer.show({**NOT_KNOWN, **found, **self._times.to_status()})
         if self._follower is not None:
             observation = observe(overview, gpus=gpus_of(manifest.template))
             self._metrics.observe_pass(self._follower, observation, began=began)

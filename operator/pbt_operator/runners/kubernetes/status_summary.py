@@ -15,13 +15,16 @@ from pbt_operator.control.session import Session
 from pbt_operator.core.cost import to_status
 from pbt_operator.core.round_record import Standing
 from pbt_operator.core.spec import Restart
-from pbt_operator.core.status import MAX_MEMBERS, RECORDS_ONLY, MemberState, PopulationPhase
+from pbt_operator.core.status import MAX_MEMBERS, RECORDS_ONLY, MemberState, PopulationPhase, Status
 from pbt_operator.core.status_builder import state_of, status_of
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
 from pbt_operator.runners.kubernetes.conditions import Condition
 from pbt_operator.runners.kubernetes.metrics import Observation
 
 MAX_REASON = 500
+NOT_KNOWN = dict.fromkeys({*Status.__struct_encode_fields__, "bestScore"} - RECORDS_ONLY)
+"""The fields that `summarize` may leave out, which the resource may have from before: there is no final checkpoint any
+more, or no round in which losers are replaced next."""
 
 
 @dataclass(frozen=True)
