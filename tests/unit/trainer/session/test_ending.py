@@ -126,6 +126,7 @@ def test_a_life_that_is_over_says_nothing_more(population: Population, how: str,
     population.birth()
     trainer = population.start("ending.py", "6", f"{how} when superseded", in_place=True)
     trainer.hear("waits")
+    population.reported(1)  # an exploit would drop what is still to be stored
     population.exploit(population.reported(1, member=3))
     assert trainer.end() == code
     assert population.saves() == []
