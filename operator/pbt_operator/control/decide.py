@@ -47,12 +47,13 @@ class Decisions:
         """Opens the lines of a new population, closes those of members that were scaled away."""
         self._recorder.births(scaling.first_births(self._history, spec))
         leaving = scaling.leaving(self._history, spec)
+        for member in self._history.members if leaving else ():
+            self._repository.catch_up(member)  # a save may say that it is done: it takes nothing over
         rescue = scaling.rescue(self._history, spec, leaving=leaving) if leaving else None
         if rescue is not None:
             self._recorder.births([rescue])
             self._emit(Event("Rescued", f"member {rescue.member} {rescue.reason}", rescue.member))
         for member in leaving:
-            self._repository.catch_up(member)
             end = scaling.removed(self._history, member)
             self._recorder.births([end])
             told = f"member {member} is scaled away at step {end.start_step}"

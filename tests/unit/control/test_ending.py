@@ -144,10 +144,15 @@ def test_what_fails_after_finish_is_the_scripts_own_affair():
     assert [life for life in found.births if life.member == BEST] == [(BEST, 1)]
 
 
-def test_the_best_of_a_member_that_leaves_goes_to_nobody_who_is_done():
-    run = simulation(Leaving(WAYS[0], at=50, member=WORST), exploit={"none": {}})
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+def test_the_best_of_a_member_that_leaves_goes_to_nobody_who_is_done(way, restarted):
+    """Nor where only a save says so, which an operator that has just started hasn't read."""
+    run = simulation(Leaving(way, at=50, member=WORST), exploit={"none": {}})
     while run.time.now < 65:
         run.step()
+    if restarted:
+        run.operator_restarts()
     run.reconciler.spec = replace(run.reconciler.spec, members=3)
     found = told(run.run())
     rescued = [life for life, birth in found.births.items() if birth.cause is Cause.SCALE]
