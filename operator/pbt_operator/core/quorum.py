@@ -85,8 +85,8 @@ def entry_of(report: Report, history: History, spec: Spec) -> Entry:
     """A ready report as a round compares it."""
     score = report.score(spec.objective.metric)
     unscored = report.is_unscored(spec.objective.metric)
-    newest = history.newest_birth(report.member)
-    life = newest.life if newest is not None else None
+    own = history.own_record(report.member)
+    ended = own is not None and own.life == report.life and own.ends
     return Entry(
         member=report.member,
         incarnation=report.incarnation,
@@ -96,7 +96,7 @@ def entry_of(report: Report, history: History, spec: Spec) -> Entry:
         hyperparameters=report.hyperparameters,
         ancestor=ancestor_of(report, history, spec) if score is None and not unscored else None,
         unscored=True if unscored else UNSET,
-        ended=True if report.life == life and history.has_ended(report.member) else UNSET,
+        ended=True if ended else UNSET,
     )
 
 
