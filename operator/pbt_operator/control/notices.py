@@ -6,10 +6,11 @@ started anew, where it might have continued in place.
 
 from collections.abc import Iterable, Iterator
 
-from pbt_contract.records import Birth, Claim, Ending, Report, Started, Value
+from pbt_contract.records import Birth, Claim, Report, Started, Value
 from pbt_contract.text import quoted
 from pbt_operator.control.events import Event
 from pbt_operator.core.history import History
+from pbt_operator.core.outcome import done_words
 from pbt_operator.core.takeovers import DECIDED, MAX_REASONS, reason_of
 
 MAX_NOTES, MAX_NOTE = 8, 500  # the whole stays in the record
@@ -24,10 +25,7 @@ def remarks(report: Report, birth: Birth, source: Report | None) -> Iterator[Eve
         source: the record that this incarnation started from, if it did from one.
     """
     if report.ends:
-        how = "its script said so" if report.ending is Ending.FINISHED else "its script left the loop"
-        yield Event(
-            "MemberFinished", f"member {report.member} is done at step {report.step}: {how}", report.member
-        )
+        yield Event("MemberFinished", f"member {report.member} is {done_words(report)}", report.member)
     for note in report.notes[:MAX_NOTES]:
         yield Event(
             "TrainerNote",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pbt_contract.records import Cause, Report
+from pbt_contract.records import Cause, Ending, Report
 from pbt_contract.text import one_line, shortened
 from pbt_operator.core.history import History
 from pbt_operator.core.spec import Spec
@@ -30,6 +30,12 @@ def finished(history: History, member: int, spec: Spec) -> bool:
     if birth is not None and birth.start_step >= spec.schedule.total_steps:
         return True
     return record is not None and record.round is not None and record.step >= spec.schedule.total_steps
+
+
+def done_words(ends: Report) -> str:
+    """What is told of a member by the record that says it is done."""
+    how = "its script said so" if ends.ending is Ending.FINISHED else "its script left the loop"
+    return f"done at step {ends.step}: {how}"
 
 
 def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcome | None:

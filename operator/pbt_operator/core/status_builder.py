@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Sequence
 from msgspec import UNSET, UnsetType
 
 from pbt_contract.keys import Life
-from pbt_contract.records import Birth, Cause, Ending
+from pbt_contract.records import Birth, Cause
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.history import History
 from pbt_operator.core.horizon import due, following
-from pbt_operator.core.outcome import finished
+from pbt_operator.core.outcome import done_words, finished
 from pbt_operator.core.rule_words import exploit_words, explore_words
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import (
@@ -136,8 +136,7 @@ def _reason(history: History, birth: Birth, spec: Spec) -> str:
         return f"{NOT_SCORED}: its report of step {reports[-1].step} has too few evaluations; {birth.reason}"
     if own is None or not own.ends:
         return birth.reason
-    how = "its script said so" if own.ending is Ending.FINISHED else "its script left the loop"
-    return f"done at step {own.step}: {how}"
+    return done_words(own)
 
 
 def _due(history: History, spec: Spec, phase: PopulationPhase) -> int | UnsetType:
