@@ -129,6 +129,11 @@ class Birth(Record, frozen=True, kw_only=True):
     reason: str
 
     @property
+    def is_seeded(self) -> bool:
+        """Whether random state is seeded, and explore may have changed hyperparameters; else a life is continued."""
+        return self.seed_round is not None
+
+    @property
     def life(self) -> Life:
         """Whose it is."""
         return Life(self.member, self.incarnation)

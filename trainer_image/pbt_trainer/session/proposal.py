@@ -8,7 +8,7 @@ from pbt_contract.records import Value
 from pbt_contract.text import quoted
 from pbt_trainer.courier.messages import Offer
 from pbt_trainer.session.session import Session
-from pbt_trainer.state.checkpoint_files import STATE
+from pbt_trainer.state.checkpoint_files import has_state
 from pbt_trainer.state.files import has_files
 from pbt_trainer.state.plan import Plan
 from pbt_trainer.state.random_state import generators
@@ -44,8 +44,10 @@ class Proposal:
         member, offer = self._member, self.offer
         member.hp.replace(offer.birth.hyperparameters)
         rebuilt = member.building.again()
-        if member.tracked is not None and offer.folder is not None and _has_state(offer):
-            exploit = offer.birth.seed_round is not None
+        assert offer.report is not None
+        assert offer.folder is not None
+        if member.tracked is not None and has_state(offer.report):
+            exploit = offer.birth.is_seeded
             self._plan = member.tracked.plan(Path(offer.folder), exploit=exploit, rebuilt=rebuilt)
 
     def drop(self) -> None:
@@ -95,7 +97,3 @@ def propose(member: Session, offer: Offer) -> Proposal:
         proposal.drop()
         raise
     return proposal
-
-
-def _has_state(offer: Offer) -> bool:
-    return offer.report is not None and any(file.name == STATE for file in offer.report.files)

@@ -16,7 +16,7 @@ from pbt_trainer.session.hyperparameters import Hyperparameters
 from pbt_trainer.session.ranks import Ranks
 from pbt_trainer.session.recording import Recording
 from pbt_trainer.signals import Termination
-from pbt_trainer.state.checkpoint_files import STATE
+from pbt_trainer.state.checkpoint_files import has_state
 from pbt_trainer.state.files import FILES, has_files
 from pbt_trainer.state.plan import Plan
 
@@ -93,7 +93,7 @@ class Session(Recording):
         if self._holds_state(report):
             assert self.tracked is not None
             self._notes += self.tracked.restore(
-                folder, exploit=self.birth.seed_round is not None, random_state=self._random_state()
+                folder, exploit=self.birth.is_seeded, random_state=self._random_state()
             )
         self._restored(report, folder)
         return True
@@ -125,7 +125,7 @@ class Session(Recording):
 
     def _holds_state(self, report: Report) -> bool:
         """Whether there is state to restore into tracked objects; notes where only one side has some."""
-        stored = STATE in {file.name for file in report.files}
+        stored = has_state(report)
         if stored and self.tracked is None:
             self._notes.append("the checkpoint's state was not restored: nothing is tracked")
         elif self.tracked is not None and not stored:
@@ -133,7 +133,7 @@ class Session(Recording):
         return stored and self.tracked is not None
 
     def _restored(self, report: Report, folder: Path) -> None:
-        if self.tracked is not None and self.birth.seed_round is not None:
+        if self.tracked is not None and self.birth.is_seeded:
             self.tracked.exploited()
         self.reports_files = has_files(report)
         self.files = folder / FILES if self.reports_files else None
@@ -141,7 +141,7 @@ class Session(Recording):
             self.link.restored()
 
     def _random_state(self) -> Literal["restore"] | tuple[int, ...]:
-        if self.birth.seed_round is not None:
+        if self.birth.is_seeded:
             return self.seed_key
         # A checkpoint holds the random state of rank 0; the other ranks must not draw the same numbers.
         return "restore" if self.ranks.leads else (*self.seed_key, self.birth.start_step)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from pbt_contract.encoding import check_format
 from pbt_contract.errors import RecordRefused
+from pbt_contract.records import Report
 from pbt_contract.text import quoted
 from pbt_trainer.state.codec import decode, loads
 from pbt_trainer.state.mapped import MappedFile
@@ -21,6 +22,11 @@ STATE, TENSORS = "state.json", "state.safetensors"
 Described = list[list[tuple[str | None, list[int] | None]]]
 """An optimizer's parameters by group: the name and the shape, None where they aren't known."""
 MAX_STATE_BYTES = 256 * 1024 * 1024  # tensors are elsewhere: more is an accident, or meant to exhaust memory
+
+
+def has_state(report: Report) -> bool:
+    """Whether a record's checkpoint holds state of tracked objects."""
+    return any(file.name == STATE for file in report.files)
 
 
 class Checkpoint:
