@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from unit.trainer.random_scripts import hyperparameters, portable, script, steps_of, train
+from unit.trainer.random_scripts import hyperparameters, script, steps_of, train
+from unit.trainer.script_facts import portable
 from unit.trainer.training import Member
 
 

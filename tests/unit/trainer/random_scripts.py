@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -10,79 +10,11 @@ from typing import Any
 import torch
 from torch.optim import lr_scheduler as schedules
 
+from unit.trainer.own_optimizers import Counting, Sharpened, Slow
 from unit.trainer.training import Objects, kept
 
 Hyperparameters = dict[str, Any]
 Number = Callable[[Mapping[str, Any]], float]
-
-
-class Counting(torch.optim.SGD):
-    """A warm-up of its own, which counts in the param groups from the first step on."""
-
-    def step(self, closure: Any = None) -> None:
-        for group in self.param_groups:
-            group["count"] = group.get("count", 0) + 1
-            group["seen"] = group.get("seen", torch.zeros(2)) + 1
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    rate = float(group["lr"]) * min(1.0, group["count"] / 7)
-                    parameter.data.add_(parameter.grad, alpha=-rate)
-
-
-class Sharpened(torch.optim.Adam):
-    """It has an option that is an attribute, and a counter in no checkpoint."""
-
-    def __init__(self, params: Any, *, decay: float, **options: Any) -> None:
-        super().__init__(params, **options)
-        self.decay = decay
-        self.ticks = 0
-
-    def step(self, closure: Any = None) -> None:
-        super().step(closure)
-        self.ticks += 1
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                parameter.data.mul_(1 - 1e-3 * self.decay / self.ticks)
-
-
-class Slow(torch.optim.Optimizer):
-    """Wraps another optimizer, as lookahead does; the slow weights lie beside the inner state, or around it."""
-
-    def __init__(self, inner: torch.optim.Optimizer, *, pull: float, around: bool) -> None:
-        self.inner = inner
-        self.pull = pull
-        self.around = around
-        self.ticks = 0
-        self.slow = [each.detach().clone() for group in inner.param_groups for each in group["params"]]
-        self.defaults = inner.defaults
-
-    param_groups = property(lambda self: self.inner.param_groups)  # type: ignore[assignment]
-    state = property(lambda self: self.inner.state)  # type: ignore[assignment]
-
-    def step(self, closure: Any = None) -> None:
-        self.inner.step(closure)
-        self.ticks += 1
-        if self.ticks % 3 == 0:
-            parameters = [each for group in self.param_groups for each in group["params"]]
-            for slow, parameter in zip(self.slow, parameters, strict=True):
-                slow.add_(parameter.data - slow, alpha=self.pull)
-                parameter.data.copy_(slow)
-
-    def zero_grad(self) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
-
-    def state_dict(self) -> dict[str, Any]:
-        own = {"slow": list(self.slow), "ticks": self.ticks}
-        inner = self.inner.state_dict()
-        return {"inner": inner, **own} if self.around else {**inner, **own}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.inner.load_state_dict(state["inner"] if self.around else state)
-        self.ticks = state["ticks"]
-        for slow, saved in zip(self.slow, state["slow"], strict=True):
-            slow.copy_(saved)
 
 
 class Draw:
@@ -425,62 +357,3 @@ def reloaded(objects: Objects, saved: Mapping[str, Any]) -> None:
     ordered = sorted(objects, key=lambda name: not isinstance(objects[name], schedules.LRScheduler))
     for name in ordered:
         objects[name].load_state_dict(copy.deepcopy(saved[name]))
-
-
-def facts(objects: Objects) -> Iterator[tuple[str, Any]]:
-    """Everything about objects that training could depend on, as values that can be compared."""
-    for name, value in objects.items():
-        yield name, plain(value.state_dict())
-        if not isinstance(value, torch.nn.Module):
-            yield f"{name} beside its state", plain(attributes(value))
-
-
-_UNSEEN = {
-    "optimizer",
-    "step",
-    "_opt_called",
-    "state",
-    "param_groups",
-    "lr_lambdas",
-    "_scale_fn_ref",
-    "inner",
-}
-
-
-def attributes(value: Any) -> dict[str, Any]:
-    found = {
-        key: item for key, item in vars(value).items() if key not in _UNSEEN and not key.endswith("_hooks")
-    }
-    defaults = found.get("defaults", {})
-    if isinstance(
-        defaults.get("lr"), torch.Tensor
-    ):  # it is the very tensor of a group; torch's reload parts the two
-        found["defaults"] = {**defaults, "lr": None}
-    return {
-        key: [attributes(part) for part in item] if key == "_schedulers" else item
-        for key, item in found.items()
-    }
-
-
-def plain(value: Any) -> Any:
-    """Bytes for tensors, so that values are equal where each bit is."""
-    if isinstance(value, torch.Tensor):
-        return (str(value.dtype), tuple(value.shape), value.detach().contiguous().numpy().tobytes())
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value.hex()
-    return repr(value)
-
-
-def portable(objects: Objects) -> bytes:
-    """The same for another process."""
-    return "\n".join(f"{name}: {_in_order(fact)!r}" for name, fact in facts(objects)).encode()
-
-
-def _in_order(value: Any) -> Any:
-    if isinstance(value, dict):
-        return sorted((str(key), _in_order(item)) for key, item in value.items())
-    return [_in_order(item) for item in value] if isinstance(value, list) else value

@@ -15,7 +15,6 @@ from pbt_trainer.state import families, optimizer_options, pour
 from unit.trainer.fresh_process import outcome
 from unit.trainer.random_scripts import (
     Script,
-    facts,
     flags,
     hyperparameters,
     rates,
@@ -26,6 +25,7 @@ from unit.trainer.random_scripts import (
     steps_of,
     train,
 )
+from unit.trainer.script_facts import facts
 from unit.trainer.training import Member
 
 ORDINARY, MANY, PROCESSES = 200, 2000, 100
