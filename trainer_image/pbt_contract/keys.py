@@ -16,7 +16,7 @@ MEMBER_DIGITS, INCARNATION_DIGITS, ROUND_DIGITS, STEP_DIGITS = 5, 6, 7, 12
 
 BIRTHS, CLAIMS, YIELDS, ROUNDS, REPORTS = "births/", "claims/", "yields/", "rounds/", "reports/"
 SAVES, CHECKPOINTS, SPECS, OWNERS, RESULTS = "saves/", "checkpoints/", "specs/", "owners/", "results/"
-PROBES = "probes/"
+GATES, ENDS, PROBES = "gates/", "ends/", "probes/"
 
 CARDS = ("pbt-checkpoint.json", "checkpoint.json")
 """No keys: what `pbt fetch` writes beside a checkpoint's files. The first where the second is one of these itself."""
@@ -61,6 +61,16 @@ def claim(member: int, incarnation: int) -> str:
 def yielded(member: int, incarnation: int) -> str:
     """The record that asks the process of an incarnation to continue as another member."""
     return f"{YIELDS}{life(member, incarnation)}.json"
+
+
+def ended(member: int, incarnation: int) -> str:
+    """The record of how the process of an incarnation ended."""
+    return f"{ENDS}{life(member, incarnation)}.json"
+
+
+def gate(number: int) -> str:
+    """The record of how far members may train before more is decided; numbered from 1, without gaps."""
+    return f"{GATES}{number:0{ROUND_DIGITS}}.json"
 
 
 def round_(number: int) -> str:
@@ -114,21 +124,21 @@ def result(number: int) -> str:
 
 
 def life_in(key: str) -> Life:
-    """The incarnation that the key of a birth, claim, yield, report or save speaks of.
+    """The incarnation that the key of a birth, claim, yield, end, report or save speaks of.
 
     Raises:
         KeyRefused: it is none of these.
     """
     stem = key.removesuffix(".json")
     match stem.split("/") if stem != key else []:
-        case ["births" | "claims" | "yields", text]:
+        case ["births" | "claims" | "yields" | "ends", text]:
             return parse_life(text)
         case ["reports", number, text] if _is_number(number, digits=ROUND_DIGITS):
             return parse_life(text)
         case ["saves", text, number] if _is_number(number, digits=STEP_DIGITS):
             return parse_life(text)
         case _:
-            raise KeyRefused(f"{key!r} is no birth, claim, yield, report or save")
+            raise KeyRefused(f"{key!r} is no birth, claim, yield, end, report or save")
 
 
 def step_in(key: str, interval_steps: int) -> int:
@@ -147,7 +157,7 @@ def step_in(key: str, interval_steps: int) -> int:
 
 
 def numbers(names: Iterable[str]) -> Iterator[int]:
-    """The numbers of keys of rounds, specs, owners or results.
+    """The numbers of keys of rounds, gates, specs, owners or results.
 
     Names that no record is ever written under may lie there too, and are left out.
     """
@@ -161,7 +171,7 @@ def newest_number(names: Iterable[str]) -> int:
 
 
 def number_in(key: str) -> int:
-    """The number in the name of a round, spec, owner or result record.
+    """The number in the name of a round, gate, spec, owner or result record.
 
     Raises:
         KeyRefused: the key doesn't end in `NUMBER.json`.

@@ -109,7 +109,10 @@ class Birth(Record, frozen=True, kw_only=True):
         source: the checkpoint to start from; None for a start from scratch.
         round: the round whose decision this is; None where no round decided it.
         seed_round: seeds random state, with the population's seed and the member; None keeps the checkpoint's.
-        crashes: in a row without a new record, this birth's cause included.
+        crashes: in a row without a record of the member's own, this birth's cause included. No birth sets it back, only
+            such a record does.
+        blamed: how many births since that record had their hyperparameters blamed for crashes.
+        decided: where it closes the line of a member that failed: the newest decided round then. Absent otherwise.
         operations: what explore did, per hyperparameter, in words (`x1.25`, `resampled`).
         reason: one sentence for people.
     """
@@ -125,6 +128,8 @@ class Birth(Record, frozen=True, kw_only=True):
     round: Count | None = None
     seed_round: Count | None = 0
     crashes: Count = 0
+    blamed: Count | UnsetType = UNSET
+    decided: Count | UnsetType = UNSET
     operations: dict[str, str] = {}
     reason: str
 
@@ -203,7 +208,10 @@ class Report(Record, frozen=True, kw_only=True):
         effective: what the optimizers really use at this step, annealing included.
         checkpoint: the prefix of the checkpoint's files.
         files: what lies below that prefix.
-        seconds: training time since this incarnation's previous record, by a monotonic clock.
+        seconds: training time since this incarnation's previous record, by a monotonic clock; waiting isn't in it.
+        waited: seconds that it waited at a gate since that record; absent where it didn't.
+        starting: in the first record of a life: seconds from the start of its process, or from the end of the life
+            before in the same process, to its first step. Absent in later records.
         notes: what a person should know (a fresh optimizer after an exploit, a hyperparameter never read).
         ending: the member is done with this record; absent in all others.
     """
@@ -219,6 +227,8 @@ class Report(Record, frozen=True, kw_only=True):
     checkpoint: str
     files: list[File]
     seconds: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    waited: Annotated[float, msgspec.Meta(ge=0)] | UnsetType = UNSET
+    starting: Annotated[float, msgspec.Meta(ge=0)] | UnsetType = UNSET
     notes: list[str] = []
     ending: Ending | UnsetType = UNSET
 

@@ -1,0 +1,42 @@
+"""The record that says how far members may train before more is decided."""
+
+from msgspec import UNSET, UnsetType
+
+from pbt_contract import keys
+from pbt_contract.records import FORMAT, Count, Record
+from pbt_contract.yields import LifeName
+
+
+class Gate(Record, frozen=True, kw_only=True):
+    """How far one may train: a member begins the steps of a round only if the newest gate reaches that far.
+
+    It follows from the records that it names. A later gate never reaches less far than an earlier one.
+
+    Attributes:
+        format: of the record.
+        number: counts the gates of a location, from 1, without gaps.
+        up_to: the last round that may be trained for.
+        awaits: the round whose decision opens the next gate; 0 where nobody has to wait for any.
+        quorum: how many reports of `awaits` its decision needs.
+        is_strict: whether one waits however long, since what is trained ahead would be thrown away (quorum 100).
+        spec: the number of the spec record that it follows from.
+        decided: the newest decided round then, 0 before the first.
+        lead: how many rounds beyond the newest decided one a member may have reported and train on.
+        without: lives that are over or done, so that nobody waits for a report of theirs.
+    """
+
+    format: int = FORMAT
+    number: Count
+    up_to: Count
+    awaits: Count
+    quorum: Count
+    is_strict: bool | UnsetType = UNSET
+    spec: Count
+    decided: Count
+    lead: Count
+    without: list[LifeName] = []
+
+    @property
+    def key(self) -> str:
+        """Where this record is stored."""
+        return keys.gate(self.number)
