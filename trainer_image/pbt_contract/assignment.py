@@ -35,6 +35,8 @@ class Assignment:
         store_patience_seconds: how long a store that can't be reached is tried before the process gives up.
         prefetched: the folder that an earlier image of this process left its downloads in.
         started_anew: why an earlier image of this process couldn't continue with the birth; None where there was none.
+        bell: an abstract UNIX datagram socket, by its name without the leading NUL: one byte after each committed
+            record wakes the runner of this machine. None where nobody listens.
     """
 
     location: str
@@ -54,6 +56,7 @@ class Assignment:
     store_patience_seconds: float = 3600.0
     prefetched: str | None = None
     started_anew: str | None = None
+    bell: str | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self | None:
@@ -146,4 +149,5 @@ _VARIABLES = {
     "store_patience_seconds": _Variable("PBT_STORE_PATIENCE_SECONDS", _seconds, _SECONDS),
     "prefetched": _Variable("PBT_PREFETCHED", str, "a folder"),
     "started_anew": _Variable("PBT_STARTED_ANEW", str, "a sentence"),
+    "bell": _Variable("PBT_BELL", str, "a name"),
 }

@@ -1,9 +1,14 @@
 """The record that says how far members may train before more is decided."""
 
+from collections.abc import Callable
+
 from msgspec import UNSET, UnsetType
 
 from pbt_contract import keys
+from pbt_contract.encoding import decode
+from pbt_contract.errors import NotFound
 from pbt_contract.records import FORMAT, Count, Record
+from pbt_contract.stores import Store
 from pbt_contract.yields import LifeName
 
 
@@ -40,3 +45,39 @@ class Gate(Record, frozen=True, kw_only=True):
     def key(self) -> str:
         """Where this record is stored."""
         return keys.gate(self.number)
+
+
+def read_gate(store: Store, number: int) -> Gate | None:
+    """One gate; None if there is none of that number (yet).
+
+    Raises:
+        RecordRefused: what is stored there isn't one.
+        StoreUnavailable: the store can't be reached.
+    """
+    key = keys.gate(number)
+    try:
+        return decode(Gate, store.read(key), key=key)
+    except NotFound:
+        return None
+
+
+def newest_gate(read: Callable[[int], Gate | None], known: Gate | None = None) -> Gate | None:
+    """The newest gate, by doubling and halving over the numbers: nothing is listed. None if there is none.
+
+    Args:
+        read: the gate of a number, as `read_gate` says it.
+        known: the newest one that is known; those before it are not asked for. If it still is the newest, that
+            takes one question.
+    """
+    newest, low, ahead = known, known.number if known else 0, 1
+    while (found := read(low + ahead)) is not None:
+        newest, low, ahead = found, low + ahead, 2 * ahead
+    above = low + ahead
+    while above - low > 1:
+        middle = (low + above) // 2
+        found = read(middle)
+        if found is None:
+            above = middle
+        else:
+            newest, low = found, middle
+    return newest

@@ -32,7 +32,11 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Steps and rounds. Round r compares the members at step r x interval_steps; the last one at total_steps."""
+    """Steps and rounds. Round r compares the members at step r x interval_steps; the last one at total_steps.
+
+    Attributes:
+        max_lead: how many rounds beyond the newest decided one a member may have reported and train on.
+    """
 
     total_steps: int
     interval_steps: int
@@ -40,6 +44,7 @@ class Schedule:
     quorum_percent: int = 75
     straggler_timeout_seconds: float = 600
     progress_deadline_seconds: float = 3600
+    max_lead: int = 2
 
     @property
     def last_round(self) -> int:

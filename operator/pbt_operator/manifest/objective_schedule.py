@@ -52,6 +52,15 @@ class Schedule(Wire):
         "at least half, for a minority would be the fast, not the good. With 100 every round is decided, in order "
         "and by all living members, so that the same scores always give the same decisions.",
     )
+    max_lead: Whole = Field(
+        default=2,
+        ge=0,
+        le=MAX_ROUNDS,
+        description="How many intervals a member may be ahead: one that reported a round trains on while at most so "
+        "many rounds are undecided, else it waits for the others. With 0 all wait for each decision. What is trained "
+        "ahead is lost where a decision replaces it; waiting costs time. Nobody waits for rounds that replace nobody. "
+        "Where slots are shared it is at least 1, but with `quorumPercent` 100.",
+    )
     straggler_timeout_seconds: Seconds = Field(
         default=600,
         description="Seconds after which a member without a running pod is no longer waited for, until it is back.",

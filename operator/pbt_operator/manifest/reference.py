@@ -21,6 +21,7 @@ spec:
     intervalSteps: 200
     burnInSteps: 200
     quorumPercent: 75
+    maxLead: 2
     stragglerTimeoutSeconds: 600
     progressDeadlineSeconds: 3600
   hyperparameters:

@@ -20,6 +20,7 @@ ALLOWED: list[tuple[str, Any]] = [
     ("schedule.totalSteps", 8000),
     ("schedule.burnInSteps", 0),
     ("schedule.quorumPercent", 100),
+    ("schedule.maxLead", 0),
     ("schedule.stragglerTimeoutSeconds", 60),
     ("schedule.progressDeadlineSeconds", 60),
     ("hyperparameters", list(reversed(FULL["spec"]["hyperparameters"]))),

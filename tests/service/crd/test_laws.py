@@ -45,6 +45,7 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "spec.schedule.intervalSteps": INTEGERS,
     "spec.schedule.burnInSteps": INTEGERS,
     "spec.schedule.quorumPercent": INTEGERS,
+    "spec.schedule.maxLead": INTEGERS,
     "spec.schedule.stragglerTimeoutSeconds": INTEGERS,
     "spec.hyperparameters.0.name": TEXTS | st.just("layers"),
     "spec.hyperparameters.0.logUniform": BOUNDS,

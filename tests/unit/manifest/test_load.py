@@ -126,7 +126,7 @@ def test_infinities_are_refused(file: Path, text: str) -> None:
     assert isinstance(scalar(text), float)
     assert not math.isfinite(scalar(text))  # type: ignore[arg-type]
     told = message(file, EXAMPLE.replace("max: 1.0}", f"max: {text}}}"))
-    assert f"spec.hyperparameters[0].logUniform.max (line 16): is {text}; should be a finite number" in told
+    assert f"spec.hyperparameters[0].logUniform.max (line 17): is {text}; should be a finite number" in told
 
 
 def test_the_lines_of_wrong_fields_are_told(file: Path) -> None:
@@ -138,7 +138,7 @@ def test_the_lines_of_wrong_fields_are_told(file: Path) -> None:
         "  spec.schedule.intervalSteps (line 8): is missing; should be a whole number "
         "from 1 to 999999999999\n"
         "  spec.schedule.quorum (line 11): unknown field; did you mean quorumPercent?\n"
-        "  spec.seed (line 28): is given twice, first in line 27"
+        "  spec.seed (line 29): is given twice, first in line 28"
     )
 
 
