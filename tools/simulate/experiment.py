@@ -17,7 +17,7 @@ from pbt_operator.runners.kubernetes.config import OperatorConfig
 from simulate.apiserver import ApiServer, Body
 from simulate.bucket import BUCKET, Bucket
 from simulate.kubelet import Kubelet
-from simulate.laws import Laws
+from simulate.laws.laws import Laws
 from simulate.misfortune import Misfortune
 from simulate.operators import Operator
 from simulate.trainer import Trainer
@@ -146,7 +146,7 @@ class Experiment:
             on_begin=self.laws.on_begin,
             on_step=self.laws.on_step,
         )
-        self.laws.trainers[pod] = trainer
+        self.laws.facts.trainers[pod] = trainer
         return trainer
 
     def start_operator(self) -> Operator:
@@ -209,8 +209,8 @@ class Experiment:
             wrong=self.world.wrong,
             ended=body["status"].get("phase", "none"),
             virtual_seconds=self.world.time.now,
-            births=len(self.laws.births),
-            rounds=len(self.laws.rounds),
+            births=len(self.laws.facts.births),
+            rounds=len(self.laws.facts.rounds),
             faults={**self.weather.counted, **self.misfortune.counted},
             digest=stored.hexdigest(),
         )

@@ -45,7 +45,7 @@ class Misfortune:
         drawn = self._world.chance("deeds")
         self._deeds = [deed for deed in DEEDS if drawn.random() < 0.3]
         self._most = drawn.choice((1, 3, 10, 30))
-        experiment.laws.most_slots = spec["parallelism"]
+        experiment.laws.pods.most_slots = spec["parallelism"]
         self._weather.kill_current = self._kill_current
         self._weather.hold_current = self._hold_current
         self._is_late = False  # what was held arrives now
@@ -65,7 +65,7 @@ class Misfortune:
             getattr(self, "_" + deed.replace(" ", "_"))()
         self._world.sleep(max(0.0, self._weather.clears_at - self._world.time.now))
         self._put_right()
-        self._experiment.laws.calm_since = self._world.time.now
+        self._experiment.laws.grow_calm()
         self._let_arrive()
         self.is_over = True
 
@@ -152,13 +152,13 @@ class Misfortune:
     def _operator_doubles(self) -> None:
         """The former one's node is cut off from its kubelet only: both go on."""
         if sum(operator.alive for operator in self._experiment.operators) < 3:
-            self._experiment.laws.is_lawless = True
+            self._experiment.laws.facts.is_lawless = True
             self._experiment.start_operator()
 
     def _operator_stalls(self) -> None:
         """It is taken for dead; what it was about to tell the API server arrives long after."""
         if self._at_work:
-            self._experiment.laws.is_lawless = True
+            self._experiment.laws.facts.is_lawless = True
             self._random.choice(self._at_work).stalls = self._random.choice(("", "/status"))
             self._world.spawn("deployment", self._replace, after=self._random.choice((0.5, 5.0, 60.0)))
 
@@ -186,7 +186,7 @@ class Misfortune:
     def _node_lost(self) -> None:
         running = self._experiment.kubelet.running
         if running:
-            self._experiment.laws.had_zombies = True
+            self._experiment.laws.facts.had_zombies = True
             self._experiment.kubelet.lose(self._random.choice(running))
 
     def _node_drained(self) -> None:
@@ -201,7 +201,7 @@ class Misfortune:
 
     def _parallelism(self) -> None:
         slots = self._random.randint(1, 5)
-        laws = self._experiment.laws
+        laws = self._experiment.laws.pods
         laws.most_slots = max(laws.most_slots, slots)
         self._change(self.owner, parallelism=slots)
 
@@ -215,7 +215,7 @@ class Misfortune:
         body = self._server.populations.get(self.owner)
         if self.owner != "digits" or body is None or not body["status"].get("location"):
             return
-        self._experiment.laws.is_lawless = self._experiment.laws.had_zombies = True
+        self._experiment.laws.facts.is_lawless = self._experiment.laws.facts.had_zombies = True
         leaf = body["status"]["location"].rstrip("/").rpartition("/")[2]
         self.owner = "adopter"
         self._server.create_population(self.owner, {**body["spec"], "storage": {"adopt": leaf}})

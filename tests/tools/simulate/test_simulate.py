@@ -14,7 +14,7 @@ import pytest
 from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.reconcile import Looks, Reconciler
 from pbt_operator.core.allowance import Allowance, Cursor
-from simulate.defects import DEFECTS, planted
+from simulate.defects.planted import DEFECTS, planted
 from simulate.experiment import run
 from simulate.misfortune import DEEDS
 from simulate.weather import RATES
@@ -95,7 +95,7 @@ def test_a_seed_is_the_same_in_every_process() -> None:
 @pytest.mark.process
 def test_the_command_tells_how_to_see_a_failure_again() -> None:
     program = (
-        "import sys; from simulate import __main__ as m; from simulate.defects import planted\n"
+        "import sys; from simulate import __main__ as m; from simulate.defects.planted import planted\n"
         "with planted('nothing is claimed'): sys.exit(m._run_all(range(3), jobs=1))"
     )
     done = subprocess.run(

@@ -1,0 +1,53 @@
+"""The laws of the end: the audit finds nothing, and what resource and result tell is true (4, 7, 9, 11, 12)."""
+
+from pbt_contract.stores.s3 import S3Store
+from pbt_operator.core.round_record import Round
+from pbt_operator.records import audit
+from pbt_operator.records.archive import Archive, read_archive
+from simulate.apiserver import Body
+from simulate.bucket import BUCKET
+from simulate.laws.ending_laws import replaced_though_done
+from simulate.laws.judge import Judge
+from simulate.laws.result_laws import false_results, lines_of, untrue_ends, wrong_counts, wrong_finals
+from simulate.laws.spec_laws import judge_specs
+
+
+class EndLaws(Judge):
+    """What is told at the end."""
+
+    def on_round(self, decided: Round) -> None:
+        """It replaces nobody that was done."""
+        self.blame_all(f"9: {decided.key}", replaced_though_done(decided, self.facts.records.values()))
+
+    def at_end(self, population: Body) -> None:
+        """The audit of the records, and what the resource says."""
+        facts = self.facts
+        store = S3Store(BUCKET, facts.base.rstrip("/"), client=facts.bucket)  # type: ignore[arg-type]
+        told = read_archive(store)
+        for wrong in audit.violations(store, told):
+            if not (wrong.invariant == 3 and (facts.had_zombies or facts.is_lawless)):
+                self.blame(f"{wrong.invariant}: {wrong}")
+        judge_specs(store, () if facts.is_lawless else facts.rounds.values(), self.blame)
+        shown, best = population["status"].get("best"), told.best
+        if best is not None and (shown is None or shown["score"] != best.score):
+            self.blame(f"4: the status shows {shown and shown['score']}, the records' best is {best.score}")
+        counting = [record.score("score") for record in facts.counting() if record.round is not None]
+        if facts.is_lawless:  # one owner may close a life after the other has counted a report of it
+            counting += [decided.best.score for decided in facts.rounds.values() if decided.best is not None]
+        goal = max if population["spec"]["objective"]["goal"] == "Maximize" else min
+        really = goal((score for score in counting if score is not None), default=None)
+        if really != (shown and shown["score"]):
+            self.blame(f"4: the status shows {shown and shown['score']}, the best that counts is {really}")
+        self._judge_result(told, population, is_scored=really is not None)
+
+    def _judge_result(self, told: Archive, population: Body, *, is_scored: bool) -> None:
+        """What is said of the end."""
+        self.blame_all("7:", false_results(told.result, population["status"]))
+        if told.result is None or self.facts.is_lawless:
+            return
+        members, births = told.spec.members, self.facts.births.values()
+        self.blame_all("12:", untrue_ends(told.result, members=members, births=births, is_scored=is_scored))
+        if not self.facts.had_zombies:
+            goal, lines = population["spec"]["objective"]["goal"], lines_of(births, self.facts.counting())
+            self.blame_all("12:", wrong_finals(told.result, goal=goal, lines=lines))
+            self.blame_all("12:", wrong_counts(told.result, told, population["status"]))

@@ -1,0 +1,215 @@
+"""What has really happened at one location: each record from the moment of its write, and which processes lived then.
+
+The laws are judged by this, not by what an operator knows.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from pbt_contract import keys
+from pbt_contract.encoding import decode, decode_report
+from pbt_contract.gates import Gate
+from pbt_contract.keys import Life
+from pbt_contract.records import Birth, Claim, Report
+from pbt_operator.core.end_record import End
+from pbt_operator.core.location_records import OwnerRecord, SpecRecord
+from pbt_operator.core.round_record import Round
+from pbt_operator.core.spec import Spec
+from pbt_operator.core.status import Result
+from pbt_operator.manifest.population import recorded, to_core
+from simulate.apiserver import ApiServer
+from simulate.bucket import Bucket
+from simulate.trainer import Trainer
+from simulate.world import World
+
+JOURNAL = (
+    keys.BIRTHS,
+    keys.CLAIMS,
+    keys.YIELDS,
+    keys.ENDS,
+    keys.ROUNDS,
+    keys.GATES,
+    keys.REPORTS,
+    keys.SAVES,
+    keys.SPECS,
+    keys.OWNERS,
+    keys.RESULTS,
+)
+
+
+class Facts:
+    """One location, its pods and its trainers.
+
+    Attributes:
+        world, bucket, server, base: where it happens; `base` is the location's prefix in the bucket.
+        trainers: by pod, the process that it runs; the kubelet fills it.
+        births, claims, ends: the records by life, in the order in which they were written.
+        rounds, gates, specs, owners, results: the records by number, in that order.
+        records: reports and saves by the life that wrote them.
+        members: by pod, whose life it claimed last.
+        written: by key, when it was written; virtual seconds.
+        calm_since: since when nothing goes wrong any more.
+        is_lawless: whether two operators (or owners) are or were at work, so that one may act on what it saw before the
+            other's last writes. What must hold all the same is still judged.
+        had_zombies: whether a process may have written after it was given up.
+    """
+
+    def __init__(self, world: World, bucket: Bucket, server: ApiServer, *, base: str) -> None:
+        self.world, self.bucket, self.server, self.base = world, bucket, server, base
+        self.trainers: dict[str, Trainer] = {}
+        self.births: dict[Life, Birth] = {}
+        self.claims: dict[Life, Claim] = {}
+        self.rounds: dict[int, Round] = {}
+        self.specs: dict[int, SpecRecord] = {}
+        self.owners: dict[int, OwnerRecord] = {}
+        self.results: dict[int, Result] = {}
+        self.gates: dict[int, Gate] = {}
+        self.ends: dict[Life, End] = {}
+        self.records: dict[Life, list[Report]] = {}
+        self.members: dict[str, int] = {}
+        self.written: dict[str, float] = {}
+        self.is_lawless = self.had_zombies = False
+        self.calm_since = math.inf
+        self._cores: dict[int, Spec] = {}
+
+    def learn(self, key: str, data: bytes) -> object:
+        """Takes a record that was written just now; returns it, None for what the laws don't read."""
+        kind = key[: key.find("/") + 1]
+        if kind in JOURNAL:
+            self.written[key] = self.world.time.now
+        match kind:
+            case keys.BIRTHS:
+                birth = decode(Birth, data, key=key)
+                self.births[birth.life] = birth
+                return birth
+            case keys.CLAIMS:
+                claim = decode(Claim, data, key=key)
+                if claim.nonce:
+                    self.claims[claim.life] = claim
+                    self.members[claim.pod] = claim.member
+                return claim
+            case keys.REPORTS | keys.SAVES:
+                record = decode_report(data, key=key)
+                self.records.setdefault(record.life, []).append(record)
+                return record
+            case keys.ENDS:
+                end = decode(End, data, key=key)
+                return self.ends.setdefault(end.life, end)
+        return self._learn_numbered(kind, key, data)
+
+    def _learn_numbered(self, kind: str, key: str, data: bytes) -> object:
+        known: dict[int, Any]
+        found: object
+        match kind:
+            case keys.ROUNDS:
+                known, found = self.rounds, decode(Round, data, key=key)
+            case keys.SPECS:
+                known, found = self.specs, decode(SpecRecord, data, key=key)
+            case keys.OWNERS:
+                known, found = self.owners, decode(OwnerRecord, data, key=key)
+            case keys.RESULTS:
+                known, found = self.results, decode(Result, data, key=key)
+            case keys.GATES:
+                known, found = self.gates, decode(Gate, data, key=key)
+            case _:
+                return None
+        known[keys.number_in(key)] = found
+        return found
+
+    # what follows
+
+    def spec(self, number: int) -> Spec:
+        """An accepted spec as decisions take it."""
+        if number not in self._cores:
+            self._cores[number] = to_core(recorded(self.specs[number]))
+        return self._cores[number]
+
+    @property
+    def in_force(self) -> Spec | None:
+        """The newest accepted spec."""
+        return self.spec(max(self.specs)) if self.specs else None
+
+    @property
+    def decided(self) -> int:
+        """The number of the newest decided round, 0 before the first."""
+        return max(self.rounds, default=0)
+
+    def newest_birth(self, member: int) -> Birth | None:
+        """The birth that is in force."""
+        number = 0
+        while Life(member, number + 1) in self.births:
+            number += 1
+        return self.births.get(Life(member, number))
+
+    def line(self, member: int) -> list[Birth]:
+        """The member's newest birth that was no resume, with the resumes since; the newest first."""
+        found: list[Birth] = []
+        birth = self.newest_birth(member)
+        while birth is not None:
+            found.append(birth)
+            before = self.births.get(Life(member, birth.incarnation - 1))
+            birth = before if birth.cause.resumes else None
+        return found
+
+    def after(self, life: Life) -> Iterator[Birth]:
+        """The births that went on from a life, up to the first that wasn't a resume."""
+        number = life.incarnation
+        while (birth := self.births.get(Life(life.member, number := number + 1))) is not None:
+            yield birth
+            if not birth.cause.resumes:
+                return
+
+    def counting(self) -> Iterator[Report]:
+        """The records that no later birth has thrown away, judged by the births as they were written."""
+        for life in self.records:
+            yield from self.counting_of(life)
+
+    def counting_of(self, life: Life) -> list[Report]:
+        """The records of one life that no later birth has thrown away."""
+        closed_at = min((birth.previous_step for birth in self.after(life)), default=math.inf)
+        return [record for record in self.records.get(life, ()) if record.step <= closed_at]
+
+    def line_records(self, member: int) -> list[Report]:
+        """The records of the member's line that count, by step."""
+        found = [record for birth in self.line(member) for record in self.counting_of(birth.life)]
+        return sorted(found, key=lambda record: (record.step, record.round is None, record.incarnation))
+
+    def position(self, member: int) -> int:
+        """The step that the member has durably reached."""
+        birth = self.newest_birth(member)
+        records = self.line_records(member)
+        return max(birth.start_step if birth is not None else 0, records[-1].step if records else 0)
+
+    def is_through(self, member: int, spec: Spec) -> bool:
+        """Whether the member has nothing more to report: its line is at the last step, or said that it is done."""
+        birth, total = self.newest_birth(member), spec.schedule.total_steps
+        if birth is None:
+            return False
+        if birth.start_step >= total:
+            return True
+        return any(one.ends for one in self.counting_of(birth.life)) or any(
+            record.round is not None and record.step >= total for record in self.line_records(member)
+        )
+
+    def closed_by(self, life: Life, step: int) -> int | None:
+        """The later incarnation whose birth says that what `life` recorded at `step` doesn't count, if there is one."""
+        return next(
+            (
+                birth.incarnation
+                for birth in sorted(self.births.values(), key=lambda one: one.life)
+                if birth.member == life.member
+                and birth.incarnation > life.incarnation
+                and step > birth.previous_step
+            ),
+            None,
+        )
+
+    def lives_now(self, trainer: Trainer) -> int:
+        """Whose life a process lives: it writes nothing of the one before once it has claimed another member's."""
+        return self.members.get(trainer.pod, trainer.life.member)
+
+    @property
+    def owner(self) -> OwnerRecord | None:
+        """Who drives the location."""
+        return self.owners[max(self.owners)] if self.owners else None

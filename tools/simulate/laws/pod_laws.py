@@ -1,0 +1,66 @@
+"""The laws of pods: no more than there are slots, one for each member, labelled as whose life they live (7, 8, 10)."""
+
+from pbt_operator.runners.kubernetes.pod_state import read
+from pbt_operator.runners.kubernetes.pod_template import MEMBER, POPULATION_UID
+from simulate.apiserver import Body
+from simulate.laws.facts import Facts
+from simulate.laws.judge import Judge
+from simulate.trainer import Trainer
+
+LABEL_SECONDS = 120.0
+"""How long a pod's labels may tell of its former life, with a working operator and API server."""
+
+
+class PodLaws(Judge):
+    """What pods there are.
+
+    Attributes:
+        most_slots: the most that the spec has asked for so far.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self.most_slots = 0
+        self._late: dict[str, float] = {}  # by pod whose labels are late, since when
+
+    def on_pod(self, pod: Body, *, gone: bool) -> None:
+        """Slots are counted, and no member has two pods."""
+        facts = self.facts
+        if facts.is_lawless:
+            return  # two owners have pods of their own for a while
+        live = [
+            found
+            for found in facts.server.pods.values()
+            if (seen := read(found)) is not None and not seen.pod.ended
+        ]
+        if len(live) > self.most_slots:
+            self.blame(f"8: {len(live)} live pods, {self.most_slots} slots")
+        members = [facts.members.get(found["metadata"]["uid"], labelled_member(found)) for found in live]
+        if len(set(members)) < len(members):
+            self.blame(f"8: two live pods of a member: {sorted(members)}")
+
+    def on_step(self, trainer: Trainer) -> None:
+        """Its pod's labels say whose life it lives, but for a while after it went on as another."""
+        pod = self.facts.server.pod(trainer.pod)
+        seen = read(pod) if pod is not None else None
+        if seen is None or seen.pod.member == trainer.life.member or seen.pod.stopping:
+            self._late.pop(trainer.pod, None)
+            return
+        since = max(self.facts.calm_since, self._late.setdefault(trainer.pod, self.now))
+        if self.now > since + LABEL_SECONDS:
+            told = f"labelled as member {seen.pod.member}'s and lives member {trainer.life.member}"
+            self.blame(f"10: {seen.pod.name} is {told}")
+
+    def at_end(self, population: Body) -> None:
+        """None runs any more."""
+        uid = population["metadata"]["uid"]
+        left = [p for p in self.facts.server.pods.values() if p["metadata"]["labels"][POPULATION_UID] == uid]
+        for pod in left:
+            seen = read(pod)
+            if seen is not None and not seen.pod.ended:
+                self.blame(f"7: {pod['metadata']['name']} still runs")
+
+
+def labelled_member(pod: Body) -> int:
+    """Whose pod it is, by its label."""
+    return int(pod["metadata"]["labels"][MEMBER])
