@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
+from pbt_contract.records import Birth
 from pbt_operator.control import restarts
 from pbt_operator.control.events import Event
 from pbt_operator.control.pods import Pod, Pods
 from pbt_operator.control.record import Recorder
+from pbt_operator.core.crash_words import fault_of, is_mistake, last_words
+from pbt_operator.core.end_record import End
 from pbt_operator.core.outcome import finished
 from pbt_operator.core.spec import Spec
 from pbt_operator.records.repository import Repository
@@ -38,6 +41,7 @@ class Accounting:
         """Draws the consequence of each pod's end. A resume is written later, once a slot is free."""
         for pod in ended:
             self._settle(pod, spec)
+            self.hung.discard(pod.uid)
             self._pods.forget(pod)
 
     def _settle(self, pod: Pod, spec: Spec) -> None:
@@ -48,27 +52,37 @@ class Accounting:
         if not restarts.was_in_force(pod, birth, claim):
             return
         self._repository.catch_up(pod.member)
-        own, hung = self._history.own_record(pod.member), pod.uid in self.hung
-        self.hung.discard(pod.uid)
-        failed_after_all = restarts.has_failed_after_all(pod, own, hung=hung)
-        if finished(self._history, pod.member, spec) and not failed_after_all:
+        own, end = self._history.own_record(pod.member), end_of(pod, birth, hung=pod.uid in self.hung)
+        failed_after_all = restarts.has_failed_after_all(end, own)
+        is_through = finished(self._history, pod.member, spec) and not failed_after_all
+        if is_through and (end.exit_code == 0 or claim is None):
             return
-        if own is not None and restarts.has_stopped_by_itself(pod, own, hung=hung):
+        if own is not None and not is_through and restarts.has_stopped_by_itself(end, own):
             self._recorder.ending(own)
             return
         # Where it had left its loop, the record says no more than that.
         has_record = own is not None and not failed_after_all
-        fault = restarts.fault_of(pod, hung=hung, has_record=has_record)
-        hopeless = restarts.is_hopeless(pod, hung=hung)
-        crash = None
-        if fault is not None:
-            crash = restarts.crash_of(birth, fault, has_record=has_record, spec=spec, hopeless=hopeless)
-        wait = restarts.wait_seconds(pod, crash)
-        if wait is not None:
-            self.not_before[pod.member] = self._clock() + wait
-        if crash is not None and claim is None:
+        if claim is None:
+            if fault_of(end, has_record=has_record) is None:  # the birth stands
+                self._tell(restarts.blameless_event(end, pod.name))
+                return
             self._recorder.void(birth, pod=pod.uid)
-        event = restarts.blameless_event(pod) if crash is None else self._record(crash, spec)
+        end = self._recorder.ended(end)
+        if not is_through:
+            self._conclude(end, birth, spec, has_record=has_record, pod=pod.name)
+
+    def _conclude(self, end: End, birth: Birth, spec: Spec, *, has_record: bool, pod: str) -> None:
+        """Draws the consequence of what is recorded of a life that is over."""
+        fault, crash = fault_of(end, has_record=has_record), None
+        if fault is not None:
+            hopeless = is_mistake(end)
+            crash = restarts.crash_of(birth, fault, has_record=has_record, spec=spec, hopeless=hopeless)
+        wait = restarts.wait_seconds(end, crash)
+        if wait is not None:
+            self.not_before[end.member] = self._clock() + wait
+        self._tell(restarts.blameless_event(end, pod) if crash is None else self._record(crash, spec))
+
+    def _tell(self, event: Event | None) -> None:
         if event is not None:
             self._emit(event)
 
@@ -78,3 +92,19 @@ class Accounting:
             self._repository.learn_rounds()
         (stored,) = self._recorder.births([restarts.birth_after(crash, history=self._history, spec=spec)])
         return restarts.crash_event(crash, stored)
+
+
+def end_of(pod: Pod, birth: Birth, *, hung: bool) -> End:
+    """What is to be recorded of the end of a pod in which a birth was lived, or was to be."""
+    return End(
+        member=birth.member,
+        incarnation=birth.incarnation,
+        pod=pod.uid,
+        exit_code=pod.exit_code,
+        out_of_memory=pod.out_of_memory,
+        disrupted=pod.disrupted,
+        stopped=pod.stopping,
+        hung=hung,
+        node=pod.node,
+        message=last_words(pod.message),
+    )

@@ -32,6 +32,9 @@ class Pod:
         exit_code: of the trainer, once it ended; None if it never ran or nobody knows.
         message: the last lines of its output, or why it doesn't run.
         stuck: pending for a reason that no waiting cures: its image can't be had, say.
+        out_of_memory: whether the kernel ended it for want of memory.
+        node: where it runs; empty where that is unknown, or says nothing, as there is one only.
+        log: where its whole output is: a file, or a command that shows it. Empty where it is nowhere.
     """
 
     name: str
@@ -44,6 +47,9 @@ class Pod:
     exit_code: int | None = None
     message: str = ""
     stuck: bool = False
+    out_of_memory: bool = False
+    node: str = ""
+    log: str = ""
 
     @property
     def life(self) -> Life:

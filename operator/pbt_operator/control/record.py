@@ -13,6 +13,7 @@ from pbt_contract.encoding import decode_report, encode
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Ending, Report
 from pbt_contract.yields import LifeName, Yield
+from pbt_operator.core.end_record import End
 from pbt_operator.core.outcome import Outcome
 from pbt_operator.core.round_record import Round
 from pbt_operator.core.spec import Spec
@@ -43,6 +44,10 @@ class Recorder:
     def void(self, birth: Birth, *, pod: str) -> None:
         """Makes sure that a process which is over never takes this birth."""
         self._repository.void(birth, pod=pod)
+
+    def ended(self, end: End) -> End:
+        """Records how a life ended, before any birth that follows from it; returns what is stored, which counts."""
+        return self._repository.ends.write(end)
 
     def ending(self, report: Report) -> None:
         """Says of a member whose process ended with 0 right after this report that it is done.

@@ -12,6 +12,7 @@ from pbt_contract.counting import counts, line
 from pbt_contract.records import Birth, Report
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.feed import Feed
+from pbt_operator.core.known_ends import KnownEnds
 from pbt_operator.core.newest_rounds import NewestRounds
 from pbt_operator.core.round_record import Round, Standing
 from pbt_operator.core.search import Objective, Schedule
@@ -38,6 +39,7 @@ class History:
 
     Attributes:
         rounds: the newest decided ones.
+        ends: how the newest lives ended.
         ledger: counts over the whole life; None where nobody counts.
     """
 
@@ -48,7 +50,7 @@ class History:
         self._newest: dict[int, int] = {}
         self._records: dict[int, dict[str, Report]] = {}
         self._reporters: dict[int, set[int]] = {}  # by round, the members with a record of it
-        self.rounds = NewestRounds()
+        self.rounds, self.ends = NewestRounds(), KnownEnds()
         self.ledger: Ledger | None = None
         self._order: list[int] | None = None
         self._members: dict[int, _Member] = {}  # each until the member's births or records change

@@ -20,13 +20,14 @@ class BirthLog:
     """Reads births into a history and writes them.
 
     Attributes:
+        store: opened at the population's location.
         alone: whether no birth shows that another operator is at work.
         unread: whose births `load` has still to read.
     """
 
     def __init__(self, store: Store, history: History, *, readers: int) -> None:
         """Reads nothing yet; later, so many births at once."""
-        self._store, self._history, self._readers = store, history, readers
+        self.store, self._history, self._readers = store, history, readers
         self.alone = True
         self.unread: deque[Life] = deque()
         self._in_doubt: set[Life] = set()  # sent and never answered: they may be stored all the same
@@ -35,7 +36,7 @@ class BirthLog:
 
     def begin_load(self) -> None:
         """Learns each member's newest birth by name."""
-        newest = newest_lives(self._store.names(keys.BIRTHS))
+        newest = newest_lives(self.store.names(keys.BIRTHS))
         self.unread = deque(Life(member, incarnation) for member, incarnation in newest.items())
 
     def load(self, allowance: Allowance) -> None:
@@ -55,7 +56,7 @@ class BirthLog:
 
     def every(self) -> list[Birth]:
         """All births that there ever were; the history learns of none of them."""
-        return self._peek_all([life for life, _ in by_life(self._store.names(keys.BIRTHS))])
+        return self._peek_all([life for life, _ in by_life(self.store.names(keys.BIRTHS))])
 
     def peek(self, life: Life) -> Birth:
         """One birth, which the history need not know or remember.
@@ -68,7 +69,7 @@ class BirthLog:
     def _peek_all(self, lives: Sequence[Life]) -> list[Birth]:
         unknown = [life for life in lives if self._history.birth(*life) is None]
         names = [keys.birth(*life) for life in unknown]
-        found = dict(zip(unknown, read_each(self._store, names, readers=self._readers), strict=True))
+        found = dict(zip(unknown, read_each(self.store, names, readers=self._readers), strict=True))
         return [self._history.birth(*life) or _birth_of(found[life], keys.birth(*life)) for life in lives]
 
     def birth(self, member: int, incarnation: int) -> Birth:
@@ -97,7 +98,7 @@ class BirthLog:
 
     def learn_newest(self) -> None:
         """Learns of each member's newest birth, whoever ordered it."""
-        for member, incarnation in newest_lives(self._store.names(keys.BIRTHS)).items():
+        for member, incarnation in newest_lives(self.store.names(keys.BIRTHS)).items():
             self.learn(member, incarnation)
 
     def learn_successors(self, member: int, incarnation: int) -> None:
@@ -115,7 +116,7 @@ class BirthLog:
 
     def _read(self, life: Life) -> Birth:
         key = keys.birth(*life)
-        return decode(Birth, self._store.read(key), key=key)
+        return decode(Birth, self.store.read(key), key=key)
 
     # writing
 
@@ -127,7 +128,7 @@ class BirthLog:
         """
         self._in_doubt |= {birth.life for birth in births}
         sent = [(keys.birth(birth.member, birth.incarnation), encode(birth)) for birth in births]
-        stored = create_each(self._store, sent, writers=self._readers)
+        stored = create_each(self.store, sent, writers=self._readers)
         written = [decode(Birth, data, key=key) for data, (key, _) in zip(stored, sent, strict=True)]
         for birth, found in zip(births, written, strict=True):
             self._in_doubt.discard(birth.life)

@@ -10,6 +10,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from pbt_contract import keys
 from pbt_contract.counting import report_fault
 from pbt_contract.encoding import decode_report
@@ -33,6 +35,11 @@ class Arrival(NamedTuple):
 
     report: Report
     birth: Birth
+
+
+def lean(report: Report, birth: Birth) -> Report:
+    """The report without what no decision looks at: thousands of them are kept."""
+    return replace(report, hyperparameters=birth.hyperparameters, effective={}, files=[], notes=[])
 
 
 class Poller:

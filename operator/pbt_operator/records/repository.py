@@ -7,8 +7,6 @@ comes later, `pbt_operator.records.poller` finds.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import Enum, auto
 
-from msgspec.structs import replace
-
 from pbt_contract import keys
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Claim, Report
@@ -18,12 +16,14 @@ from pbt_operator.core.allowance import Allowance, Cursor
 from pbt_operator.core.history import History
 from pbt_operator.core.round_record import Round
 from pbt_operator.core.wire import MAX_STEPS
-from pbt_operator.records.birth_log import BirthLog, by_life
+from pbt_operator.records.birth_log import BirthLog
 from pbt_operator.records.claim_log import ClaimLog
+from pbt_operator.records.end_log import EndLog
 from pbt_operator.records.handovers import Handovers
 from pbt_operator.records.parallel import abandon_each
-from pbt_operator.records.poller import RECORDS_PER_MEMBER, Arrival, Poller
+from pbt_operator.records.poller import RECORDS_PER_MEMBER, Arrival, Poller, lean
 from pbt_operator.records.round_log import RoundLog
+from pbt_operator.records.tally import tally
 
 
 class _Load(Enum):
@@ -42,6 +42,7 @@ class Repository:
         history: what was read so far.
         rounds: those that are decided.
         claims: who took which birth.
+        ends: how lives ended.
         yields: which processes were asked to go on as another member.
     """
 
@@ -68,6 +69,7 @@ class Repository:
         self._births = BirthLog(store, self.history, readers=readers)
         self.claims = ClaimLog(store, self.history, readers=readers, on_refused=on_refused)
         self.rounds = RoundLog(store, self.history)
+        self.ends = EndLog(store, self.history.ends, readers=readers, on_refused=on_refused)
         self._poller = Poller(
             store,
             self.history,
@@ -108,6 +110,7 @@ class Repository:
                 return self._cursor()
             self._poller.note_loaded()
             self.yields.load()
+            self.ends.load()
             self._load = _Load.NEWS
             left = self.refresh(allowance)
         else:
@@ -125,14 +128,7 @@ class Repository:
             takeovers: whether it reads the claims of the births that rounds decided, too.
             total_steps: of each member; the last round may be shorter than the others.
         """
-        ledger = self.history.ledger or Ledger()
-        for birth in [] if self.history.ledger is not None else self._births.every():
-            ledger.add_birth(birth)
-        names = [*self.store.names(keys.REPORTS), *self.store.names(keys.SAVES)]
-        for (member, incarnation), key in by_life(names):
-            known = self.history.record(member, key)
-            step = known.step if known else min(keys.step_in(key, self._interval_steps), total_steps)
-            ledger.add_record(member, incarnation, step)
+        ledger = tally(self.history, self._births, self._interval_steps, total_steps)
         self.history.ledger = ledger
         if takeovers:
             self.claims.count()
@@ -183,7 +179,7 @@ class Repository:
     def _add(self, arrivals: Iterable[Arrival]) -> None:
         """Learns of each before the next one is looked for."""
         for report, birth in arrivals:
-            self.history.add_record(_lean(report, birth))
+            self.history.add_record(lean(report, birth))
             self._fresh.append(report)
 
     def catch_up(self, member: int) -> None:
@@ -292,8 +288,3 @@ class Repository:
     def learn_rounds(self) -> None:
         """Learns of the newest round: the donors of one that another operator has left behind may be deleted."""
         self.rounds.learn()
-
-
-def _lean(report: Report, birth: Birth) -> Report:
-    """The report without what no decision looks at: thousands of them are kept."""
-    return replace(report, hyperparameters=birth.hyperparameters, effective={}, files=[], notes=[])

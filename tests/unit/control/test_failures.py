@@ -8,9 +8,10 @@ import pytest
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
+from pbt_contract.encoding import decode, encode
 from pbt_contract.errors import ExitCode
 from pbt_contract.records import Cause
-from pbt_operator.control.restarts import last_words
+from pbt_operator.core.end_record import End
 from pbt_operator.core.status import MemberState, PopulationPhase
 from pbt_operator.manifest.population import to_core
 from pbt_operator.records import audit
@@ -147,7 +148,7 @@ def test_a_mistake_of_the_script_is_made_once_by_each_member_and_never_tried_aga
     assert reasons(simulation)["Crashed"] == 0
     assert found.result is not None
     assert found.result.reason == "AllMembersFailed"
-    assert "no retry can mend: UsageError: step 10 was due" in found.result.message
+    assert "mistaken: UsageError: step 10 was due" in found.result.message
     assert {m.state for m in found.status().members} == {MemberState.FAILED}
     assert all("UsageError: step 10 was due" in member.reason for member in found.status().members)
 
@@ -319,21 +320,6 @@ def test_who_is_replaced_after_the_end_needs_no_process():
     assert {member.state for member in found.status().members} == {MemberState.FINISHED}
 
 
-@pytest.mark.parametrize(
-    ("output", "line"),
-    [
-        ("", "no output"),
-        ("Traceback\n\n  File\n  raise x\nValueError: x\n\n", "File | raise x | ValueError: x"),
-        ("boom\npbt: member 3, incarnation 2, from step 5: crashed: boom", "boom"),
-        ("boom\nINFO:pbt:member 3, incarnation 2, from step 5: crashed: boom", "boom"),
-        ('boom\n{"level": "INFO", "message": "member 3, incarnation 2, from step 5: crashed"}', "boom"),
-        ("pbt: giving up on the store: gone", "pbt: giving up on the store: gone"),
-    ],
-)
-def test_a_fault_is_told_by_the_last_lines_that_say_something(output, line):
-    assert last_words(output) == line
-
-
 def test_a_trainer_that_gives_up_on_the_store_is_told_of_and_goes_on():
     """It has waited for long; that is no crash of its own."""
     simulation = Simulation(spec(DETERMINISTIC, members=2, exploit=NONE), Deterministic())
@@ -343,3 +329,32 @@ def test_a_trainer_that_gives_up_on_the_store_is_told_of_and_goes_on():
     found = told(simulation.run())
     assert reasons(simulation)["StoreGivenUp"] == 1
     assert {birth.cause for birth in found.births.values()} == {Cause.INITIAL, Cause.RESUME}
+
+
+def test_how_each_life_ended_is_a_record_that_is_there_before_the_birth_that_follows():
+    manifest = spec(DETERMINISTIC, members=2, exploit=NONE, initial=INITIAL)
+    simulation = Simulation(manifest, Crashing(at=35, times=1, rate=0.05))
+    create, written = simulation.store.create, []
+
+    def noted(key, data):
+        written.append(key)
+        return create(key, data)
+
+    simulation.store.create = noted
+    simulation.run()
+    key = keys.ended(0, 1)
+    end = decode(End, simulation.store.read(key), key=key)
+    assert (end.exit_code, end.message, end.stopped) == (1, "RuntimeError: out of luck", False)
+    assert written.index(key) < written.index(keys.birth(0, 2))
+    assert list(simulation.store.names(keys.ENDS)) == [key], "who is through and ended with 0 needs none"
+
+
+def test_the_end_that_is_stored_counts_whoever_saw_it_otherwise():
+    manifest = spec(DETERMINISTIC, members=2, exploit=NONE, initial=INITIAL)
+    simulation = Simulation(manifest, Crashing(at=35, times=1, rate=0.05))
+    seen = End(
+        member=0, incarnation=1, pod="pod-1", exit_code=None, disrupted=True, message="its node is lost"
+    )
+    simulation.store.put(seen.key, encode(seen))
+    found = told(simulation.run())
+    assert causes(found, 0) == [Cause.INITIAL, Cause.RESUME]

@@ -13,20 +13,20 @@ from pbt_operator.control.restarts import (
     blameless_event,
     crash_event,
     crash_of,
-    fault_of,
-    is_hopeless,
     wait_seconds,
     was_in_force,
 )
+from pbt_operator.core.crash_words import fault_of, is_mistake
+from pbt_operator.core.end_record import End
 from pbt_operator.core.history import History
 from pbt_operator.manifest.population import to_core
 
 SPEC = to_core(spec({**DETERMINISTIC, "backoffLimit": 4}))
 
 
-def pod(**changes) -> Pod:
+def ended(**changes) -> End:
     fields = {"exit_code": 1, "message": "KeyError: 'lr'", **changes}
-    return Pod(name="digits-3-2", uid="u", member=3, incarnation=2, phase=Phase.ENDED, **fields)
+    return End(pod="u", member=3, incarnation=2, **fields)
 
 
 def birth(**changes) -> Birth:
@@ -49,21 +49,21 @@ def claim(uid: str) -> Claim:
     ],
 )
 def test_an_end_concerns_the_newest_birth_only_if_its_process_lived_it(label, claimed, in_force):
-    ended = Pod(name="p", uid="u", member=3, incarnation=label, phase=Phase.ENDED)
-    assert was_in_force(ended, birth(), claimed) is in_force
+    pod = Pod(name="p", uid="u", member=3, incarnation=label, phase=Phase.ENDED)
+    assert was_in_force(pod, birth(), claimed) is in_force
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"stopping": True},
+        {"stopped": True},
         {"disrupted": True},
         {"exit_code": ExitCode.UNCLAIMED},
         {"exit_code": ExitCode.STORAGE},
     ],
 )
 def test_who_was_stopped_or_had_no_store_is_not_to_blame(changes):
-    assert fault_of(pod(**changes), hung=False, has_record=False) is None
+    assert fault_of(ended(**changes), has_record=False) is None
 
 
 @pytest.mark.parametrize(
@@ -73,20 +73,20 @@ def test_who_was_stopped_or_had_no_store_is_not_to_blame(changes):
         ({"exit_code": None}, {}, "ended without an exit code: KeyError: 'lr'"),
         ({"exit_code": 0}, {}, "ended by itself before the last step, without a record: KeyError: 'lr'"),
         ({"exit_code": 0}, {"has_record": True}, None),
-        ({"stopping": True, "message": ""}, {"hung": True}, "made no record within progressDeadlineSeconds"),
+        ({"stopped": True, "hung": True, "message": ""}, {}, "made no record within progressDeadlineSeconds"),
     ],
 )
 def test_other_ends_are_crashes(changes, known, fault):
-    assert fault_of(pod(**changes), **{"hung": False, "has_record": False, **known}) == fault
+    assert fault_of(ended(**changes), **{"has_record": False, **known}) == fault
 
 
 def test_a_mistake_closes_the_member_at_once_with_what_the_script_said():
     history, mistaken = History(), birth()
     history.add_birth(mistaken)
-    ended = pod(exit_code=ExitCode.MISTAKE, message="UsageError: step 4 was due")
-    fault = fault_of(ended, hung=False, has_record=True)
-    assert fault == "made a mistake that no retry can mend: UsageError: step 4 was due"
-    crash = crash_of(mistaken, fault, has_record=True, spec=SPEC, hopeless=is_hopeless(ended, hung=False))
+    end = ended(exit_code=ExitCode.MISTAKE, message="UsageError: step 4 was due")
+    fault = fault_of(end, has_record=True)
+    assert fault == "said that the script or the manifest is mistaken: UsageError: step 4 was due"
+    crash = crash_of(mistaken, fault, has_record=True, spec=SPEC, hopeless=is_mistake(end))
     after = birth_after(crash, history=history, spec=SPEC)
     assert (after.cause, after.reason) == (Cause.FAILED, fault)
     event = crash_event(crash, after)
@@ -95,7 +95,7 @@ def test_a_mistake_closes_the_member_at_once_with_what_the_script_said():
 
 @pytest.mark.parametrize(("exit_code", "hung"), [(1, False), (ExitCode.STORAGE, False), (83, True)])
 def test_any_other_end_is_worth_another_try(exit_code, hung):
-    assert not is_hopeless(pod(exit_code=exit_code), hung=hung)
+    assert not is_mistake(ended(exit_code=exit_code, hung=hung))
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_each_crash_in_a_row_waits_twice_as_long_up_to_a_minute():
 
 
 def test_who_gave_up_on_the_store_waits_and_who_was_evicted_does_not():
-    gave_up, evicted = pod(exit_code=ExitCode.STORAGE), pod(disrupted=True, message="Evicted")
+    gave_up, evicted = ended(exit_code=ExitCode.STORAGE), ended(disrupted=True, message="Evicted")
     assert wait_seconds(gave_up, None) == LONGEST_BACKOFF_SECONDS / 4
     assert wait_seconds(evicted, None) is None
-    told = [event.reason for ended in (gave_up, evicted) if (event := blameless_event(ended))]
+    told = [event.reason for end in (gave_up, evicted) if (event := blameless_event(end, "p"))]
     assert told == ["StoreGivenUp", "Disrupted"]
-    assert blameless_event(pod(stopping=True)) is None
+    assert blameless_event(ended(stopped=True), "p") is None

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from pbt_operator.control.pods import Phase, Pod
-from pbt_operator.runners.kubernetes.pod_template import INCARNATION, MEMBER, POPULATION_UID
+from pbt_operator.runners.kubernetes.pod_template import INCARNATION, MEMBER, POPULATION, POPULATION_UID
 
 SETTLED = "pbt.dev/settled"
+OUT_OF_MEMORY = "OOMKilled"
 MARK = "PBT_LOCATION"  # only the trainer's container has this variable
 LOST_AFTER_SECONDS = 30.0  # past its deletion and its grace period, a kubelet that is alive has ended a pod
 NO_FAULT = frozenset({
@@ -70,6 +71,9 @@ def read(body: Mapping[str, Any]) -> PodState | None:
         exit_code=exit_code,
         message=message or disruption or "",
         stuck=_waiting_reason(trainer) in STUCK,
+        out_of_memory=_is_out_of_memory(trainer),
+        node=str((body.get("spec") or {}).get("nodeName") or ""),
+        log=f"kubectl pbt logs {labels[POPULATION]} --member {member}" if POPULATION in labels else "",
     )
     return PodState(
         pod,
@@ -111,9 +115,14 @@ def _phase(
 
 def _last_words(ended: Mapping[str, Any]) -> str:
     """The last lines of a container's output. The kubelet puts them into the message of one that failed."""
-    if ended.get("reason") == "OOMKilled":
+    if ended.get("reason") == OUT_OF_MEMORY:
         return "killed for memory (OOMKilled): raise resources.limits.memory"
     return str(ended.get("message") or "").strip()
+
+
+def _is_out_of_memory(trainer: Mapping[str, Any]) -> bool:
+    ended = (trainer.get("state") or {}).get("terminated") or {}
+    return ended.get("reason") == OUT_OF_MEMORY
 
 
 def _disruption(status: Mapping[str, Any], trainer: Mapping[str, Any]) -> str | None:

@@ -100,7 +100,9 @@ class LocalPods:
         known = self._processes.get(name)
         if known is not None and not known.pod.ended:
             return
-        pod = Pod.pending(birth, uid=f"local-{uuid.uuid4().hex[:12]}")
+        pod = replace(
+            Pod.pending(birth, uid=f"local-{uuid.uuid4().hex[:12]}"), log=str(self._log(birth.member))
+        )
         assigned = self._assign(birth, pod=pod.uid).to_environment()
         container = trainer_container(self._template, env=assigned, source=self._source)
         log = self._note(birth.member, name)
@@ -138,10 +140,13 @@ class LocalPods:
     def _note(self, member: int, told: str) -> Path:
         """Begins a paragraph in the member's log, and says where that is."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        log = self._logs / f"{member:0{keys.MEMBER_DIGITS}}.log"
+        log = self._log(member)
         with log.open("a", encoding="utf-8") as lines:
             lines.write(f"--- {told}\n")
         return log
+
+    def _log(self, member: int) -> Path:
+        return self._logs / f"{member:0{keys.MEMBER_DIGITS}}.log"
 
     def _machine(self, gpus: tuple[str, ...]) -> dict[str, str]:
         """What the machine contributes to a trainer's environment: the template may override it."""

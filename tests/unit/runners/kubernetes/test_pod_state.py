@@ -126,6 +126,7 @@ STATES = {
             Phase.ENDED,
             exit_code=137,
             message="killed for memory (OOMKilled): raise resources.limits.memory",
+            out_of_memory=True,
         ),
     ),
     "preempted": (

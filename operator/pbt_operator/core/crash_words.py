@@ -1,0 +1,50 @@
+"""What the end of a life is called: whose fault it was, in words that births, Events and people share."""
+
+import re
+
+from pbt_contract.errors import ExitCode
+from pbt_contract.text import quoted
+from pbt_operator.core.end_record import End
+
+MAX_LINE = 200
+LAST_LINES = 3  # of a Python traceback: where, the line itself, and the error
+SEPARATOR = " | "
+ANNOUNCEMENT = re.compile(
+    r"\bmember \d+, incarnation \d+, from step \d+: "
+)  # in whatever format a script logs
+
+
+def fault_of(end: End, *, has_record: bool) -> str | None:
+    """Why the end of a life was the trainer's fault; None if it wasn't.
+
+    Args:
+        end: before its member was finished.
+        has_record: whether that life has recorded anything.
+    """
+    last = end.message or "no output"
+    if end.hung:
+        return f"made no record within progressDeadlineSeconds{f': {last}' if end.message else ''}"
+    if end.stopped or end.disrupted or end.exit_code in {ExitCode.UNCLAIMED, ExitCode.STORAGE}:
+        return None
+    if is_mistake(end):
+        return f"said that the script or the manifest is mistaken: {last}"
+    if end.exit_code == 0:
+        return None if has_record else f"ended by itself before the last step, without a record: {last}"
+    code = "without an exit code" if end.exit_code is None else f"with exit code {end.exit_code}"
+    return f"ended {code}: {last}"
+
+
+def is_mistake(end: End) -> bool:
+    """Whether the trainer said of its own end that the script and the manifest don't fit."""
+    return end.exit_code == ExitCode.MISTAKE and not (end.hung or end.stopped or end.disrupted)
+
+
+def last_words(output: str) -> str:
+    """The last lines of a trainer's output, but for the one by which the SDK announces itself; empty without any."""
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not ANNOUNCEMENT.search(line)]
+    return SEPARATOR.join(quoted(line, size=MAX_LINE) for line in lines[-LAST_LINES:])
+
+
+def last_line(end: End) -> str:
+    """The last of its last words: of a traceback the error itself."""
+    return end.message.rsplit(SEPARATOR, 1)[-1]

@@ -1,0 +1,70 @@
+"""How lives ended: each is written once, and what is stored counts."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from pbt_contract import keys
+from pbt_contract.encoding import decode, encode
+from pbt_contract.errors import NewerFormat, RecordRefused
+from pbt_contract.keys import Life
+from pbt_contract.stores import Store
+from pbt_operator.core.end_record import End
+from pbt_operator.core.known_ends import ENDS_KEPT, KnownEnds
+from pbt_operator.records.birth_log import by_life
+from pbt_operator.records.parallel import read_each
+
+
+class EndLog:
+    """Reads ends, as far as decisions need them, and writes them."""
+
+    def __init__(
+        self, store: Store, known: KnownEnds, *, readers: int, on_refused: Callable[[str, str], None]
+    ) -> None:
+        """Reads nothing yet.
+
+        Args:
+            store: opened at the population's location.
+            known: learns of each.
+            readers: how many are read at once.
+            on_refused: called for each record that is refused, with its key and the reason.
+        """
+        self._store, self._known = store, known
+        self._readers, self._on_refused = readers, on_refused
+
+    def load(self) -> None:
+        """Learns of the newest few of each member."""
+        lives: dict[int, list[int]] = {}
+        for (member, incarnation), _ in by_life(self._store.names(keys.ENDS)):
+            lives.setdefault(member, []).append(incarnation)
+        self.learn(Life(m, n) for m, found in lives.items() for n in sorted(found)[-ENDS_KEPT:])
+
+    def learn(self, lives: Iterable[Life]) -> None:
+        """Learns how these lives ended, whoever recorded it; of those that haven't nothing is remembered."""
+        unknown = [life for life in lives if self._known.get(life) is None]
+        names = [keys.ended(*life) for life in unknown]
+        for key, data in zip(names, self._read(names), strict=True):
+            if data is None:
+                continue
+            try:
+                if isinstance(data, RecordRefused):
+                    raise data
+                self._known.add(decode(End, data, key=key))
+            except NewerFormat:
+                raise
+            except RecordRefused as refusal:
+                self._on_refused(key, str(refusal))
+
+    def _read(self, names: Sequence[str]) -> list[bytes | RecordRefused | None]:
+        return read_each(self._store, names, readers=self._readers)
+
+    def write(self, end: End) -> End:
+        """Records how a life ended; returns what is stored, which another operator may have seen otherwise."""
+        data = self._store.create(end.key, encode(end))
+        try:
+            stored = decode(End, data, key=end.key)
+        except NewerFormat:
+            raise
+        except RecordRefused as refusal:  # nobody can follow that
+            self._on_refused(end.key, str(refusal))
+            stored = end
+        self._known.add(stored)
+        return stored
