@@ -28,6 +28,7 @@ class Gate(Record, frozen=True, kw_only=True):
         decided: the newest decided round then, 0 before the first.
         lead: how many rounds beyond the newest decided one a member may have reported and train on.
         without: lives that are over or done, so that nobody waits for a report of theirs.
+        missing: lives that have had no running process for so long that nobody waits for them; absent where none is.
     """
 
     format: int = FORMAT
@@ -40,6 +41,7 @@ class Gate(Record, frozen=True, kw_only=True):
     decided: Count
     lead: Count
     without: list[LifeName] = []
+    missing: list[LifeName] | UnsetType = UNSET
 
     @property
     def key(self) -> str:

@@ -1,4 +1,4 @@
-"""Station "decide": ripe rounds, stragglers, growing and shrinking. Each is a record before anything follows from it.
+"""Station "decide": ripe rounds, stragglers, growing and shrinking, gates. Each is a record before anything follows.
 
 What is decided is chosen by pure functions of the core (`quorum`, `scaling`, `births`); what is done here is the order:
 read what they need, let them choose, record it, and follow what is stored.
@@ -11,21 +11,21 @@ from pbt_contract.errors import NotFound
 from pbt_contract.records import Birth, Value
 from pbt_operator.control.events import Event
 from pbt_operator.control.record import Recorder
-from pbt_operator.control.timers import Timed, Timers
+from pbt_operator.control.ripening import Ripening
 from pbt_operator.core import births, quorum, scaling
+from pbt_operator.core.gates import gate_after
 from pbt_operator.core.quorum import Attendance
 from pbt_operator.core.round_record import Decision, Round
 from pbt_operator.core.spec import Spec
 from pbt_operator.records.repository import Repository
 from pbt_operator.records.round_log import ROUNDS_KEPT
 
+GATES_A_PASS = 8
+"""Another operator may write gates at the same time; what is missed, the next pass writes."""
+
 
 class Decisions:
-    """Decides for one population.
-
-    Attributes:
-        awaited: whose reports the round waits for that lacked the fewest in the last pass; empty if none waits.
-    """
+    """Decides for one population."""
 
     def __init__(
         self,
@@ -37,11 +37,14 @@ class Decisions:
     ) -> None:
         """Takes a repository that was loaded, a monotonic clock in seconds, and what takes each event."""
         self._repository, self._history, self._recorder = repository, repository.history, recorder
-        self._clock, self._emit = clock, emit
-        self._timers = Timers()
+        self._emit, self._ripening = emit, Ripening(self._history, clock=clock)
         self._judged: set[str] = set()
         self._compared: dict[int, frozenset[int]] = {}  # by round, those whom its record holds
-        self.awaited: frozenset[int] = frozenset()
+
+    @property
+    def awaited(self) -> frozenset[int]:
+        """Whose reports the round waits for that lacked the fewest in the last pass; empty if none waits."""
+        return self._ripening.awaited
 
     def scale(self, spec: Spec) -> None:
         """Opens the lines of a new population, closes those of members that were scaled away."""
@@ -64,33 +67,29 @@ class Decisions:
         newest = self._history.newest_round
         if newest is not None:
             self._follow(newest, spec)
-        while (ripe := self._ripe(spec, living)) is not None:
+        while (ripe := self._ripening.next(spec, living)) is not None:
             decided = self._record(ripe, spec, spec_number)
             self._emit(round_event(decided, spec))
             self._follow(decided, spec)
-            self._timers.keep(range(decided.number + 1, spec.schedule.last_round + 1))
+            self._ripening.keep(range(decided.number + 1, spec.schedule.last_round + 1))
             records = (self._history.newest_record(member) for member in self._history.members)
             self._judged &= {record.key for record in records if record is not None}
         if spec.schedule.quorum_percent < 100:
             for member in living:
                 self._judge(member, spec)
 
-    def _ripe(self, spec: Spec, living: Set[int]) -> Attendance | None:
-        """The round that is to be decided next, now."""
-        percent, now = spec.schedule.quorum_percent, self._clock()
-        self.awaited = frozenset()
-        for number in quorum.candidates(self._history, spec):
-            attendance = quorum.attend(self._history, spec, number, living=living)
-            if attendance.awaited and not 0 < len(self.awaited) <= len(attendance.awaited):
-                self.awaited = frozenset(attendance.awaited)
-            if attendance.has_quorum(percent):
-                self._timers.start(Timed.QUORUM, number, now)
-            waited = self._timers.elapsed(Timed.QUORUM, number, now)
-            if attendance.is_ripe(percent, waited_seconds=waited):
-                return attendance
-            if percent >= 100 and attendance.awaited:
-                return None  # in order; only a round that nobody can be compared in is passed over
-        return None
+    def open(self, spec: Spec, *, spec_number: int, living: Set[int]) -> None:
+        """Says how far one may train now. Only after the births: who waits at a gate finds its successor first."""
+        for _ in range(GATES_A_PASS):
+            wanted = gate_after(
+                self._history,
+                spec,
+                spec_number=spec_number,
+                living=living,
+                previous=self._repository.gates.newest,
+            )
+            if wanted is None or self._recorder.gate(wanted) == wanted:
+                return
 
     def _record(self, ripe: Attendance, spec: Spec, spec_number: int) -> Round:
         """Compares the members of a ripe round; returns the newest round that is stored then."""

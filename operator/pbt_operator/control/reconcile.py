@@ -110,6 +110,7 @@ class Reconciler:
             if not self.spec.suspend:
                 living = self._living.members(seen.live, self.spec, now=self._clock())
                 self._decisions.decide(self.spec, spec_number=self.spec_number, living=living)
+                self._decisions.open(self.spec, spec_number=self.spec_number, living=living)
             self._conclude()
         if self._outcome is not None or self.spec.suspend:
             self._placement.clear(seen.live, self.spec, ended=self._outcome is not None)

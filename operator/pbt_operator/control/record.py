@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from pbt_contract.encoding import decode_report, encode
+from pbt_contract.gates import Gate
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Ending, Report
 from pbt_contract.yields import LifeName, Yield
@@ -40,6 +41,18 @@ class Recorder:
     def round(self, wanted: Round) -> Round:
         """Records a round's decisions; returns the newest round, a later one if another operator is ahead."""
         return self._repository.write_round(wanted)
+
+    def gate(self, wanted: Gate) -> Gate:
+        """Records how far members may train; returns what is stored, which another operator may have written first.
+
+        That one may know later rounds and births than this one: they are learned.
+        """
+        stored = self._repository.gates.write(wanted)
+        if stored != wanted:
+            self._repository.learn_rounds()
+            for name in stored.without:
+                self._repository.learn_birth(*name.life)
+        return stored
 
     def void(self, birth: Birth, *, pod: str) -> None:
         """Makes sure that a process which is over never takes this birth."""

@@ -6,7 +6,7 @@ members never donate.)
 """
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from statistics import median
 
@@ -29,28 +29,28 @@ class Attendance:
     Attributes:
         have: the ready reports, by member.
         awaited: living members that haven't reported the round and still can.
-        living: how many members the quorum is counted from.
+        left: the members that the quorum is counted from: those that live and aren't done before, and `have`.
     """
 
     number: int
     have: Mapping[int, Report]
     awaited: Set[int]
-    living: int
+    left: Set[int]
 
     def has_quorum(self, percent: float) -> bool:
-        """At least two, and `percent` of the living; at 100 nobody may be awaited."""
+        """At least two, and `percent` of those that are left; at 100 nobody may be awaited."""
         if percent >= 100:
             return len(self.have) >= 2 and not self.awaited
-        return len(self.have) >= max(2, math.ceil(self.living * percent / 100))
+        return len(self.have) >= quorum_of(len(self.left), percent)
 
-    def is_ripe(self, percent: float, *, waited_seconds: float) -> bool:
-        """Whether the round is to be decided now, `waited_seconds` after the quorum was there.
+    def can_come(self, percent: float) -> bool:
+        """Whether the quorum is there once all who are awaited have reported."""
+        needed = 2 if percent >= 100 else quorum_of(len(self.left), percent)
+        return len(self.have) + len(self.awaited) >= needed
 
-        The quorum waits for the others half the median of the intervals that it took itself.
-        """
-        if not self.has_quorum(percent):
-            return False
-        return not self.awaited or waited_seconds >= median(r.seconds for r in self.have.values()) / 2
+    def wait_seconds(self) -> float:
+        """How long the quorum waits for those who are awaited: half the median of the intervals that it took itself."""
+        return median(r.seconds for r in self.have.values()) / 2 if self.awaited else 0.0
 
 
 def attend(history: History, spec: Spec, number: int, *, living: Set[int]) -> Attendance:
@@ -66,19 +66,23 @@ def attend(history: History, spec: Spec, number: int, *, living: Set[int]) -> At
     have = {m: report for m, report in history.ready(number, spec.schedule).items() if m < spec.members}
     to_come = {m for m in living if m in have or not finished(history, m, spec)}
     awaited = {m for m in to_come if m not in have and history.position(m) < step}
-    return Attendance(number=number, have=have, awaited=awaited, living=len(to_come | have.keys()))
+    return Attendance(number=number, have=have, awaited=awaited, left=to_come | have.keys())
 
 
-def candidates(history: History, spec: Spec) -> list[int]:
-    """The rounds that may be decided next, the first choice first.
+def quorum_of(left: int, percent: float) -> int:
+    """How many reports a round needs of so many members that are left."""
+    return max(2, math.ceil(left * percent / 100))
 
-    With quorum 100 every round is decided in order. Below it only the newest ripe one is, and older ones are skipped
-    for good, so that an outage throws nobody back.
+
+def candidates(history: History, spec: Spec) -> Sequence[int]:
+    """The rounds that may be decided next, the newest last.
+
+    With quorum 100 that is every round, and below it those that somebody has reported.
     """
     following = range(history.decided + 1, spec.schedule.last_round + 1)
     if spec.schedule.quorum_percent >= 100:
-        return list(following)
-    return [number for number in sorted(history.rounds_seen(), reverse=True) if number in following]
+        return following
+    return [number for number in history.rounds_seen() if number in following]
 
 
 def entry_of(report: Report, history: History, spec: Spec) -> Entry:

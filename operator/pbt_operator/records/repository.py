@@ -19,6 +19,7 @@ from pbt_operator.core.wire import MAX_STEPS
 from pbt_operator.records.birth_log import BirthLog
 from pbt_operator.records.claim_log import ClaimLog
 from pbt_operator.records.end_log import EndLog
+from pbt_operator.records.gate_log import GateLog
 from pbt_operator.records.handovers import Handovers
 from pbt_operator.records.parallel import abandon_each
 from pbt_operator.records.poller import RECORDS_PER_MEMBER, Arrival, Poller, lean
@@ -44,6 +45,7 @@ class Repository:
         claims: who took which birth.
         ends: how lives ended.
         yields: which processes were asked to go on as another member.
+        gates: how far members may train.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class Repository:
         self._interval_steps, self._readers = interval_steps, readers
         self._births = BirthLog(store, self.history, readers=readers)
         self.claims = ClaimLog(store, self.history, readers=readers, on_refused=on_refused)
-        self.rounds = RoundLog(store, self.history)
+        self.rounds, self.gates = RoundLog(store, self.history), GateLog(store)
         self.ends = EndLog(store, self.history.ends, readers=readers, on_refused=on_refused)
         self._poller = Poller(
             store,
@@ -96,6 +98,7 @@ class Repository:
         allowance = allowance or Allowance()
         if self._load is _Load.NAMES:
             self.rounds.load()
+            self.gates.load()
             self._births.begin_load()
             self._load = _Load.BIRTHS
         if self._load is _Load.BIRTHS:
@@ -169,11 +172,8 @@ class Repository:
         return self._cursor()
 
     def _cursor(self) -> Cursor | None:
-        left = Cursor(
-            births=len(self._births.unread),
-            reports=self._poller.num_to_read,
-            members=self._poller.num_to_ask,
-        )
+        births, reports = len(self._births.unread), self._poller.num_to_read
+        left = Cursor(births=births, reports=reports, members=self._poller.num_to_ask)
         return None if left == Cursor() else left
 
     def _add(self, arrivals: Iterable[Arrival]) -> None:

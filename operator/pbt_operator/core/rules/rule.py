@@ -73,9 +73,11 @@ class ExploitRule(Rule, ABC):
     Attributes:
         replaces_diverged: whether members without a finite score lose in addition; left in place they would stay so
             to the end.
+        never_replaces: whether nobody ever loses, so that nobody need wait for a decision.
     """
 
     replaces_diverged: ClassVar[bool] = True
+    never_replaces: ClassVar[bool] = False
 
     @property
     def donor_percent(self) -> float:
