@@ -102,7 +102,10 @@ class Reconciler:
         if self._cursor is not None:
             return self._answer()
         seen = look_at_pods(self._pods, self._repository, self.spec)
-        self._accounting.settle(seen.ended, self.spec)
+        if self._outcome is None:
+            self._accounting.settle(seen.ended, self.spec)
+        else:  # whatever became of them, nothing follows from it
+            self._accounting.forget(seen.ended)
         self._tell_news()  # also of what was found of processes that have ended
         goes_on = self._outcome is None
         if goes_on:
@@ -111,7 +114,9 @@ class Reconciler:
                 living = self._living.members(seen.live, self.spec, now=self._clock())
                 self._decisions.decide(self.spec, spec_number=self.spec_number, living=living)
                 self._decisions.open(self.spec, spec_number=self.spec_number, living=living)
-            self._conclude()
+            self._outcome = self._ended()
+        if self._outcome is not None and self._result is None:
+            self._conclude(self._outcome)
         if self._outcome is not None or self.spec.suspend:
             self._placement.clear(seen.live, self.spec, ended=self._outcome is not None)
         else:
@@ -158,15 +163,15 @@ class Reconciler:
             for event in remarks(report, birth, source):
                 self._emit(event)
 
-    def _conclude(self) -> None:
-        """Records how the population ended, once it has."""
-        outcome = outcome_of(self._history, self.spec, seconds_active=self._clock() - self._active_since)
-        if outcome is None:
-            return
-        self._result = self._recorder.end(outcome, self.spec, spec_number=self.spec_number)
-        self._outcome = outcome
-        failed = outcome.phase is PopulationPhase.FAILED
-        self._emit(Event(outcome.reason, outcome.message, warning=failed))
+    def _ended(self) -> Outcome | None:
+        return outcome_of(self._history, self.spec, seconds_active=self._clock() - self._active_since)
+
+    def _conclude(self, outcome: Outcome) -> None:
+        """Records how the population ended. Nothing more is decided, even if the store's answer is lost."""
+        ended = self._recorder.end(outcome, self.spec, spec_number=self.spec_number)
+        self.resume_result(ended)  # another operator may have found another end before
+        failed = ended.phase is PopulationPhase.FAILED
+        self._emit(Event(ended.reason, ended.message, warning=failed))
 
     def _answer(self) -> PassResult:
         return PassResult(
