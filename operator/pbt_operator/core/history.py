@@ -134,7 +134,7 @@ class History:
         for feed in self._feeds:
             feed.records.append(record)
         if self.ledger is not None:
-            self.ledger.add_record(record.member, record.incarnation, record.step)
+            self.ledger.add_record(record)
         self._changed(record.member)
 
     def record(self, member: int, key: str) -> Report | None:

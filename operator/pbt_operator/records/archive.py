@@ -118,7 +118,7 @@ class Archive:
         for claim in self.takeovers:
             ledger.takeovers.add_claim(claim)
         for record in [*self.reports.values(), *self.saves.values()]:
-            ledger.add_record(record.member, record.incarnation, record.step)
+            ledger.add_record(record)
         return ledger
 
 

@@ -21,10 +21,10 @@ from pbt_operator.records.claim_log import ClaimLog
 from pbt_operator.records.end_log import EndLog
 from pbt_operator.records.gate_log import GateLog
 from pbt_operator.records.handovers import Handovers
+from pbt_operator.records.ledger_log import LedgerLog
 from pbt_operator.records.parallel import abandon_each
 from pbt_operator.records.poller import RECORDS_PER_MEMBER, Arrival, Poller, lean
 from pbt_operator.records.round_log import RoundLog
-from pbt_operator.records.tally import tally
 
 
 class _Load(Enum):
@@ -46,6 +46,7 @@ class Repository:
         ends: how lives ended.
         yields: which processes were asked to go on as another member.
         gates: how far members may train.
+        ledgers: what the history counts over its whole life.
     """
 
     def __init__(
@@ -67,11 +68,14 @@ class Repository:
         self.store = store
         self.history = History(kept_per_member=RECORDS_PER_MEMBER)
         self.yields = Handovers(store, on_refused=on_refused)
-        self._interval_steps, self._readers = interval_steps, readers
+        self._readers = readers
         self._births = BirthLog(store, self.history, readers=readers)
         self.claims = ClaimLog(store, self.history, readers=readers, on_refused=on_refused)
         self.rounds, self.gates = RoundLog(store, self.history), GateLog(store)
         self.ends = EndLog(store, self.history.ends, readers=readers, on_refused=on_refused)
+        self.ledgers = LedgerLog(
+            store, self.history, self._births, interval_steps=interval_steps, readers=readers
+        )
         self._poller = Poller(
             store,
             self.history,
@@ -125,14 +129,13 @@ class Repository:
     def count(self, *, takeovers: bool, total_steps: int = MAX_STEPS) -> Ledger:
         """Lets the history count from now on, once loaded: reads every birth, and the names of all records.
 
-        Where it counts already, the names alone bring it up to date: lives that were over may have recorded unseen.
+        Where it counts already, it is brought up to date. The times of records are read later, by `ledgers`.
 
         Args:
             takeovers: whether it reads the claims of the births that rounds decided, too.
             total_steps: of each member; the last round may be shorter than the others.
         """
-        ledger = tally(self.history, self._births, self._interval_steps, total_steps)
-        self.history.ledger = ledger
+        ledger = self.ledgers.count(total_steps=total_steps)
         if takeovers:
             self.claims.count()
         return ledger

@@ -22,6 +22,7 @@ def conclude(repository: Repository, spec: Spec, outcome: Outcome, *, spec_numbe
     """What `pbt_operator.records.archive` would tell of it, without reading the whole story."""
     in_place, total_steps = spec.restart is Restart.IN_PLACE, spec.schedule.total_steps
     ledger, history = repository.count(takeovers=in_place, total_steps=total_steps), repository.history
+    repository.ledgers.read_all()
     best = history.best(spec.objective)
     segments = lineage_of(best, _ancestors(repository, best)) if best is not None else []
     status = status_of(
