@@ -11,7 +11,6 @@ from simulate.weather import Weather
 from simulate.world import Process, World
 
 OOM = 137
-SLOW_SECONDS = 900.0
 
 
 @dataclass
@@ -73,10 +72,7 @@ class Kubelet:
             self._show(uid, {"phase": "Failed", "reason": "UnexpectedAdmissionError"})
             return
         self._server.write_pod({**pod, "spec": {**pod["spec"], "nodeName": "node"}})
-        seconds = self._random.uniform(0.1, self._start_seconds)
-        if self._weather.strikes("slow start"):  # an image that takes long to pull, or a volume to attach
-            seconds += SLOW_SECONDS
-        self._idle_until(uid, self._world.time.now + seconds)
+        self._world.sleep(self._random.uniform(0.1, self._start_seconds))
         pod = self._server.pod(uid)
         if pod is None:
             return
@@ -84,14 +80,6 @@ class Kubelet:
             self._end(uid, None)
             return
         self._train(uid, pod)
-
-    def _idle_until(self, uid: str, until: float) -> None:
-        """Waits, unless the pod is deleted."""
-        while self._world.time.now < until:
-            pod = self._server.pod(uid)
-            if pod is None or "deletionTimestamp" in pod["metadata"]:
-                return
-            self._world.idle(until - self._world.time.now)
 
     def _train(self, uid: str, pod: Body) -> None:
         variables = {

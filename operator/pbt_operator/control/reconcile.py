@@ -19,9 +19,10 @@ from pbt_operator.control.pods import Pods
 from pbt_operator.control.record import Recorder
 from pbt_operator.control.sweep import Retention
 from pbt_operator.core.allowance import Allowance, Cursor
+from pbt_operator.core.budget import Used
 from pbt_operator.core.cost import Costs
 from pbt_operator.core.outcome import Outcome, outcome_of
-from pbt_operator.core.spec import Spec
+from pbt_operator.core.spec import Restart, Spec
 from pbt_operator.core.status import PopulationPhase, Result
 from pbt_operator.records.repository import Repository
 
@@ -102,10 +103,8 @@ class Reconciler:
         if self._cursor is not None:
             return self._answer()
         seen = look_at_pods(self._pods, self._repository, self.spec)
-        if self._outcome is None:
-            self._accounting.settle(seen.ended, self.spec)
-        else:  # whatever became of them, nothing follows from it
-            self._accounting.forget(seen.ended)
+        self._accounting.settle(seen.ended, self.spec)
+        self._repository.ledgers.read()
         self._tell_news()  # also of what was found of processes that have ended
         goes_on = self._outcome is None
         if goes_on:
@@ -114,9 +113,7 @@ class Reconciler:
                 living = self._living.members(seen.live, self.spec, now=self._clock())
                 self._decisions.decide(self.spec, spec_number=self.spec_number, living=living)
                 self._decisions.open(self.spec, spec_number=self.spec_number, living=living)
-            self._outcome = self._ended()
-        if self._outcome is not None and self._result is None:
-            self._conclude(self._outcome)
+            self._conclude()
         if self._outcome is not None or self.spec.suspend:
             self._placement.clear(seen.live, self.spec, ended=self._outcome is not None)
         else:
@@ -163,15 +160,31 @@ class Reconciler:
             for event in remarks(report, birth, source):
                 self._emit(event)
 
-    def _ended(self) -> Outcome | None:
-        return outcome_of(self._history, self.spec, seconds_active=self._clock() - self._active_since)
+    def _conclude(self) -> None:
+        """Records how the population ended, once it has."""
+        outcome = outcome_of(self._history, self.spec, used=self._used())
+        if outcome is None:
+            return
+        self._result = self._recorder.end(outcome, self.spec, spec_number=self.spec_number)
+        self._outcome = outcome
+        failed = outcome.phase is PopulationPhase.FAILED
+        self._emit(Event(outcome.reason, outcome.message, warning=failed))
 
-    def _conclude(self, outcome: Outcome) -> None:
-        """Records how the population ended. Nothing more is decided, even if the store's answer is lost."""
-        ended = self._recorder.end(outcome, self.spec, spec_number=self.spec_number)
-        self.resume_result(ended)  # another operator may have found another end before
-        failed = ended.phase is PopulationPhase.FAILED
-        self._emit(Event(ended.reason, ended.message, warning=failed))
+    def _used(self) -> Used:
+        """What the population has used, as far as it has limits, and how good it was a while ago."""
+        spec, history, repository = self.spec, self._history, self._repository
+        ledger = history.ledger
+        if ledger is None and spec.limits.of_records:
+            in_place, total_steps = spec.restart is Restart.IN_PLACE, spec.schedule.total_steps
+            ledger = repository.count(takeovers=in_place, total_steps=total_steps)
+        newest = history.newest_round
+        return Used(
+            active_seconds=self._clock() - self._active_since,
+            gpu_seconds=0.0 if ledger is None else spec.gpus * ledger.spent.total,
+            member_steps=0 if ledger is None else ledger.productive + ledger.discarded,
+            best_before=None if spec.plateau is None else repository.rounds.best_before(spec.plateau.rounds),
+            best=None if newest is None else newest.best,
+        )
 
     def _answer(self) -> PassResult:
         return PassResult(

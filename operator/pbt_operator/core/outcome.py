@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from pbt_contract.records import Cause, Ending, Report
 from pbt_contract.text import one_line, shortened
+from pbt_operator.core.budget import Used, reached
 from pbt_operator.core.history import History
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import PopulationPhase
@@ -38,7 +39,7 @@ def done_words(ends: Report) -> str:
     return f"done at step {ends.step}: {how}"
 
 
-def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcome | None:
+def outcome_of(history: History, spec: Spec, *, used: Used) -> Outcome | None:
     """The outcome, once there is one."""
     newest = {m: history.newest_birth(m) for m in range(spec.members)}
     failed = [m for m, birth in newest.items() if birth is not None and birth.cause is Cause.FAILED]
@@ -54,7 +55,15 @@ def outcome_of(history: History, spec: Spec, *, seconds_active: float) -> Outcom
     if all(m in lost or (newest[m] is not None and finished(history, m, spec)) for m in newest):
         done = Outcome(PopulationPhase.COMPLETE, "AllStepsDone", _all_through(history, spec, failed))
         return _as_it_is(done, history, spec, failed)
-    if spec.active_deadline_seconds is not None and seconds_active > spec.active_deadline_seconds:
+    return _spent(history, spec, used, failed)
+
+
+def _spent(history: History, spec: Spec, used: Used, failed: Sequence[int]) -> Outcome | None:
+    """A limit is reached, training stands still, or it is too late."""
+    found = reached(spec.limits, spec.plateau, spec.objective, used)
+    if found is not None:
+        return _as_it_is(Outcome(PopulationPhase.COMPLETE, *found), history, spec, failed)
+    if spec.active_deadline_seconds is not None and used.active_seconds > spec.active_deadline_seconds:
         told = f"still running after activeDeadlineSeconds {spec.active_deadline_seconds:g}"
         return Outcome(PopulationPhase.FAILED, "DeadlineExceeded", told)
     return None

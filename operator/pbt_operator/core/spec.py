@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import UNSET, UnsetType
 
 from pbt_contract.records import Value
+from pbt_operator.core.budget import Limits, Plateau
 from pbt_operator.core.round_record import Entry, Round
 from pbt_operator.core.rules import ExploitRule, ExploreRule, Perturb, RoundView, Truncation
 from pbt_operator.core.search import Hyperparameter, Objective, Schedule
@@ -73,6 +74,10 @@ class Spec:
     backoff_limit: int = 6
     max_failed_members: int | None = None
     active_deadline_seconds: float | None = None
+    limits: Limits = field(default_factory=Limits)
+    plateau: Plateau | None = None
+    gpus: int = 0
+    """What a trainer asks for, of whichever vendor."""
 
     @property
     def slots(self) -> int:

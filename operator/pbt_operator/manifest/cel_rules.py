@@ -1,8 +1,8 @@
 """The rules of the manifest that a schema's types and bounds can't hold, as expressions (CEL) for the API server.
 
 The models check the same rules. Left to the operator alone are the names and values in `initial`, what a value of a
-`choice` may be, and a new order of such values: an expression can't look at a value that may be of any type. So is what
-is given without a strategy, for no expression knows whether the location is new.
+`choice` may be, a new order of such values, and GPUs in the template: an expression can't look at a value that may be
+of any type. So is what is given without a strategy, for no expression knows whether the location is new.
 """
 
 from collections.abc import Collection

@@ -8,12 +8,13 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pbt_contract import keys
 from pbt_contract.errors import RecordRefused
 from pbt_contract.text import quoted
-from pbt_operator.core import search, spec
+from pbt_operator.core import budget, search, spec
 from pbt_operator.core.location_records import SpecRecord
 from pbt_operator.core.strategy import Strategy
 from pbt_operator.core.wire import Wire, broken
 from pbt_operator.manifest.exploit_explore import Exploit, Explore, beyond_auto
 from pbt_operator.manifest.population_spec import LABEL_PATTERN, MAX_NAME, PopulationSpec
+from pbt_operator.manifest.template import gpus_of
 
 __all__ = [
     "Metadata",
@@ -151,6 +152,9 @@ def to_core(manifest: PopulationSpec) -> spec.Spec:
         backoff_limit=manifest.backoff_limit,
         max_failed_members=manifest.max_failed_members,
         active_deadline_seconds=manifest.active_deadline_seconds,
+        limits=budget.Limits() if manifest.limits is None else manifest.limits.to_core(),
+        plateau=None if manifest.plateau is None else manifest.plateau.to_core(),
+        gpus=gpus_of(manifest.template),
     )
 
 

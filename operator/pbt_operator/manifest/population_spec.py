@@ -1,9 +1,9 @@
 """The spec of a Population, as the manifest has it; the custom resource is generated from these models."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pbt_operator.core.spec import Restart
 from pbt_operator.core.strategy import Strategy
@@ -11,8 +11,9 @@ from pbt_operator.core.wire import MAX_WHOLE, Flag, Path, Scalar, Seconds, Whole
 from pbt_operator.core.wording import any_of, shorten, shown
 from pbt_operator.manifest.exploit_explore import Exploit, Explore
 from pbt_operator.manifest.hyperparameters import Hyperparameter
+from pbt_operator.manifest.limits_plateau import Limits, Plateau
 from pbt_operator.manifest.objective_schedule import Objective, Schedule
-from pbt_operator.manifest.template import Template
+from pbt_operator.manifest.template import Template, gpus_of
 
 MAX_MEMBERS = 10_000
 # A pod is called NAME-MEMBER-INCARNATION: at most 40 + 1 + 5 + 1 + 6 of the 63 characters of a host name.
@@ -160,6 +161,8 @@ class PopulationSpec(Wire):
         description="Seconds after which an active population fails; a suspension starts them anew. "
         "Default: no limit.",
     )
+    limits: Limits | None = None
+    plateau: Plateau | None = None
     ttl_seconds_after_finished: Whole | None = Field(
         default=None,
         ge=0,
@@ -211,3 +214,10 @@ class PopulationSpec(Wire):
         if problems:
             raise broken(*problems)
         return tuple(admitted)
+
+    @model_validator(mode="after")
+    def _has_gpus_to_count(self) -> Self:
+        if self.limits is not None and self.limits.gpu_hours is not None and not gpus_of(self.template):
+            told = "is given, and the template asks for no GPU; should be left out, or be a limit on something else"
+            raise broken((("limits", "gpuHours"), told))
+        return self

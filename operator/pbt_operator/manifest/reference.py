@@ -43,6 +43,8 @@ spec:
   backoffLimit: 6
   maxFailedMembers: 4
   activeDeadlineSeconds: 86400
+  limits: {gpuHours: 100, activeSeconds: 43200, totalMemberSteps: 30000}
+  plateau: {rounds: 8, minGain: 0.001}
   ttlSecondsAfterFinished: 604800
   template:
     spec:
@@ -65,9 +67,9 @@ A `Population`, the same file for a cluster and for one machine. This page is ge
 
 A wrong manifest is answered by one message that lists every wrong field with its path, its line, what was
 found and what would be right. On a cluster the API server refuses it; what it can't check (the names and values
-in `initial`, of what type the values of a `choice` are, and what is given without a `strategy` where Auto chooses
-it) the operator does, and shows it in the condition `Accepted`. `kubectl explain population.spec` tells what stands
-below.
+in `initial`, of what type the values of a `choice` are, `limits.gpuHours` without GPUs in the template, and what is
+given without a `strategy` where Auto chooses it) the operator does, and shows it in the condition `Accepted`.
+`kubectl explain population.spec` tells what stands below.
 
 ## How values are read
 

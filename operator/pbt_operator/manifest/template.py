@@ -140,6 +140,20 @@ def grace_seconds(template: Open) -> int:
     return PodTemplate.model_validate(template).spec.termination_grace_period_seconds
 
 
+def gpus_of(template: Open) -> int:
+    """How many GPUs a pod asks for, of whichever vendor."""
+    resources = [container.get("resources") or {} for container in _containers(template) or ()]
+    limits = [limit for part in resources if isinstance(part, Mapping) and (limit := part.get("limits"))]
+    counts = [
+        str(as_json_number(count))
+        for limit in limits
+        if isinstance(limit, Mapping)
+        for name, count in limit.items()
+        if str(name).endswith("/gpu")
+    ]
+    return sum(int(count) for count in counts if count.isdigit())
+
+
 def _containers(template: Open) -> list[Open] | None:
     """The containers as they are written, none where nothing is; None if they are no list of mappings."""
     pod = template.get("spec")

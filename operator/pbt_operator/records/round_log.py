@@ -4,7 +4,7 @@ from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
 from pbt_contract.stores import Store
 from pbt_operator.core.history import History
-from pbt_operator.core.round_record import Round
+from pbt_operator.core.round_record import Round, Standing
 
 ROUNDS_KEPT = 4  # stragglers are judged by older ones
 
@@ -23,6 +23,7 @@ class RoundLog:
         self._rounds: dict[int, Round] = {}
         self._decided: set[int] = set()  # all of them, by number
         self._looked_back = 1  # how many of the newest rounds the history has
+        self._best_before: tuple[int, int, Standing | None] = (0, 0, None)
         self._in_doubt = False  # one was sent and never answered: it may be stored all the same
 
     def load(self) -> None:
@@ -58,6 +59,15 @@ class RoundLog:
             key = keys.round_(number)
             self._remember(decode(Round, self._store.read(key), key=key))
         return self._rounds[number]
+
+    def best_before(self, rounds: int) -> Standing | None:
+        """The best up to the decided round that has so many after it; None where there is none, or it has no best."""
+        newest = max(self._decided, default=0)
+        if self._best_before[:2] != (newest, rounds):
+            number = sorted(self._decided)[-rounds - 1] if len(self._decided) > rounds else None
+            found = None if number is None else self.round(number).best
+            self._best_before = (newest, rounds, found)
+        return self._best_before[2]
 
     def write(self, decided: Round) -> Round:
         """Records a round's decisions; returns the newest round, which is a later one if another operator is ahead."""

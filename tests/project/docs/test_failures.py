@@ -73,7 +73,7 @@ def reasons() -> set[str]:
     return found
 
 
-PLACES = {"Event": 0, "Rejected": 0, "Outcome": 1, "Condition": 2}
+PLACES = {"Event": 0, "Rejected": 0, "Reached": 0, "Outcome": 1, "Condition": 2}
 """Where the reason stands among the arguments."""
 
 

@@ -1,15 +1,13 @@
 """How populations end by wish and by deadline, and how they go on after an end, in virtual time."""
 
 import math
-from dataclasses import replace
+from copy import deepcopy
 from typing import Any
 
 import pytest
 
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
-from pbt_contract import keys
-from pbt_contract.errors import StoreUnavailable
 from pbt_contract.records import Cause
 from pbt_operator.cli.run_population import summary
 from pbt_operator.core.status import PopulationPhase
@@ -18,7 +16,6 @@ from pbt_operator.page import page
 from pbt_operator.records import audit, results, specs
 from pbt_operator.records.archive import Archive, read_archive
 from simulation import Simulation
-from simulation.memory_store import MemoryStore
 from simulation.pods import Durations
 
 SECOND_A_STEP = Durations(step=lambda _member: 1.0)
@@ -142,7 +139,90 @@ def test_more_steps_go_on_after_the_end_with_the_same_decisions():
     assert before == [story_round for story_round in straight.rounds if story_round.number < 20]
 
 
-@pytest.mark.parametrize("changes", [{"finish": True}, {"activeDeadlineSeconds": 50}])
+def ended_by(simulation: Simulation) -> tuple[PopulationPhase, str]:
+    result = told(simulation.run()).result
+    assert result is not None
+    return result.phase, result.reason
+
+
+def steps_of(simulation: Simulation) -> int:
+    steps = told(simulation).status().steps
+    return steps.productive + steps.discarded
+
+
+def test_a_limit_on_the_steps_of_all_members_ends_it_with_the_best():
+    simulation = simulate(limits={"totalMemberSteps": 800})
+    assert ended_by(simulation) == (PopulationPhase.COMPLETE, "LimitReached")
+    found = told(simulation).result
+    assert found is not None
+    assert found.best is not None
+    assert found.message.endswith("limits.totalMemberSteps is 800")
+    assert 800 <= steps_of(simulation) <= 800 + 8 * 20
+
+
+def test_steps_that_were_recorded_before_a_restart_count_too():
+    simulation = until(simulate(limits={"totalMemberSteps": 800}), 75)
+    assert 0 < steps_of(simulation) < 800
+    simulation.operator_restarts()
+    assert ended_by(simulation) == (PopulationPhase.COMPLETE, "LimitReached")
+    assert steps_of(simulation) <= 800 + 8 * 20
+
+
+def test_a_limit_on_active_seconds_ends_it_with_the_best_and_a_deadline_without():
+    limited = simulate(limits={"activeSeconds": 100}, activeDeadlineSeconds=100)
+    assert ended_by(limited) == (PopulationPhase.COMPLETE, "LimitReached")
+    assert ended_by(simulate(activeDeadlineSeconds=100)) == (PopulationPhase.FAILED, "DeadlineExceeded")
+
+
+def test_gpu_hours_are_those_that_records_tell_before_a_restart_too():
+    template = deepcopy(DETERMINISTIC["template"])
+    template["spec"]["containers"][0]["resources"] = {"limits": {"amd.com/gpu": 2}}
+    hours = 2 * 8 * 100 / 3600  # until each of eight members has trained for 100 s
+    simulation = until(simulate(limits={"gpuHours": hours}, template=template), 75)
+    assert not simulation.ended
+    simulation.operator_restarts()
+    assert ended_by(simulation) == (PopulationPhase.COMPLETE, "LimitReached")
+    records = [*(found := told(simulation)).reports.values(), *found.saves.values()]
+    at_the_limit = sum(record.seconds for record in records) * 2 / 3600
+    assert hours <= at_the_limit <= hours * 1.3
+    assert 100 <= simulation.time.now <= 130
+
+
+def test_what_does_not_get_better_ends_with_its_best():
+    class Level(Deterministic):
+        def evaluate(self, state, hyperparameters, rng):
+            return min(1.0, state["w"] * 1e9)
+
+    simulation = Simulation(spec(DETERMINISTIC, plateau={"rounds": 4}), Level(), durations=SECOND_A_STEP)
+    assert ended_by(simulation) == (PopulationPhase.COMPLETE, "Plateau")
+    bests = [decided.best.score for decided in told(simulation).rounds if decided.best is not None]
+    assert bests[-5] == bests[-1]
+    assert len(bests) == 5 or bests[-6] != bests[-2]
+
+
+def test_a_plateau_is_seen_by_an_operator_that_was_restarted():
+    class Flat(Deterministic):
+        def evaluate(self, state, hyperparameters, rng):
+            return 1.0
+
+    simulation = Simulation(spec(DETERMINISTIC, plateau={"rounds": 9}), Flat(), durations=SECOND_A_STEP)
+    until(simulation, 95)
+    assert not simulation.ended
+    simulation.operator_restarts()
+    assert ended_by(simulation) == (PopulationPhase.COMPLETE, "Plateau")
+    assert len(told(simulation).rounds) == 10
+
+
+TOO_EARLY: list[dict[str, Any]] = [
+    {"finish": True},
+    {"activeDeadlineSeconds": 50},
+    {"limits": {"activeSeconds": 50}},
+    {"limits": {"totalMemberSteps": 300}},
+    {"plateau": {"rounds": 1, "minGain": 1000}},
+]
+
+
+@pytest.mark.parametrize("changes", TOO_EARLY)
 def test_what_ended_too_early_goes_on_when_the_reason_is_gone(changes):
     simulation = until(simulate(), 75)
     replace_spec(simulation, **changes)
@@ -176,47 +256,3 @@ def test_a_restart_takes_the_end_up_and_writes_nothing():
     assert simulation.last.result == ended
     assert list(simulation.store.names("")) == before
     assert simulation.pods.num_started == started
-
-
-class Deaf(MemoryStore):
-    """The answer to the first write of a result is lost."""
-
-    lost = False
-
-    def create(self, key: str, data: bytes) -> bytes:
-        stored = super().create(key, data)
-        if key.startswith(keys.RESULTS) and not self.lost:
-            self.lost = True
-            raise StoreUnavailable("no answer")
-        return stored
-
-
-def test_nothing_is_decided_after_an_end_whose_answer_was_lost():
-    store = Deaf()
-    simulation = until(
-        Simulation(spec(DETERMINISTIC), Deterministic(), durations=SECOND_A_STEP, store=store), 85
-    )
-    replace_spec(simulation, finish=True)
-    with pytest.raises(StoreUnavailable):
-        simulation.passes()
-    simulation.reconciler.spec = replace(
-        simulation.reconciler.spec, finish=False
-    )  # as a deadline's clock, say
-    decided = [*store.names(keys.ROUNDS), *store.names(keys.BIRTHS)]
-    simulation.run()
-    assert [*store.names(keys.ROUNDS), *store.names(keys.BIRTHS)] == decided
-    assert simulation.last is not None
-    assert simulation.last.result == results.newest_result(store)
-
-
-def test_a_process_that_crashes_after_the_end_has_no_consequence():
-    slow = Durations(step=lambda _member: 1.0, stop=30.0)
-    simulation = until(Simulation(spec(DETERMINISTIC), Deterministic(), durations=slow), 85)
-    replace_spec(simulation, finish=True)
-    simulation.passes()
-    born = list(simulation.store.names(keys.BIRTHS))
-    for trainer in simulation.pods._trainers.values():
-        trainer.pod = replace(trainer.pod, stopping=False)  # it crashed before it was asked to stop
-        trainer.kill()
-    simulation.run()
-    assert list(simulation.store.names(keys.BIRTHS)) == born

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from pbt_operator.core import search
 from pbt_operator.core import spec as core
+from pbt_operator.core.budget import Limits, Plateau
 from pbt_operator.core.distributions import Choice, Integer, LogUniform, Uniform
 from pbt_operator.core.rules import BinaryTournament, ExploitRule, NoExploit, Perturb, Truncation, TTest
 from pbt_operator.manifest.load import parse
@@ -48,6 +49,9 @@ def test_the_full_manifest_reaches_the_core(full: dict[str, Any]) -> None:
         backoff_limit=6,
         max_failed_members=4,
         active_deadline_seconds=86400,
+        limits=Limits(100.0, 43200, 30000),
+        plateau=Plateau(8, 0.001),
+        gpus=1,
     )
 
 
@@ -82,6 +86,17 @@ def test_what_a_user_asks_of_a_running_population_reaches_the_core(small: dict[s
     assert getattr(to_core(spec_of(small)), field) is False
     small["spec"][field] = True
     assert getattr(to_core(spec_of(small)), field) is True
+
+
+def test_limits_and_a_plateau_reach_the_core(small: dict[str, Any]) -> None:
+    found = to_core(spec_of(small))
+    assert (found.limits, found.plateau, found.gpus) == (Limits(), None, 0)
+    small["spec"]["limits"] = {"gpuHours": 0.5, "activeSeconds": 60, "totalMemberSteps": 4000}
+    small["spec"]["plateau"] = {"rounds": 3}
+    container = {"name": "trainer", "resources": {"limits": {"nvidia.com/gpu": "2", "cpu": "3"}}}
+    small["spec"]["template"] = {"spec": {"containers": [container]}}
+    found = to_core(spec_of(small))
+    assert (found.limits, found.plateau, found.gpus) == (Limits(0.5, 60, 4000), Plateau(3, 0.0), 2)
 
 
 def test_dumping_and_reading_again_changes_nothing(full: dict[str, Any]) -> None:

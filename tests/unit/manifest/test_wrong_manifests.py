@@ -32,6 +32,9 @@ LOCAL = [
         "*.none.percent",
     ),
     Wrong("spec.exploit", {"none": {"loud": 20}}, "nothing belongs here", None, "*.none.loud"),
+    Wrong(
+        "spec.limits", {"gpuHours": 5}, "the template asks for no GPU; should be left out", None, "*.gpuHours"
+    ),
     Wrong("spec.exploit.truncation", None, "is empty; should be truncation: {}", None),
 ]
 

@@ -31,7 +31,7 @@ from pbt_operator.runners.kubernetes.faults import LONGEST_WAIT_SECONDS, Faults
 from pbt_operator.runners.kubernetes.finalizer import clear_pods, is_held, purge, skips_purge, with_finalizer
 from pbt_operator.runners.kubernetes.metrics import Follower, Metrics
 from pbt_operator.runners.kubernetes.pod_state import PodState
-from pbt_operator.runners.kubernetes.pod_template import Owner, gpus_of
+from pbt_operator.runners.kubernetes.pod_template import Owner
 from pbt_operator.runners.kubernetes.run_times import Times
 from pbt_operator.runners.kubernetes.status_summary import NOT_KNOWN, conditions_of, look, observe, summarize
 from pbt_operator.runners.kubernetes.status_writer import StatusWriter
@@ -120,7 +120,7 @@ class Controller:
                         with session.pods.during_pass(seen, requests=self._runner.readers):
                             done = session.run_pass(looks)
                         self._looked(looks, done)
-                        self._show(session, manifest, done, began)
+                        self._show(session, done, began)
             if self._faults.superseded and not leaves:
                 self.session = None
                 with self._faults.shown():
@@ -207,9 +207,7 @@ class Controller:
         lists, glances = looks is Looks.LISTS, looks is Looks.GLANCES
         self._pace.looked(self._clock(), listed=lists, glanced=glances, expected=done.awaited)
 
-    def _show(
-        self, session: Session[ClusterPods], manifest: PopulationSpec, done: PassResult, began: float
-    ) -> None:
+    def _show(self, session: Session[ClusterPods], done: PassResult, began: float) -> None:
         self._times.keep(done, now=self._now())
         self._status_writer.note(Condition("StorageReady", "True", "Ready", session.store.url))
         overview = look(session, done)
@@ -218,7 +216,7 @@ class Controller:
         found = summarize(overview, poll_seconds=self._config.poll_seconds)
         self._status_writer.show({**NOT_KNOWN, **found, **self._times.to_status()})
         if self._follower is not None:
-            observation = observe(overview, gpus=gpus_of(manifest.template))
+            observation = observe(overview)
             self._metrics.observe_pass(self._follower, observation, began=began)
         if self._seconds_to_live() <= 0:
             self._status_writer.tell(Event("Expired", "ttlSecondsAfterFinished is over: deleted"))

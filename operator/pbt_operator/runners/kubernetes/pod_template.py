@@ -147,15 +147,6 @@ def labels_of(member: int, incarnation: int) -> dict[str, str]:
     return {MEMBER: str(member), INCARNATION: str(incarnation)}
 
 
-def gpus_of(template: Mapping[str, Any]) -> int:
-    """How many GPUs a pod asks for, of whichever vendor."""
-    limits = [
-        (container.get("resources") or {}).get("limits") or {} for container in template["spec"]["containers"]
-    ]
-    counts = [str(n) for limit in limits for name, n in limit.items() if name.endswith("/gpu")]
-    return sum(int(count) for count in counts if count.isdigit())
-
-
 def _metadata(
     owner: Owner, template: Mapping[str, Any], *, assignment: Assignment, ca_bundle: str | None
 ) -> dict[str, Any]:

@@ -103,15 +103,15 @@ def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
     return found
 
 
-def observe(overview: Overview, *, gpus: float) -> Observation:
-    """How it stands, for the metrics; each pod has so many GPUs."""
+def observe(overview: Overview) -> Observation:
+    """How it stands, for the metrics."""
     return Observation(
         spec=overview.done.spec,
         phase=phase_of(overview),
         states=list(overview.states.values()),
         best=None if overview.best is None else overview.best.score,
         pods=overview.pods,
-        gpus=gpus,
+        gpus=overview.done.spec.gpus,
     )
 
 

@@ -121,7 +121,7 @@ def test_the_totals_are_those_of_the_whole_population(hundred):
     assert found["best"]["score"] == told.best.score
     assert float(found["bestScore"]) == pytest.approx(told.best.score, rel=1e-5)
     assert found["steps"]["productive"] == told.steps.productive
-    states = observe(seen(hundred), gpus=1).states
+    states = observe(seen(hundred)).states
     assert len(states) == 100
 
 
