@@ -179,6 +179,9 @@ class SimulatedTrainer:
 
     def _report(self) -> None:
         try:
+            fate = getattr(self.world.trainable, "fate", lambda *_: None)(self.member, self._due())
+            if fate is not None:
+                raise fate
             self._train(self._due())
         except TrainerCrashed as crash:
             self.pod = replace(self.pod, message=str(crash))

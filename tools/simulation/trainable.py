@@ -33,7 +33,8 @@ class Leaves(NamedTuple):
 class Trainable(Protocol):
     """A task. Randomness comes only from the generator that is handed in.
 
-    It may have `leaves(member, step) -> Leaves | None` too: whether its script ends after the report of a due step.
+    It may have `leaves(member, step) -> Leaves | None` too: whether its script ends after the report of a due step. And
+    `fate(member, step) -> TrainerCrashed | None`: whether a member crashes before that step, whatever it trains with.
     """
 
     def build(self, hyperparameters: Assigned, rng: Random) -> State:

@@ -48,7 +48,7 @@ class Cause(StrEnum):
     ROLLBACK = "Rollback"  # no score was finite: back to the member's own newest finite ancestor, or sampled
     RESUME = "Resume"  # the process ended without fault: continue from the member's own newest record
     CRASH = "Crash"  # the process failed: continue from the member's own newest record
-    REPLACE = "Replace"  # it failed several times in a row: born from a donor of the newest decided round
+    REPLACE = "Replace"  # crashes blame its hyperparameters or weights: a donor's, or drawn again
     SCALE = "Scale"  # the slot is new or came back
     FAILED = "Failed"  # closed: too many crashes
     REMOVED = "Removed"  # closed: scaled away
@@ -112,7 +112,8 @@ class Birth(Record, frozen=True, kw_only=True):
         crashes: in a row without a record of the member's own, this birth's cause included. No birth sets it back, only
             such a record does.
         blamed: how many births since that record had their hyperparameters blamed for crashes.
-        decided: where it closes the line of a member that failed: the newest decided round then. Absent otherwise.
+        decided: where it follows a crash: the newest decided round then. Absent otherwise, and in records of versions
+            that didn't say so.
         operations: what explore did, per hyperparameter, in words (`x1.25`, `resampled`).
         reason: one sentence for people.
     """

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
+from pbt_contract.errors import ExitCode
 from pbt_contract.records import Birth
 from pbt_operator.control import restarts
 from pbt_operator.control.events import Event
 from pbt_operator.control.pods import Pod, Pods
 from pbt_operator.control.record import Recorder
-from pbt_operator.core.crash_words import fault_of, is_mistake, last_words
+from pbt_operator.core.blame import after_crash, crash_of, has_failed_after_all, setting_of, wait_seconds
+from pbt_operator.core.crash_words import last_words
 from pbt_operator.core.end_record import End
 from pbt_operator.core.outcome import finished
 from pbt_operator.core.spec import Spec
@@ -53,45 +55,44 @@ class Accounting:
             return
         self._repository.catch_up(pod.member)
         own, end = self._history.own_record(pod.member), end_of(pod, birth, hung=pod.uid in self.hung)
-        failed_after_all = restarts.has_failed_after_all(end, own)
+        failed_after_all = has_failed_after_all(end, own)
         is_through = finished(self._history, pod.member, spec) and not failed_after_all
         if is_through and (end.exit_code == 0 or claim is None):
             return
         if own is not None and not is_through and restarts.has_stopped_by_itself(end, own):
             self._recorder.ending(own)
             return
-        # Where it had left its loop, the record says no more than that.
-        has_record = own is not None and not failed_after_all
         if claim is None:
-            if fault_of(end, has_record=has_record) is None:  # the birth stands
-                self._tell(restarts.blameless_event(end, pod.name))
+            if crash_of(end, self._history, spec) is None:  # the birth stands
+                self._excuse(end, pod)
                 return
             self._recorder.void(birth, pod=pod.uid)
         end = self._recorder.ended(end)
         if not is_through:
-            self._conclude(end, birth, spec, has_record=has_record, pod=pod.name)
+            self._conclude(end, pod, spec)
 
-    def _conclude(self, end: End, birth: Birth, spec: Spec, *, has_record: bool, pod: str) -> None:
+    def _conclude(self, end: End, pod: Pod, spec: Spec) -> None:
         """Draws the consequence of what is recorded of a life that is over."""
-        fault, crash = fault_of(end, has_record=has_record), None
-        if fault is not None:
-            hopeless = is_mistake(end)
-            crash = restarts.crash_of(birth, fault, has_record=has_record, spec=spec, hopeless=hopeless)
-        wait = restarts.wait_seconds(end, crash)
-        if wait is not None:
-            self.not_before[end.member] = self._clock() + wait
-        self._tell(restarts.blameless_event(end, pod) if crash is None else self._record(crash, spec))
+        crash = crash_of(end, self._history, spec)
+        if crash is None:
+            self._excuse(end, pod)
+            return
+        if not crash.fails:  # what it may begin again from
+            self._repository.learn_rounds()
+            self._repository.learn_source(self._history.line(end.member)[-1])
+        setting = setting_of(end, self._history)
+        (stored,) = self._recorder.births([after_crash(crash, self._history, spec, setting)])
+        if not crash.fails:
+            self.not_before[end.member] = self._clock() + wait_seconds(crash, setting)
+        self._emit(restarts.crash_event(crash, stored))
 
-    def _tell(self, event: Event | None) -> None:
+    def _excuse(self, end: End, pod: Pod) -> None:
+        """Tells of an end that was nobody's fault."""
+        if end.exit_code == ExitCode.STORAGE:
+            self.not_before[end.member] = self._clock() + restarts.STORAGE_SECONDS
+        event = restarts.blameless_event(end, pod.name)
         if event is not None:
             self._emit(event)
-
-    def _record(self, crash: restarts.Crash, spec: Spec) -> Event:
-        """Writes the birth that follows a crash; returns what is told of it."""
-        if crash.replaces:
-            self._repository.learn_rounds()
-        (stored,) = self._recorder.births([restarts.birth_after(crash, history=self._history, spec=spec)])
-        return restarts.crash_event(crash, stored)
 
 
 def end_of(pod: Pod, birth: Birth, *, hung: bool) -> End:

@@ -13,6 +13,7 @@ from pbt_operator.control.events import Event
 from pbt_operator.control.record import Recorder
 from pbt_operator.control.ripening import Ripening
 from pbt_operator.core import births, quorum, scaling
+from pbt_operator.core.blame import returned
 from pbt_operator.core.gates import gate_after
 from pbt_operator.core.quorum import Attendance
 from pbt_operator.core.round_record import Decision, Round
@@ -77,6 +78,18 @@ class Decisions:
         if spec.schedule.quorum_percent < 100:
             for member in living:
                 self._judge(member, spec)
+        self._bring_back(spec)
+
+    def _bring_back(self, spec: Spec) -> None:
+        """Lets members that failed try again, once after each decided round."""
+        if any(returned(self._history, spec, member) for member in range(spec.members)):
+            self._repository.learn_rounds()  # for their donors
+        found = (returned(self._history, spec, member) for member in range(spec.members))
+        wanted = [birth for birth in found if birth is not None]
+        for birth, stored in zip(wanted, self._recorder.births(wanted), strict=True):
+            if stored == birth:
+                told = f"member {birth.member} {birth.reason}"
+                self._emit(Event("Returned", told, birth.member))
 
     def open(self, spec: Spec, *, spec_number: int, living: Set[int]) -> None:
         """Says how far one may train now. Only after the births: who waits at a gate finds its successor first."""

@@ -7,6 +7,8 @@ from pbt_operator.control.occupancy import has_left, lived
 from pbt_operator.control.pods import Pods
 from pbt_operator.control.record import Recorder
 from pbt_operator.core import births
+from pbt_operator.core.blame import after_crash, crash_of, setting_of
+from pbt_operator.core.crash_words import fault_of
 from pbt_operator.core.history import History
 from pbt_operator.core.outcome import finished
 from pbt_operator.core.spec import Spec
@@ -30,8 +32,11 @@ def next_birth(history: History, spec: Spec, member: int, *, claimed: bool) -> B
         return newest
     if finished(history, member, spec):  # another operator has seen it through meanwhile
         return None
-    own = history.own_record(member)
-    return births.resumed(newest, own, crashed=None, reason="goes on after its process ended")
+    end = history.ends.get(newest.life)
+    crash = crash_of(end, history, spec) if end is not None else None
+    if crash is not None:  # whoever recorded that end came no further
+        return after_crash(crash, history, spec, setting_of(crash.end, history))
+    return births.resumed(newest, history.own_record(member), reason="goes on after its process ended")
 
 
 class Vacancies:
@@ -46,9 +51,11 @@ class Vacancies:
         """The stored birth to go on with, of each of these members that nobody lives."""
         claimed = self._learn(members)
         hidden = self._hidden(claimed)
+        self._repository.ends.learn(birth.life for m, birth in claimed.items() if m not in hidden)
         for member in claimed:
             if member not in hidden:
                 self._repository.catch_up(member)
+                self._learn_origin(member)
         found = {}
         for member in members:
             if member not in hidden:
@@ -65,6 +72,13 @@ class Vacancies:
         open_ = {m: birth for m, birth in newest.items() if birth is not None and not birth.cause.closes}
         self._repository.learn_claims(open_.values())
         return {m: birth for m, birth in open_.items() if self._repository.claim(birth) is not None}
+
+    def _learn_origin(self, member: int) -> None:
+        """What the member may begin again from, where its process ended by its own fault."""
+        birth = self._history.newest_birth(member)
+        end = self._history.ends.get(birth.life) if birth is not None else None
+        if end is not None and fault_of(end, has_record=False) is not None:
+            self._repository.learn_source(self._history.line(member)[-1])
 
     def _hidden(self, claimed: Mapping[int, Birth]) -> set[int]:
         """Members that in fact run: in a pod the watch has not shown, or in one still labelled as another member's.

@@ -1,5 +1,9 @@
 """Writes the births that follow from decisions and from what became of processes."""
 
+from typing import NamedTuple
+
+from msgspec import UNSET, UnsetType
+
 from pbt_contract.records import Birth, Cause, Report
 from pbt_operator.core.chance import chance
 from pbt_operator.core.exploit import donors
@@ -9,7 +13,36 @@ from pbt_operator.core.round_record import Decision, Entry, Round, Standing
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.transcript import Transcript
 
-CRASHES_BEFORE_REPLACEMENT = 3
+KEPT = "kept"
+MOST_BLAMED = 3
+"""So often in a row the hyperparameters are blamed for crashes; whatever crashes then, is the script's fault."""
+
+
+class Counters(NamedTuple):
+    """What births carry on, whatever they are, until a record of the member's own sets both back.
+
+    Attributes:
+        crashes: in a row without such a record.
+        blamed: births since then whose hyperparameters were blamed.
+    """
+
+    crashes: int = 0
+    blamed: int = 0
+
+    @classmethod
+    def of(cls, birth: Birth | None) -> "Counters":
+        """Those of a birth."""
+        return cls() if birth is None else cls(birth.crashes, 0 if birth.blamed is UNSET else birth.blamed)
+
+    @classmethod
+    def carried(cls, history: History, member: int) -> "Counters":
+        """Those that the member's next birth carries on."""
+        return cls() if history.own_record(member) is not None else cls.of(history.newest_birth(member))
+
+    @property
+    def recorded_blame(self) -> int | UnsetType:
+        """`blamed` as a birth has it."""
+        return self.blamed or UNSET
 
 
 def first(spec: Spec, *, member: int) -> Birth:
@@ -44,6 +77,7 @@ def decided(decision: Decision, *, round_number: int, at_step: int, history: His
     """
     previous = history.newest_birth(decision.member)
     assert previous is not None, "only the living lose"
+    counters = Counters.carried(history, decision.member)
     return Birth(
         member=decision.member,
         incarnation=previous.incarnation + 1,
@@ -54,32 +88,44 @@ def decided(decision: Decision, *, round_number: int, at_step: int, history: His
         source=decision.source,
         round=round_number,
         seed_round=round_number,
+        crashes=counters.crashes,
+        blamed=counters.recorded_blame,
         operations=decision.operations,
         reason=decision.reason,
     )
 
 
-def resumed(previous: Birth, record: Report | None, *, crashed: str | None, reason: str) -> Birth:
+def resumed(
+    previous: Birth,
+    record: Report | None,
+    *,
+    crash: Counters | None = None,
+    decided: int | UnsetType = UNSET,
+    reason: str,
+) -> Birth:
     """The birth by which a member goes on from its own newest record, or from its own start where there is none.
 
     Args:
         previous: the birth whose process is over.
         record: the newest record that this incarnation wrote.
-        crashed: what the process died of; None if it was nobody's fault.
+        crash: what is counted if it was its process's fault, that crash included; None if it was nobody's.
+        decided: after a crash, the newest decided round.
         reason: for people.
     """
-    crashes = 0 if record is not None else previous.crashes
+    counters = crash or (Counters.of(previous) if record is None else Counters())
     return Birth(
         member=previous.member,
         incarnation=previous.incarnation + 1,
-        cause=Cause.RESUME if crashed is None else Cause.CRASH,
+        cause=Cause.RESUME if crash is None else Cause.CRASH,
         hyperparameters=previous.hyperparameters,
         start_step=record.step if record else previous.start_step,
         previous_step=record.step if record else previous.start_step,
         source=record.source if record else previous.source,
         round=None,
         seed_round=None if record else previous.seed_round,
-        crashes=crashes + (crashed is not None),
+        crashes=counters.crashes,
+        blamed=counters.recorded_blame,
+        decided=decided,
         reason=reason,
     )
 
@@ -90,21 +136,27 @@ def from_donor(
     spec: Spec,
     member: int,
     cause: Cause,
-    crashes: int = 0,
+    explores: bool = True,
+    counters: Counters | None = None,
+    decided: int | UnsetType = UNSET,
     reason: str,
 ) -> Birth | None:
-    """A birth from a donor of the newest decided round, explored; None where there is no donor yet.
+    """A birth from a donor of the newest decided round; None where there is no donor yet.
 
-    For members that crash again and again, and for slots that are new or came back.
+    `explores`: whether the donor's hyperparameters are changed. `counters` are the birth's; None carries on those of
+    the one before. `decided` is the newest decided round after a crash. To `reason` the copy is added.
     """
     newest = history.newest_round
     donor = pick_donor(newest, spec=spec, member=member) if newest else None
     if newest is None or donor is None:
         return None
     previous = history.newest_birth(member)
-    earlier = history.rounds.before(newest.number, most=spec.rounds_needed - 1)
-    transcript = Transcript(spec.view(newest.number, newest.entries, earlier), spec)
-    hyperparameters, operations = explore(donor.hyperparameters, member=member, transcript=transcript)
+    hyperparameters, operations = donor.hyperparameters, dict.fromkeys(donor.hyperparameters, KEPT)
+    if explores:
+        earlier = history.rounds.before(newest.number, most=spec.rounds_needed - 1)
+        transcript = Transcript(spec.view(newest.number, newest.entries, earlier), spec)
+        hyperparameters, operations = explore(donor.hyperparameters, member=member, transcript=transcript)
+    counters = counters or Counters.carried(history, member)
     return Birth(
         member=member,
         incarnation=previous.incarnation + 1 if previous else 1,
@@ -114,7 +166,9 @@ def from_donor(
         previous_step=history.position(member),
         source=donor.source,
         seed_round=newest.number,
-        crashes=crashes,
+        crashes=counters.crashes,
+        blamed=counters.recorded_blame,
+        decided=decided,
         operations=operations,
         reason=f"{reason}; copies member {donor.member} ({donor.score:.6g}) of round {newest.number}",
     )
@@ -122,7 +176,7 @@ def from_donor(
 
 def sampled(history: History, *, spec: Spec, member: int, reason: str) -> Birth:
     """A birth for a slot that is new or came back before there was any donor."""
-    previous = history.newest_birth(member)
+    previous, counters = history.newest_birth(member), Counters.carried(history, member)
     return Birth(
         member=member,
         incarnation=previous.incarnation + 1 if previous else 1,
@@ -130,6 +184,8 @@ def sampled(history: History, *, spec: Spec, member: int, reason: str) -> Birth:
         hyperparameters=sample(spec, member=member, round_number=history.decided),
         previous_step=history.position(member),
         seed_round=history.decided,
+        crashes=counters.crashes,
+        blamed=counters.recorded_blame,
         reason=f"{reason}; sampled, for there is no donor yet",
     )
 
@@ -141,7 +197,7 @@ def pick_donor(newest: Round, *, spec: Spec, member: int) -> Entry | None:
     return chance(spec.seed, newest.number, member, "replacement").choice(best) if best else None
 
 
-def rescued(previous: Birth, *, leaving: Standing, number: int, position: int) -> Birth:
+def rescued(previous: Birth, *, leaving: Standing, number: int, position: int, counters: Counters) -> Birth:
     """The birth by which the worst remaining slot takes over the best weights before their member is scaled away."""
     return Birth(
         member=previous.member,
@@ -153,12 +209,22 @@ def rescued(previous: Birth, *, leaving: Standing, number: int, position: int) -
         source=leaving.source,
         round=None,
         seed_round=number,
-        operations=dict.fromkeys(leaving.hyperparameters, "kept"),
+        crashes=counters.crashes,
+        blamed=counters.recorded_blame,
+        operations=dict.fromkeys(leaving.hyperparameters, KEPT),
         reason=f"takes over from member {leaving.member}, the best ({leaving.score:.6g}), which is scaled away",
     )
 
 
-def closed(previous: Birth, *, cause: Cause, position: int, reason: str) -> Birth:
+def closed(
+    previous: Birth,
+    *,
+    cause: Cause,
+    position: int,
+    counters: Counters,
+    decided: int | UnsetType = UNSET,
+    reason: str,
+) -> Birth:
     """The end of a member's line: no process is started for it."""
     return Birth(
         member=previous.member,
@@ -168,6 +234,8 @@ def closed(previous: Birth, *, cause: Cause, position: int, reason: str) -> Birt
         start_step=position,
         previous_step=position,
         source=previous.source,
-        crashes=previous.crashes,
+        crashes=counters.crashes,
+        blamed=counters.recorded_blame,
+        decided=decided,
         reason=reason,
     )

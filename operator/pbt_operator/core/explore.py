@@ -8,10 +8,11 @@ from pbt_operator.core.spec import Spec
 from pbt_operator.core.transcript import Transcript
 
 
-def sample(spec: Spec, *, member: int, round_number: int) -> dict[str, Value]:
-    """Draws every hyperparameter from its distribution."""
+def sample(spec: Spec, *, member: int, round_number: int, again: int = 0) -> dict[str, Value]:
+    """Draws every hyperparameter from its distribution; with `again`, other values than the draws before."""
+    which = f"/{again}" if again else ""
     return {
-        h.name: h.space.sample(chance(spec.seed, round_number, member, f"sample/{h.name}"))
+        h.name: h.space.sample(chance(spec.seed, round_number, member, f"sample/{h.name}{which}"))
         for h in spec.hyperparameters
     }
 

@@ -40,6 +40,7 @@ class History:
     Attributes:
         rounds: the newest decided ones.
         ends: how the newest lives ended.
+        has_recorded: whether anybody has ever recorded anything.
         ledger: counts over the whole life; None where nobody counts.
     """
 
@@ -51,6 +52,7 @@ class History:
         self._records: dict[int, dict[str, Report]] = {}
         self._reporters: dict[int, set[int]] = {}  # by round, the members with a record of it
         self.rounds, self.ends = NewestRounds(), KnownEnds()
+        self.has_recorded = False
         self.ledger: Ledger | None = None
         self._order: list[int] | None = None
         self._members: dict[int, _Member] = {}  # each until the member's births or records change
@@ -90,6 +92,10 @@ class History:
             self._order = sorted(self._newest)
         return self._order
 
+    def births(self, member: int) -> Iterable[Birth]:
+        """Those of the member that are known."""
+        return self._births.get(member, {}).values()
+
     def birth(self, member: int, incarnation: int) -> Birth | None:
         """One birth, if it is known."""
         return self._births.get(member, {}).get(incarnation)
@@ -128,6 +134,7 @@ class History:
 
     def add_record(self, record: Report) -> None:
         """Learns of a report or save."""
+        self.has_recorded = True
         self._records.setdefault(record.member, {})[record.key] = record
         if record.round is not None:
             self._reporters.setdefault(record.round, set()).add(record.member)
@@ -278,9 +285,10 @@ class History:
                 self._changed(member)
         for member, births in self._births.items():
             records = self._records.get(member, {}).values()
-            first = min(
-                [birth.incarnation for birth in self.line(member)[-1:]] + [r.incarnation for r in records]
-            )
+            # The next round says what crashed.
+            crashed = [b.incarnation - 1 for b in births.values() if b.decided == self.decided]
+            line = [birth.incarnation for birth in self.line(member)[-1:]]
+            first = min(line + crashed + [r.incarnation for r in records])
             if any(incarnation < first for incarnation in births):
                 self._births[member] = {n: birth for n, birth in births.items() if n >= first}
         self._reporters = {}

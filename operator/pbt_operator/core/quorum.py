@@ -13,6 +13,7 @@ from statistics import median
 from msgspec import UNSET, UnsetType
 
 from pbt_contract.records import Report
+from pbt_operator.core.crashed import crashed_since
 from pbt_operator.core.exploit import choose, judge
 from pbt_operator.core.history import History
 from pbt_operator.core.horizon import due
@@ -136,6 +137,7 @@ def decide(history: History, spec: Spec, attendance: Attendance, *, spec_number:
         best=history.best(spec.objective, up_to=number),
         due=planned,
         recorded=chosen.recorded,
+        crashed=crashed_since(history) or UNSET,
     )
 
 

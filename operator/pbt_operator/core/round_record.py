@@ -140,6 +140,24 @@ class Recorded(Record, frozen=True, kw_only=True):
     explore: list[ProposedMove] = []
 
 
+class Crashed(Record, frozen=True, kw_only=True):
+    """One life that ended by its own fault, with the hyperparameters that it crashed with.
+
+    Attributes:
+        blamed: whether its hyperparameters, or weights and hyperparameters, were replaced for that.
+    """
+
+    member: MemberNumber
+    incarnation: IncarnationNumber
+    hyperparameters: dict[str, Value]
+    blamed: bool
+
+    @property
+    def life(self) -> Life:
+        """Whose it is."""
+        return Life(self.member, self.incarnation)
+
+
 class Round(Record, frozen=True, kw_only=True):
     """One comparison. Written once: the first write wins and everyone follows it.
 
@@ -150,6 +168,8 @@ class Round(Record, frozen=True, kw_only=True):
         due: with a horizon, from which round on losers are replaced again, as it was planned when this round was
             compared: they are replaced in this one if it isn't below. Absent without a horizon.
         recorded: absent where entries and spec are all that a replay needs, as with most rules.
+        crashed: the lives that crashed after the decided round before it, as far as its operator knew.
+            Absent without any.
     """
 
     format: int = FORMAT
@@ -161,6 +181,7 @@ class Round(Record, frozen=True, kw_only=True):
     best: Standing | None = None
     due: Count | UnsetType = UNSET
     recorded: Recorded | UnsetType = UNSET
+    crashed: list[Crashed] | UnsetType = UNSET
 
     @property
     def key(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from pbt_contract.records import Birth, Cause
 from pbt_operator.core import births
+from pbt_operator.core.births import Counters
 from pbt_operator.core.history import History
 from pbt_operator.core.round_record import Standing
 from pbt_operator.core.spec import Spec
@@ -32,8 +33,13 @@ def removed(history: History, member: int) -> Birth:
     """The end of the line of a member that is scaled away."""
     newest = history.newest_birth(member)
     assert newest is not None, "it leaves"
-    position = history.position(member)
-    return births.closed(newest, cause=Cause.REMOVED, position=position, reason="scaled away")
+    return births.closed(
+        newest,
+        cause=Cause.REMOVED,
+        position=history.position(member),
+        counters=Counters.carried(history, member),
+        reason="scaled away",
+    )
 
 
 def rescue(history: History, spec: Spec, *, leaving: Collection[int]) -> Birth | None:
@@ -52,7 +58,11 @@ def rescue(history: History, spec: Spec, *, leaving: Collection[int]) -> Birth |
     previous = history.newest_birth(worst)
     assert previous is not None, "it has a record"
     return births.rescued(
-        previous, leaving=standings[best], number=history.decided, position=history.position(worst)
+        previous,
+        leaving=standings[best],
+        number=history.decided,
+        position=history.position(worst),
+        counters=Counters.carried(history, worst),
     )
 
 

@@ -24,7 +24,7 @@ def status_schema() -> Schema:
         "phase": _fields(Status)["phase"],
         "replicas": _a("integer", "How many members have a pod."),
         "readyReplicas": _a("integer", "How many members train."),
-        "failedMembers": _a("integer", "How many members have failed for good."),
+        "failedMembers": _a("integer", "How many members are failed now."),
         "selector": _a("string", "The label selector of the pods, for the scale subresource."),
         "bestScore": _a("string", "The best score in few digits, as `kubectl get` shows it."),
         "location": _a("string", "Where everything is stored. `pbt` commands take it in place of a name."),

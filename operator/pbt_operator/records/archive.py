@@ -15,6 +15,7 @@ from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Claim, Report
 from pbt_contract.stores import Store
 from pbt_operator.core.accounting import Ledger
+from pbt_operator.core.end_record import End
 from pbt_operator.core.history import History
 from pbt_operator.core.lineage import Segment, lineage_of
 from pbt_operator.core.location_records import SpecRecord
@@ -41,6 +42,7 @@ class Archive:
         births: by member and incarnation.
         rounds: ascending.
         reports: those that count and those that don't, by key.
+        ends: how lives ended, as far as that is recorded.
         claimed: the lives that a process took.
         takeovers: the claims of the births that rounds decided, where processes may take them over in place.
         refused: keys of malformed records, with the reason.
@@ -52,6 +54,7 @@ class Archive:
     rounds: list[Round]
     reports: dict[str, Report]
     saves: dict[str, Report]
+    ends: dict[Life, End]
     claimed: set[Life]
     takeovers: list[Claim]
     result: Result | None
@@ -151,7 +154,6 @@ def read_archive(store: Store, *, readers: int = 1) -> Archive:
     if rounds:
         history.add_round(rounds[-1])
     claimed = set(claimed_lives(store))
-    takeovers = [keys.claim(*life) for life in _taken_over(births, claimed, spec)]
     results = list(reader.all(keys.RESULTS, Result))
     return Archive(
         record=record,
@@ -160,8 +162,9 @@ def read_archive(store: Store, *, readers: int = 1) -> Archive:
         rounds=rounds,
         reports=reports,
         saves=saves,
+        ends={end.life: end for end in reader.all(keys.ENDS, End)},
         claimed=claimed,
-        takeovers=list(reader.some(takeovers, Claim)),
+        takeovers=list(reader.some(_taken_over(births, claimed, spec), Claim)),
         result=results[-1] if results and results[-1].spec == record.number else None,
         refused=reader.refused,
         history=history,
@@ -186,11 +189,11 @@ def _of_births(
     return kept
 
 
-def _taken_over(births: dict[Life, Birth], claimed: set[Life], spec: Spec) -> Iterator[Life]:
-    """The lives whose claims may say how a process that trained came to them."""
+def _taken_over(births: dict[Life, Birth], claimed: set[Life], spec: Spec) -> Iterator[str]:
+    """The keys of the claims that may say how a process that trained came to its life."""
     for life, birth in births.items():
         if spec.restart is Restart.IN_PLACE and birth.cause in DECIDED and life in claimed:
-            yield life
+            yield keys.claim(*life)
 
 
 class _Reader:

@@ -15,9 +15,11 @@ from pbt_contract import keys
 from pbt_contract.errors import KeyRefused, NotFound
 from pbt_contract.records import Birth
 from pbt_contract.stores import Store
+from pbt_operator.core.end_record import End
 from pbt_operator.core.round_record import Round
 from pbt_operator.records.archive import Archive, read_archive
 from pbt_operator.records.audit_births import birth_violations
+from pbt_operator.records.audit_ends import end_violations
 from pbt_operator.records.audit_rounds import AcceptedSpecs, round_violations
 from pbt_operator.records.parallel import read_all
 from pbt_operator.records.violation import Violation
@@ -85,6 +87,7 @@ def violations(store: Store, archive: Archive, *, readers: int = 1) -> list[Viol
         *_refused(archive),
         *_forms(store, archive, readers),
         *birth_violations(store, archive, accepted),
+        *end_violations(store, archive, accepted),
         *round_violations(archive, accepted),
         *_best(store, archive),
     ]
@@ -110,13 +113,17 @@ def _is_record(key: str) -> bool:
 
 def _forms(store: Store, archive: Archive, readers: int) -> Iterator[Violation]:
     """The operator's records have the bytes that it writes. Trainers may be of any language and space as they like."""
-    written: list[Round | Birth] = [*archive.rounds, *archive.births.values()]
+    written: list[Round | Birth | End] = [
+        *archive.rounds,
+        *archive.births.values(),
+        *archive.ends.values(),
+    ]
     for record, fault in zip(written, read_all(partial(_form, store), written, readers=readers), strict=True):
         if fault is not None:
             yield Violation(0, record.key, fault)
 
 
-def _form(store: Store, record: Round | Birth) -> str | None:
+def _form(store: Store, record: Round | Birth | End) -> str | None:
     try:
         return form_fault(record, store.read(record.key))
     except NotFound:

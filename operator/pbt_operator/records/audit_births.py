@@ -141,7 +141,9 @@ def _decided_fault(birth: Birth, decided: Round, archive: Archive) -> str | None
     ordered = births.decided(
         decision, round_number=decided.number, at_step=decided.step, history=archive.history
     )
-    if encode(replace(ordered, incarnation=birth.incarnation)) != encode(birth):
+    # What it carries on depends on when it was written: the audit of ends looks at that.
+    carried = replace(ordered, incarnation=birth.incarnation, crashes=birth.crashes, blamed=birth.blamed)
+    if encode(carried) != encode(birth):
         return f"is not what {decided.key} orders"
     return None
 

@@ -12,6 +12,7 @@ from pbt_contract.keys import Life
 from pbt_contract.records import Birth
 from pbt_contract.stores import Store
 from pbt_operator.core.allowance import Allowance
+from pbt_operator.core.crashed import AFTER_CRASHES
 from pbt_operator.core.history import History
 from pbt_operator.records.parallel import create_each, read_each
 
@@ -40,7 +41,7 @@ class BirthLog:
         self.unread = deque(Life(member, incarnation) for member, incarnation in newest.items())
 
     def load(self, allowance: Allowance) -> None:
-        """Reads those that are `unread`, and those before them as far as they go on with one another."""
+        """Reads those that are `unread`, and those before them as far as they go on with one another or crashed."""
         while self.unread:
             some = list(islice(self.unread, allowance.at_once(len(self.unread))))
             births = self._peek_all(some)
@@ -49,7 +50,9 @@ class BirthLog:
                 self._history.add_birth(birth)
                 self.unread.popleft()
             self.unread.extend(
-                Life(b.member, b.incarnation - 1) for b in births if b.cause.resumes and b.incarnation > 1
+                Life(b.member, b.incarnation - 1)
+                for b in births
+                if (b.cause.resumes or b.cause in AFTER_CRASHES) and b.incarnation > 1
             )
             if allowance.is_spent:
                 return

@@ -163,7 +163,7 @@ def test_the_audit_finds_a_birth_of_a_member_that_was_done():
     run = simulation(Leaving(WAYS[0], at=50, member=BEST), exploit={"none": {}}).run()
     found = read_archive(run.store)
     report = found.reports[keys.report(5, BEST, 1)]
-    wrong = births.resumed(found.births[BEST, 1], report, crashed=None, reason="a fault")
+    wrong = births.resumed(found.births[BEST, 1], report, reason="a fault")
     run.store.put(wrong.key, encode(wrong))
     (violation,) = audit.violations(run.store, read_archive(run.store))
     assert (violation.invariant, violation.key) == (3, wrong.key)

@@ -11,6 +11,7 @@ from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
 from pbt_contract.errors import ExitCode
 from pbt_contract.records import Cause
+from pbt_operator.core.crashed import AFTER_CRASHES
 from pbt_operator.core.end_record import End
 from pbt_operator.core.status import MemberState, PopulationPhase
 from pbt_operator.manifest.population import to_core
@@ -31,6 +32,16 @@ class Crashing(Deterministic):
             self.left -= 1
             raise TrainerCrashed("RuntimeError: out of luck")
         super().train(state, hyperparameters, step, rng)
+
+
+class Doomed(Deterministic):
+    """Some members crash whatever they train with."""
+
+    def __init__(self, members: set[int], message: str = "RuntimeError: out of luck") -> None:
+        self.members, self.message = members, message
+
+    def fate(self, member: int, step: int) -> TrainerCrashed | None:
+        return TrainerCrashed(self.message) if member in self.members else None
 
 
 NONE = {"none": {}}
@@ -80,7 +91,7 @@ def test_a_record_between_crashes_starts_the_count_anew():
         crashed: set[int]
 
         def train(self, state, hyperparameters, step, rng):
-            if step % 10 == 5 and hyperparameters["rate"] == 0.05 and step not in self.crashed:
+            if step % 40 == 5 and hyperparameters["rate"] == 0.05 and step not in self.crashed:
                 self.crashed.add(step)
                 raise TrainerCrashed("again")
             super().train(state, hyperparameters, step, rng)
@@ -89,13 +100,13 @@ def test_a_record_between_crashes_starts_the_count_anew():
     task.crashed = set()
     manifest = spec(DETERMINISTIC, members=2, exploit=NONE, initial=INITIAL, backoffLimit=1)
     found = told(Simulation(manifest, task).run())
-    assert len(task.crashed) == 20
+    assert len(task.crashed) == 5
     assert {birth.crashes for (member, _), birth in found.births.items() if member == 0} == {0, 1}
 
 
 def test_above_the_backoff_limit_a_member_fails_and_the_others_go_on():
-    manifest = spec(DETERMINISTIC, members=3, exploit=NONE, initial=INITIAL, backoffLimit=2)
-    simulation = Simulation(manifest, Crashing(at=1, times=99, rate=0.05)).run()
+    manifest = spec(DETERMINISTIC, members=3, exploit=NONE, backoffLimit=2)
+    simulation = Simulation(manifest, Doomed({0})).run()
     found = told(simulation)
     status = found.status()
     assert [member.state for member in status.members] == [MemberState.FAILED, *[MemberState.FINISHED] * 2]
@@ -104,14 +115,8 @@ def test_above_the_backoff_limit_a_member_fails_and_the_others_go_on():
 
 
 def test_a_complete_population_says_how_many_members_failed_and_why_in_short():
-    class Unlucky(Deterministic):
-        def train(self, state, hyperparameters, step, rng):
-            if hyperparameters["depth"] == 2:
-                raise TrainerCrashed("RuntimeError: " + "x" * 1000, code=ExitCode.MISTAKE)
-            super().train(state, hyperparameters, step, rng)
-
-    initial = [{"rate": 0.05, "depth": depth} for depth in (2, 1, 2, 1, 2, 2)]
-    simulation = Simulation(spec(DETERMINISTIC, members=6, exploit=NONE, initial=initial), Unlucky()).run()
+    doomed = Doomed({0, 2, 4, 5}, "RuntimeError: " + "x" * 1000)
+    simulation = Simulation(spec(DETERMINISTIC, members=6, exploit=NONE, backoffLimit=1), doomed).run()
     found = told(simulation)
     assert found.result is not None
     assert (found.result.phase, found.result.reason) == (PopulationPhase.COMPLETE, "AllStepsDone")
@@ -134,23 +139,6 @@ def test_a_population_fails_with_the_reason_of_its_members(limit, reason):
     assert result is not None
     assert (result.phase, result.reason) == (PopulationPhase.FAILED, reason)
     assert "out of luck" in result.message
-
-
-def test_a_mistake_of_the_script_is_made_once_by_each_member_and_never_tried_again():
-    class Mistaken(Deterministic):
-        def train(self, state, hyperparameters, step, rng):
-            raise TrainerCrashed("UsageError: step 10 was due", code=ExitCode.MISTAKE)
-
-    simulation = Simulation(spec(DETERMINISTIC, members=4, backoffLimit=6), Mistaken()).run()
-    found = told(simulation)
-    assert simulation.pods.num_started == 4
-    assert reasons(simulation)["MemberFailed"] == 4
-    assert reasons(simulation)["Crashed"] == 0
-    assert found.result is not None
-    assert found.result.reason == "AllMembersFailed"
-    assert "mistaken: UsageError: step 10 was due" in found.result.message
-    assert {m.state for m in found.status().members} == {MemberState.FAILED}
-    assert all("UsageError: step 10 was due" in member.reason for member in found.status().members)
 
 
 def test_crashes_wait_longer_each_time():
@@ -358,3 +346,60 @@ def test_the_end_that_is_stored_counts_whoever_saw_it_otherwise():
     simulation.store.put(seen.key, encode(seen))
     found = told(simulation.run())
     assert causes(found, 0) == [Cause.INITIAL, Cause.RESUME]
+
+
+def test_who_failed_tries_again_after_each_round_and_its_slot_is_never_lost_for_good():
+    class Mended(Doomed):
+        def fate(self, member, step):
+            return super().fate(member, step) if step <= 30 else None
+
+    manifest = spec(DETERMINISTIC, members=4, backoffLimit=1, schedule=QUORUM_75)
+    simulation = Simulation(manifest, Mended({0})).run()
+    found = told(simulation)
+    assert Cause.FAILED in causes(found, 0)
+    assert Cause.SCALE in causes(found, 0)
+    assert {member.state for member in found.status().members} == {MemberState.FINISHED}
+    assert reasons(simulation)["Returned"] == causes(found, 0).count(Cause.SCALE)
+    crashed = [one.life for decided in found.rounds if decided.crashed for one in decided.crashed]
+    assert (
+        len(crashed)
+        == len(set(crashed))
+        == sum(birth.cause in AFTER_CRASHES for birth in found.births.values())
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_region_of_the_space_that_crashes_costs_no_slot(seed):
+    class Region(Deterministic):
+        def train(self, state, hyperparameters, step, rng):
+            if hyperparameters["depth"] > 5:
+                raise TrainerCrashed("RuntimeError: CUDA out of memory")
+            super().train(state, hyperparameters, step, rng)
+
+    simulation = Simulation(spec(DETERMINISTIC, seed=seed), Region()).run()
+    found = told(simulation)
+    assert found.status().phase is PopulationPhase.COMPLETE
+    assert {member.state for member in found.status().members} == {MemberState.FINISHED}
+    reverted = [b for b in found.births.values() if b.cause is Cause.REPLACE]
+    assert reverted
+    assert all(found.births[b.member, b.incarnation - 1].hyperparameters["depth"] > 5 for b in reverted)
+
+
+def test_an_operator_that_dies_before_the_birth_that_follows_leaves_it_to_the_next_one():
+    manifest = spec(DETERMINISTIC, members=2, exploit=NONE, initial=INITIAL)
+    simulation = Simulation(manifest, Crashing(at=35, times=1, rate=0.05))
+    create = simulation.store.create
+
+    def dies(key, data):
+        if key == keys.birth(0, 2):
+            raise KeyboardInterrupt
+        return create(key, data)
+
+    simulation.store.create = dies
+    with pytest.raises(KeyboardInterrupt):
+        simulation.run()
+    simulation.store.create = create
+    simulation.pods.kill()
+    simulation.operator_restarts()
+    found = told(simulation.run())
+    assert causes(found, 0)[:2] == [Cause.INITIAL, Cause.CRASH]

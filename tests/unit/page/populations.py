@@ -13,6 +13,7 @@ from pbt_contract.records import Birth, Claim, File, Report
 from pbt_contract.scores import wire_metrics
 from pbt_contract.stores import Store
 from pbt_operator.core import births, quorum
+from pbt_operator.core.births import Counters
 from pbt_operator.core.history import History
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import PopulationPhase, Result
@@ -200,4 +201,6 @@ def _crash(recorder: Recorder, birth: Birth, step: int, rng: Random) -> Birth:
     own = own if own is not None and own.incarnation == birth.incarnation else None
     fault = rng.choice(["ended with exit code 1: CUDA error: out of memory", None])
     reason = f"crashed: {fault}" if fault else "goes on after its process ended"
-    return recorder.bear(births.resumed(birth, own, crashed=fault, reason=reason))
+    before = Counters() if own is not None else Counters.of(birth)
+    crash = Counters(before.crashes + 1, before.blamed) if fault else None
+    return recorder.bear(births.resumed(birth, own, crash=crash, reason=reason))

@@ -3,8 +3,9 @@
 from typing import Any
 from unittest.mock import patch
 
-from pbt_operator.control import look, placement, restarts, vacancies
+from pbt_operator.control import look, placement, vacancies
 from pbt_operator.control.vacancies import Vacancies
+from pbt_operator.core import blame
 from pbt_operator.core.history import History
 from pbt_operator.core.slots import Allotment
 from pbt_operator.records.handovers import Handovers
@@ -57,7 +58,7 @@ def _relabelling_is_forgotten() -> Any:
 
 
 def _crashes_back_off_for_ever() -> Any:
-    return patch.object(restarts, "backoff_seconds", lambda _: 1e9)
+    return patch.object(blame, "backoff_seconds", lambda _: 1e9)
 
 
 def _who_is_done_is_started_again() -> Any:
