@@ -19,6 +19,7 @@ from pbt_trainer.courier.incarnation import Incarnation
 from simulation.clock import Happening, VirtualTime
 from simulation.memory_store import MemoryStore
 from simulation.trainable import State, Trainable, TrainerCrashed
+from simulation.waiting import Waiting
 
 STATE = "state.json"
 
@@ -38,20 +39,16 @@ class SimulatedPods:
 
     Attributes:
         anew: what keeps a running loop from continuing with a birth; None where nothing does.
+        ignores_gates: whether the trainer of a member trains on without waiting.
     """
 
     def __init__(
         self, *, time: VirtualTime, store: MemoryStore, spec: Spec, trainable: Trainable, durations: Durations
     ) -> None:
-        self.time, self.store, self.spec, self.trainable, self.durations = (
-            time,
-            store,
-            spec,
-            trainable,
-            durations,
-        )
-        self.num_started = 0
+        self.time, self.store, self.spec = time, store, spec
+        self.trainable, self.durations, self.num_started = trainable, durations, 0
         self.anew: Callable[[Birth], str | None] = lambda _birth: None
+        self.ignores_gates: Callable[[int], bool] = lambda _member: False
         self._trainers: dict[str, SimulatedTrainer] = {}
 
     def observe(self) -> Sequence[Pod]:
@@ -108,7 +105,7 @@ class SimulatedTrainer:
     _declined: bool = False  # somebody else was faster where this one was asked to go on as
 
     def __post_init__(self) -> None:
-        self.life = self._incarnation(self.pod.incarnation)
+        self.life, self.waiting = self._incarnation(self.pod.incarnation), Waiting(self.world.store)
         self.next = self.world.time.after(self.world.durations.start, self._begin)
 
     def _incarnation(self, number: int) -> Incarnation:
@@ -125,8 +122,6 @@ class SimulatedTrainer:
     def member(self) -> int:
         """Whose life it lives; the pod's labels may say so only later."""
         return self.life.member
-
-    # life
 
     def _begin(self) -> None:
         self.birth = self.life.open()
@@ -153,6 +148,7 @@ class SimulatedTrainer:
     def _restore(self) -> None:
         source = self.life.source()
         self.step = self.birth.start_step
+        self.waiting.reset()
         self.recorded = (self.step, self.world.time.now)
         if source is None:
             self.state = self.world.trainable.build(self.birth.hyperparameters, self._rng("build"))
@@ -168,9 +164,19 @@ class SimulatedTrainer:
         return min((self.step // interval + 1) * interval, self.world.spec.schedule.total_steps)
 
     def _stretch(self) -> None:
-        self.stretch_began = self.world.time.now
-        seconds = (self._due() - self.step) * self.world.durations.step(self.member)
-        self.next = self.world.time.after(seconds, self._report)
+        now, due = self.world.time.now, self._due()
+        number = -(-due // self.world.spec.schedule.interval_steps)
+        is_open = self.world.ignores_gates(self.member) or self.waiting.look(number)
+        # Births are written before gates: a loser that waits goes on only in its next life.
+        if not is_open or (self.waiting.since is not None and self.life.successor() is not None):
+            self.waiting.begin(now)
+            self.next = self.world.time.after(self.world.durations.poll, self._stretch)
+            return
+        self.waiting.end(now)
+        self.stretch_began = now
+        self.next = self.world.time.after(
+            (due - self.step) * self.world.durations.step(self.member), self._report
+        )
 
     def _train(self, until: int) -> None:
         while self.step < until:
@@ -223,19 +229,21 @@ class SimulatedTrainer:
                 hyperparameters=self.birth.hyperparameters,
                 checkpoint=checkpoint,
                 files=[File(name=STATE, size=len(data), sha256=hashlib.sha256(data).hexdigest())],
-                seconds=self.world.time.now - self.recorded[1],
+                seconds=self.world.time.now - self.recorded[1] - self.waiting.seconds,
+                waited=self.waiting.seconds or UNSET,
                 ending=UNSET if ending is None else ending,
             )
         )
         self.recorded = (self.step, self.world.time.now)
+        self.waiting.reset()
 
     # successors
 
     def _look_for_successor(self) -> None:
         if self.pod.ended:
             return
-        successor = self.life.successor()
-        other = self.life.yielded() if successor is None and self.world.spec.shares_slots else None
+        successor, shares = self.life.successor(), self.world.spec.shares_slots
+        other = self.life.yielded() if successor is None and shares else None
         if other is not None and not self._declined:
             self._make_room(other)
         elif successor is None:
@@ -262,6 +270,9 @@ class SimulatedTrainer:
             self._look_for_successor()
 
     def _save(self) -> None:
+        """What it has trained since its newest record; nothing while it waits."""
+        if self.waiting.since is not None:
+            return
         elapsed = self.world.time.now - self.stretch_began
         steps = int(elapsed / self.world.durations.step(self.member))
         self._train(min(self.step + steps, self._due() - 1))

@@ -5,6 +5,7 @@ what they choose is asked of the pods.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from msgspec import UNSET
 
@@ -14,11 +15,12 @@ from pbt_operator.control import sharing, tenancy
 from pbt_operator.control.account import Accounting
 from pbt_operator.control.events import Event
 from pbt_operator.control.occupancy import asked_to_yield
-from pbt_operator.control.pods import Pod, Pods
+from pbt_operator.control.pods import Phase, Pod, Pods
 from pbt_operator.control.record import Recorder
 from pbt_operator.control.tenancy import Stay, Tenant, Waited
 from pbt_operator.control.timers import Timed, Timers
 from pbt_operator.control.vacancies import Vacancies
+from pbt_operator.core.gates import is_at_bound
 from pbt_operator.core.outcome import finished
 from pbt_operator.core.round_record import Round
 from pbt_operator.core.slots import Handover, Holder, allot
@@ -128,7 +130,9 @@ class Placement:
             timers.start(Timed.TAKEOVER, uid, now)
         elif stay is Stay.HOME:
             timers.stop(Timed.TAKEOVER, uid)
-            if tenant.is_to_progress:  # a record starts it again, and so does another member
+            if tenant.pod.phase is Phase.RUNNING and self._waits(member, spec):
+                timers.stop(Timed.PROGRESS, uid)
+            elif tenant.is_to_progress:  # a record starts it again, and so does another member
                 timers.start(Timed.PROGRESS, uid, now, at=(member, self._history.position(member)))
             if tenant.heir is None:
                 timers.stop(Timed.YIELD, uid)
@@ -139,6 +143,10 @@ class Placement:
             takeover=timers.elapsed(Timed.TAKEOVER, uid, now),
             yield_=timers.elapsed(Timed.YIELD, uid, now),
         )
+
+    def _waits(self, member: int, spec: Spec) -> bool:
+        """Whether the member is as far as it may train for now."""
+        return is_at_bound(self._history.position(member), self._repository.gates.newest, spec)
 
     def _takeover_seconds(self) -> float:
         """Worked out once for a round."""
@@ -163,7 +171,10 @@ class Placement:
             Holder(
                 member=member,
                 position=self._history.position(member),
-                reported=is_contested and member not in through.union(heirs) and self._has_reported(pod),
+                reported=is_contested
+                and member not in through.union(heirs)
+                and self._has_reported(pod, spec),
+                waits=self._waits(member, spec),
                 leaving=pod.stopping,
             )
             for member, pod in live.items()
@@ -171,7 +182,7 @@ class Placement:
         allotment = allot(
             slots=spec.slots,
             holders=holders,
-            waiters=waiters,
+            waiters=[replace(waiter, waits=self._waits(waiter.member, spec)) for waiter in waiters],
             interval_steps=spec.schedule.interval_steps,
         )
         self._hand_over(allotment.yields, live, spec)
@@ -187,10 +198,11 @@ class Placement:
             if self._timers.elapsed(Timed.THROUGH, pod.uid, now) > tenancy.TAKEOVER_SECONDS:
                 self._pods.stop(pod)
 
-    def _has_reported(self, pod: Pod) -> bool:
-        """Whether the pod's process has made a ready report since it started or took over."""
+    def _has_reported(self, pod: Pod, spec: Spec) -> bool:
+        """Whether the pod's process has made a ready report since it started or took over, or waits at a gate."""
         birth, record = self._history.newest_birth(pod.member), self._history.own_record(pod.member)
-        return record is not None and record.round is not None and self._has_claimed(pod, birth)
+        has_reported = record is not None and record.round is not None
+        return (has_reported or self._waits(pod.member, spec)) and self._has_claimed(pod, birth)
 
     def _hand_over(self, handovers: Sequence[Handover], live: Live, spec: Spec) -> None:
         """Makes holders yield: to a member that their process goes on as where it can, else by their end."""

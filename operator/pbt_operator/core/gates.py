@@ -115,6 +115,11 @@ def prospect(history: History, spec: Spec, *, living: Set[int]) -> Prospect:
     return Prospect() if attendance is None else _prospect(attendance, history, spec, awaits=0)
 
 
+def is_at_bound(step: int, gate: Gate | None, spec: Spec) -> bool:
+    """Whether a member that has come to this step waits at the gate; without any gate nobody does."""
+    return gate is not None and step // spec.schedule.interval_steps + 1 > gate.up_to
+
+
 def is_over(history: History, member: int, spec: Spec) -> bool:
     """Whether the member's line is closed, or it is done."""
     birth = history.newest_birth(member)

@@ -10,23 +10,30 @@ class Holder:
 
     Attributes:
         position: the step that it has durably reached.
-        reported: whether it has made a ready report since it got the slot, so that yielding now costs least, and can be
-            asked to yield.
+        reported: whether it has made a ready report since it got the slot or waits, so that yielding now costs least,
+            and can be asked to yield.
+        waits: whether it is as far as it may train before more is decided.
         leaving: its pod is being stopped, the slot is free soon.
     """
 
     member: int
     position: int
     reported: bool = False
+    waits: bool = False
     leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """A member that could start at once if there were a slot."""
+    """A member that could start at once if there were a slot.
+
+    Attributes:
+        waits: whether it could only wait there: it is as far as it may train before more is decided.
+    """
 
     member: int
     position: int
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ def allot(
     """Shares the slots out.
 
     A holder yields only to somebody who is behind by an interval or more, so that turns last an interval at least and
-    no two members push each other out.
+    no two members push each other out. One that can only wait yields to anybody who can train.
     """
     queue = sorted(waiters, key=lambda waiter: (waiter.position, waiter.member))
     free = max(0, slots - len(holders))
@@ -66,8 +73,8 @@ def allot(
     yields = [Handover(holder.member, None) for holder in staying[:excess]]
     queue = queue[max(0, len(leaving) - max(0, len(holders) - slots)) :]
     ready = [holder for holder in staying[excess:] if holder.reported]
-    for waiter, holder in zip(queue, ready, strict=False):
-        if holder.position < waiter.position + interval_steps:
+    for waiter, holder in zip((waiter for waiter in queue if not waiter.waits), ready, strict=False):
+        if not holder.waits and holder.position < waiter.position + interval_steps:
             break
         yields.append(Handover(holder.member, waiter.member))
     return Allotment(start=tuple(waiter.member for waiter in starting), yields=tuple(yields))

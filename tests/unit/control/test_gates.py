@@ -1,5 +1,8 @@
 """Gates in a pass: when they are written, in what order, and that operators follow each other's."""
 
+import pytest
+from msgspec import UNSET
+
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
@@ -7,8 +10,11 @@ from pbt_contract.encoding import decode, encode
 from pbt_contract.gates import Gate, newest_gate, read_gate
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth
+from pbt_operator.control.pods import Phase
+from pbt_operator.records.archive import read_archive
 from simulation import Simulation
 from simulation.memory_store import MemoryStore
+from simulation.pods import Durations
 
 QUORUM_75 = {**DETERMINISTIC["schedule"], "quorumPercent": 75}
 
@@ -105,3 +111,50 @@ def test_a_gate_whose_writing_was_never_answered_counts_once() -> None:
     assert gates(simulation.store) == [lost]
     assert encode(lost) == simulation.store.read(keys.gate(1))
     assert Life(0, 1) not in {name.life for name in lost.without}
+
+
+def test_who_waits_at_a_gate_is_not_taken_for_hung() -> None:
+    """Member 1 hangs twice, is stopped after its deadline and reports late; member 0 waits for it all that time."""
+    schedule = {**DETERMINISTIC["schedule"], "progressDeadlineSeconds": 30, "maxLead": 0}
+    first = [{"rate": 0.05, "depth": 1}, {"rate": 0.0001, "depth": 8}]  # member 0 is never replaced
+    manifest = spec(DETERMINISTIC, members=2, schedule=schedule, initial=first)
+    simulation = Simulation(manifest, Deterministic())
+    simulation.pods.durations = Durations(
+        step=lambda member: 1000.0 if member == 1 and simulation.time.now < 40 else 0.5
+    )
+    simulation.run(max_seconds=3000)
+    crashed = [event for event in simulation.events if event.reason == "Crashed"]
+    assert {event.member for event in crashed} == {1}
+    late = read_archive(simulation.store).reports[keys.report(2, 0, 1)]
+    assert late.waited is not UNSET
+    assert late.waited > 30
+    assert late.seconds == 5.0
+
+
+@pytest.mark.parametrize("restart", ["InPlace", "Recreate"])
+@pytest.mark.parametrize("quorum", [75, 100])
+@pytest.mark.parametrize("lead", [0, 1])
+def test_who_waits_makes_room_though_it_has_not_reported_in_this_life(
+    restart: str, quorum: int, lead: int
+) -> None:
+    """Two members share a slot. The one behind is killed on its way; the other gets the slot and can only wait."""
+    schedule = {**DETERMINISTIC["schedule"], "quorumPercent": quorum, "maxLead": lead}
+    manifest = spec(DETERMINISTIC, members=2, parallelism=1, restart=restart, schedule=schedule)
+    simulation = Simulation(manifest, Deterministic(), tick_seconds=1.0)
+    killed, position = 0, simulation.repository.history.position
+    while not simulation.ended and simulation.time.now < 3000:
+        simulation.step()
+        for trainer in list(simulation.pods._trainers.values()):
+            is_behind = position(trainer.member) < position(1 - trainer.member)
+            began = trainer.stretch_began
+            if (
+                trainer.pod.phase is Phase.RUNNING
+                and is_behind
+                and killed < 5
+                and 2 < simulation.time.now - began < 9
+            ):
+                trainer.kill()
+                killed += 1
+    assert killed == 5
+    assert simulation.ended
+    assert [decided.number for decided in read_archive(simulation.store).rounds] == list(range(1, 21))

@@ -13,11 +13,20 @@ steps = st.integers(0, 20).map(lambda n: n * 5)
 def situations(draw):
     members = draw(st.permutations(range(10)))
     split = draw(st.integers(0, 10))
+    bound = draw(st.integers(0, 12)) * INTERVAL
     holders = [
-        Holder(member=m, position=draw(steps), reported=draw(st.booleans()), leaving=draw(st.booleans()))
+        Holder(
+            member=m,
+            position=(position := draw(steps)),
+            reported=draw(st.booleans()),
+            waits=position >= bound,
+            leaving=draw(st.booleans()),
+        )
         for m in members[:split]
     ]
-    waiters = [Waiter(member=m, position=draw(steps)) for m in members[split:]]
+    waiters = [
+        Waiter(member=m, position=(position := draw(steps)), waits=position >= bound) for m in members[split:]
+    ]
     return {"slots": draw(st.integers(1, 10)), "holders": holders, "waiters": waiters}
 
 
@@ -48,21 +57,35 @@ def test_no_free_slot_is_left_while_somebody_waits(situation):
 
 
 @given(situations())
-def test_only_who_has_reported_and_is_ahead_by_an_interval_yields_within_the_slots(situation):
+def test_only_who_has_reported_and_is_ahead_by_an_interval_or_waits_yields_within_the_slots(situation):
     allotment = decide(situation)
     staying = [holder for holder in situation["holders"] if not holder.leaving]
     if len(staying) > situation["slots"]:
         return  # a smaller parallelism: whoever is furthest ahead goes
     holders = {holder.member: holder for holder in staying}
-    least = min((waiter.position for waiter in situation["waiters"]), default=None)
-    waiters = {waiter.member: waiter.position for waiter in situation["waiters"]}
+    waiters = {waiter.member: waiter for waiter in situation["waiters"]}
     for handover in allotment.yields:
-        holder = holders[handover.holder]
+        holder, waiter = holders[handover.holder], waiters[handover.waiter]
         assert holder.reported
-        assert least is not None
-        assert holder.position >= least + INTERVAL
-        assert handover.waiter is not None
-        assert holder.position >= waiters[handover.waiter] + INTERVAL
+        assert not waiter.waits
+        assert holder.position > waiter.position
+        assert holder.waits or holder.position >= waiter.position + INTERVAL
+
+
+@given(situations())
+def test_nobody_who_can_train_waits_for_a_slot_of_one_who_can_only_wait(situation):
+    """Else two members of which one crashed on the way to its report would block each other for ever."""
+    allotment = decide(situation)
+    yielding = {handover.holder for handover in allotment.yields}
+    served = {handover.waiter for handover in allotment.yields}.union(allotment.start)
+    idle = [
+        h
+        for h in situation["holders"]
+        if h.reported and h.waits and not h.leaving and h.member not in yielding
+    ]
+    hungry = [w for w in situation["waiters"] if not w.waits and w.member not in served]
+    leaving = [holder for holder in situation["holders"] if holder.leaving]
+    assert not idle or len(hungry) <= len(leaving)
 
 
 @given(situations())
