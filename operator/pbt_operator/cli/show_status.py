@@ -10,6 +10,7 @@ from pbt_operator.cli.output import read_population, say, say_json, say_table, s
 from pbt_operator.cli.place import OnCluster, find, located
 from pbt_operator.cli.population_resource import PopulationResource
 from pbt_operator.core.status import MAX_MEMBERS, Best, MemberState, Status
+from pbt_operator.core.time_words import forecast_text, spent_text
 from pbt_operator.page.words import (
     counted,
     life_text,
@@ -93,7 +94,13 @@ def _body(status: Status, *, metric: str, names: Sequence[str]) -> None:
         say(takeovers_text(status.takeovers))
     if status.due is not UNSET:
         say(f"losers are replaced next in round {status.due:,}")
-    say(f"steps: {steps.productive:,} productive, {steps.discarded:,} discarded, {steps.waiting:,} waiting")
+    say(
+        f"steps: {steps.productive:,} productive, {steps.discarded:,} discarded, {steps.remaining:,} remaining"
+    )
+    if not isinstance(status.seconds, UnsetType):
+        say(f"time of all processes: {spent_text(status.seconds)}")
+    if not isinstance(status.forecast, UnsetType):
+        say(f"left: {forecast_text(status.forecast)}")
 
 
 def _best(best: Best | None, metric: str, names: Sequence[str]) -> str:

@@ -6,7 +6,9 @@ of these stations records through this one in the middle of its work, and then f
 """
 
 from collections.abc import Sequence
+from typing import Any
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from pbt_contract.encoding import decode_report, encode
@@ -21,6 +23,9 @@ from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Result
 from pbt_operator.records import results, specs
 from pbt_operator.records.repository import Repository
+
+NO_TIME: dict[str, Any] = {"seconds": 0.0, "waited": UNSET, "starting": UNSET}
+"""What a record has that was made of another one: the time is the other's."""
 
 
 class Recorder:
@@ -72,7 +77,7 @@ class Recorder:
         whole = decode_report(store.read(report.key), key=report.key)
         note = f"the process ended with 0 after step {report.step}, before the last one: the member is done"
         save = replace(
-            whole, round=None, metrics={}, effective={}, seconds=0.0, notes=[note], ending=Ending.LEFT
+            whole, round=None, metrics={}, effective={}, notes=[note], ending=Ending.LEFT, **NO_TIME
         )
         store.create(save.key, encode(save))
         self._repository.learn_record(save.key)

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from pbt_contract.keys import Life
 from pbt_contract.records import FORMAT, Count, Record, Source, Value
@@ -120,7 +120,47 @@ class Steps(Record, frozen=True, kw_only=True):
             description="Recorded, but past the step at which a decision or a resume closed the incarnation."
         ),
     ] = 0
-    waiting: Annotated[Count, Meta(description="What the members still have before them.")] = 0
+    remaining: Annotated[Count, Meta(description="What the members still have before them.")] = 0
+    waiting: Annotated[Count, Meta(description="The former name of `remaining`, for one version.")] = 0
+
+    def __post_init__(self) -> None:
+        """Both names tell the same, whichever version wrote them."""
+        most = max(self.remaining, self.waiting)
+        force_setattr(self, "remaining", most)
+        force_setattr(self, "waiting", most)
+
+
+class SecondsSpent(Record, frozen=True, kw_only=True):
+    """What the time of all processes went to, as far as reports and saves tell it."""
+
+    productive: Annotated[
+        float, Meta(description="Training behind what is part of some member's story, as `steps` counts it.")
+    ] = 0.0
+    discarded: Annotated[float, Meta(description="Training behind what isn't, as `steps` counts it.")] = 0.0
+    waiting: Annotated[
+        float, Meta(description="At gates, for members or decisions that were more than `maxLead` behind.")
+    ] = 0.0
+    starting: Annotated[
+        float,
+        Meta(
+            description="From the start of a process, or in place from the last step of the life before, to the first "
+            "step."
+        ),
+    ] = 0.0
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.productive + self.discarded + self.waiting + self.starting
+
+
+class Forecast(Record, frozen=True, kw_only=True):
+    """What is left at the pace of the newest reports, if nothing ends the population before its last step."""
+
+    seconds: Annotated[Count, Meta(description="Until the last member has made its last step.")]
+    gpu_hours: Annotated[
+        float | UnsetType, Meta(description="Of all pods together; absent where they ask for no GPU.")
+    ] = UNSET
 
 
 class Takeovers(Record, frozen=True, kw_only=True):
@@ -190,6 +230,16 @@ class Status(Record, frozen=True, kw_only=True):
         ),
     ] = UNSET
     steps: Annotated[Steps, Meta(description="Training steps of all members together.")] = Steps()
+    seconds: Annotated[
+        SecondsSpent | UnsetType,
+        Meta(
+            description="What the time of all processes went to; absent while a restarted operator still reads it."
+        ),
+    ] = UNSET
+    forecast: Annotated[
+        Forecast | UnsetType,
+        Meta(description="What is left at the pace of the newest reports; absent before there is one."),
+    ] = UNSET
     strategy: Annotated[
         Strategy | UnsetType,
         Meta(description="Who chose exploit and explore: Auto, when the population began, or Explicit."),
@@ -225,4 +275,5 @@ class Result(Status, frozen=True, kw_only=True):
 
     def closing(self, status: Status) -> Status:
         """A status made after the end: what trainers still recorded as they were stopped is no part of it."""
-        return replace(status, final=self.final, rounds=self.rounds, steps=self.steps)
+        seconds = status.seconds if isinstance(self.seconds, UnsetType) else self.seconds
+        return replace(status, final=self.final, rounds=self.rounds, steps=self.steps, seconds=seconds)

@@ -1,12 +1,15 @@
 """Makes a status of what is known: the same for records alone, for a result and for a running cluster."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from msgspec import UNSET, UnsetType
 
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Cause
 from pbt_operator.core.accounting import Ledger
+from pbt_operator.core.forecast import forecast_of
 from pbt_operator.core.history import History
 from pbt_operator.core.horizon import due, following
 from pbt_operator.core.outcome import done_words, finished
@@ -18,6 +21,7 @@ from pbt_operator.core.status import (
     MemberState,
     MemberStatus,
     PopulationPhase,
+    SecondsSpent,
     Status,
     Steps,
     Takeovers,
@@ -67,10 +71,16 @@ def status_of(
         births=ledger.num_births,
         takeovers=_takeovers(ledger.takeovers),
         steps=_steps(ledger, history, spec),
-        strategy=spec.strategy,
-        exploit=exploit_words(spec.exploit),
-        explore=explore_words(spec.explore),
+        seconds=seconds_of(ledger),
+        forecast=UNSET if phase.ended else forecast_of(history, spec, going_on(history, spec)),
+        **_rules(spec),
     )
+
+
+def _rules(spec: Spec) -> dict[str, Any]:
+    """Who copies whom and when, and who chose that."""
+    exploit, explore = exploit_words(spec.exploit), explore_words(spec.explore)
+    return {"strategy": spec.strategy, "exploit": exploit, "explore": explore}
 
 
 def state_of(history: History, member: int, spec: Spec, *, active: MemberState) -> MemberState:
@@ -157,8 +167,20 @@ def _takeovers(counted: TakeoverCount) -> Takeovers | UnsetType:
 
 
 def _steps(ledger: Ledger, history: History, spec: Spec) -> Steps:
+    total, going = spec.schedule.total_steps, going_on(history, spec)
+    remaining = sum(max(0, total - history.position(member)) for member in going)
+    return Steps(productive=ledger.productive, discarded=ledger.discarded, remaining=remaining)
+
+
+def seconds_of(ledger: Ledger) -> SecondsSpent | UnsetType:
+    """The time that records tell of; absent while some are known by their names only."""
+    if not ledger.is_whole:
+        return UNSET
+    spent = asdict(ledger.spent)
+    return SecondsSpent(**{use: round(seconds, 1) for use, seconds in spent.items()})
+
+
+def going_on(history: History, spec: Spec) -> list[int]:
+    """The members that still have steps before them."""
     births = [birth for member in history.members if (birth := history.newest_birth(member)) is not None]
-    total = spec.schedule.total_steps
-    going = (b.member for b in births if not b.cause.closes and not finished(history, b.member, spec))
-    waiting = sum(max(0, total - history.position(member)) for member in going)
-    return Steps(productive=ledger.productive, discarded=ledger.discarded, waiting=waiting)
+    return [b.member for b in births if not b.cause.closes and not finished(history, b.member, spec)]

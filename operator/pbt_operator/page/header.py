@@ -7,10 +7,10 @@ from pbt_contract.text import escaped
 from pbt_operator.core.search import Goal
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Status
+from pbt_operator.core.time_words import forecast_text, spent_text
 from pbt_operator.page.html import text
 from pbt_operator.page.words import (
     counted,
-    duration_text,
     score_text,
     strategy_text,
     takeovers_text,
@@ -79,7 +79,6 @@ def _tiles(archive: Archive, status: Status) -> list[tuple[str, str, str]]:
     metric = escaped(spec.objective.metric)
     none = (score_text(None), "no finite score yet")
     steps = status.steps
-    seconds = sum(record.seconds for record in [*archive.reports.values(), *archive.saves.values()])
     return [
         (
             f"Best {metric}",
@@ -96,8 +95,20 @@ def _tiles(archive: Archive, status: Status) -> list[tuple[str, str, str]]:
         ),
         ("Rounds", f"{status.rounds:,}", _pace(spec, status)),
         ("Exploits", f"{status.exploits:,}", f"{counted(status.births, 'birth')} in all"),
-        ("Training time", duration_text(seconds), "of all members together"),
+        *_time_tiles(status),
     ]
+
+
+def _time_tiles(status: Status) -> list[tuple[str, str, str]]:
+    """What the processes' time went to, and what is left."""
+    tiles = []
+    if not isinstance(status.seconds, UnsetType):
+        whole, _, shares = spent_text(status.seconds).partition(": ")
+        tiles.append(("Time of all processes", whole, shares))
+    if not isinstance(status.forecast, UnsetType):
+        left, _, hours = forecast_text(status.forecast).partition(", ")
+        tiles.append(("Left", left, hours or "at the pace of the newest reports"))
+    return tiles
 
 
 def _pace(spec: Spec, status: Status) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
+from msgspec import UNSET
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -13,10 +14,12 @@ from pbt_contract.records import Value
 from pbt_contract.text import one_line, shortened
 from pbt_operator.control.events import Event
 from pbt_operator.control.pods import Pod, activity
+from pbt_operator.core.forecast import forecast_of
 from pbt_operator.core.history import History
 from pbt_operator.core.spec import Spec
-from pbt_operator.core.status import Best
-from pbt_operator.core.status_builder import state_of
+from pbt_operator.core.status import Best, Forecast, SecondsSpent
+from pbt_operator.core.status_builder import going_on, seconds_of, state_of
+from pbt_operator.core.time_words import forecast_text, spent_text
 
 SHOWN_MEMBERS = 32
 SHOWN_EVENTS = 6
@@ -36,18 +39,31 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The whole table."""
+    """The whole table.
+
+    Attributes:
+        time: what the processes' time went to, and what is left; empty as long as nothing is known of it.
+    """
 
     name: str
     round: int
     last_round: int
     best: Best | None
     rows: list[Row]
+    time: str = ""
 
 
 def view(name: str, history: History, spec: Spec, pods: Sequence[Pod]) -> View:
     """What is to be shown now."""
     live = {pod.member: pod for pod in pods if not pod.ended}
+    spent = UNSET if history.ledger is None else seconds_of(history.ledger)
+    left = forecast_of(history, spec, going_on(history, spec))
+    times = (
+        [f"time of all processes {spent_text(spent)}"]
+        if isinstance(spent, SecondsSpent) and spent.total
+        else []
+    )
+    times += [f"left {forecast_text(left)}"] if isinstance(left, Forecast) else []
     return View(
         name=name,
         round=history.decided,
@@ -58,6 +74,7 @@ def view(name: str, history: History, spec: Spec, pods: Sequence[Pod]) -> View:
             for member in history.members
             if member < spec.members
         ],
+        time="; ".join(times),
     )
 
 
@@ -164,11 +181,12 @@ class LiveTable:
             else ""
         )
         head = Text(f"{now.name}  round {now.round}/{now.last_round}  {best}", style="bold")
+        times = [Text(now.time, style="dim")] if now.time else []
         more = [Text(f"... and {hidden} more members", style="dim")] if hidden > 0 else []
         events = [Text(one_line(e.message), style="yellow" if e.warning else "dim") for e in self._events]
-        for line in events:
+        for line in [*times, *events]:
             line.no_wrap, line.overflow = True, "ellipsis"
-        return Group(head, table, *more, Text(""), *events)
+        return Group(head, *times, table, *more, Text(""), *events)
 
 
 def short(value: Value | None) -> str:

@@ -86,6 +86,7 @@ def run_to_end(runner: ForegroundRunner[WaitingPods], population: Population, di
             population.spec,
             ownership=Ownership(name=name, namespace=NAMESPACE),
             emit=display.tell,
+            counts=True,
         )
     except KeyboardInterrupt:
         raise Stopped from None

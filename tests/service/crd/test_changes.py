@@ -35,6 +35,9 @@ ALLOWED: list[tuple[str, Any]] = [
     ("backoffLimit", 0),
     ("maxFailedMembers", None),
     ("activeDeadlineSeconds", 1),
+    ("limits", None),
+    ("limits", {"gpuHours": 1000, "totalMemberSteps": 1}),
+    ("plateau", {"rounds": 1}),
     ("ttlSecondsAfterFinished", 0),
     ("template", {"spec": {"priorityClassName": "low"}}),
 ]

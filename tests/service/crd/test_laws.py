@@ -83,6 +83,8 @@ CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "spec.finish": st.booleans(),
     "spec.backoffLimit": INTEGERS,
     "spec.activeDeadlineSeconds": INTEGERS,
+    "spec.limits": mapping(gpuHours=REALS, activeSeconds=INTEGERS, totalMemberSteps=INTEGERS),
+    "spec.plateau": mapping(rounds=INTEGERS, minGain=REALS),
     "spec.ttlSecondsAfterFinished": INTEGERS,
 }
 
@@ -107,6 +109,8 @@ def left_to_the_operator(path: tuple[str | int, ...]) -> bool:
     """Whether only the operator checks what is there."""
     match path:
         case ("spec", "initial", int(), *_) | ("spec", "hyperparameters", int(), "choice", "values", int()):
+            return True
+        case ("spec", "limits", "gpuHours"):
             return True
         case ("spec", "exploit", arm):
             return arm in EXPLOITS

@@ -62,7 +62,8 @@ def test_status_as_json_has_the_words_of_the_status(pbt, digits):
         "rounds": 2,
         "exploits": 1,
         "births": 3,
-        "steps": {"productive": 40, "discarded": 0, "waiting": 0},
+        "steps": {"productive": 40, "discarded": 0, "remaining": 0, "waiting": 0},
+        "seconds": {"productive": 6.0, "discarded": 0.0, "waiting": 0.0, "starting": 0.0},
         "strategy": "Explicit",
         "exploit": {"truncation": {"percent": 25}, "minGap": 0.0, "copy": "Both", "horizonPercent": 0},
         "explore": {"factors": [0.8, 1.25], "resamplePercent": 25},
@@ -83,7 +84,8 @@ def test_status_as_text_is_plain_where_there_is_no_terminal(pbt, digits):
         "     1            2  Finished    20         0.875  0.4  0-1\n"
         "\n"
         "2 rounds, 1 exploit, 3 births\n"
-        "steps: 40 productive, 0 discarded, 0 waiting\n"
+        "steps: 40 productive, 0 discarded, 0 remaining\n"
+        "time of all processes: 6 s: 100 % productive, 0 % discarded, 0 % waiting, 0 % starting\n"
     )
 
 

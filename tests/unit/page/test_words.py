@@ -11,7 +11,6 @@ from pbt_operator.page.html import Cell, text
 from pbt_operator.page.words import (
     changes_text,
     counted,
-    duration_text,
     size_text,
     strategy_text,
     value_text,
@@ -53,14 +52,6 @@ def test_changes_follow_the_order_of_the_manifest_and_leave_out_what_was_kept():
         changes_text(birth, before, names=["c", "a", "b", "d", "e"])
         == "c x (resampled), a 1 -> 1.25 (x1.25), d 4 -> 3"
     )
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(0, "0 s"), (59.6, "1 min 00 s"), (61, "1 min 01 s"), (3600, "1 h 00 min"), (4e6, "1,111 h 06 min")],
-)
-def test_durations(seconds, shown):
-    assert duration_text(seconds) == shown
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ ROWS = [
     )
     for member in range(40)
 ]
-VIEW = View(name="digits", round=3, last_round=20, best=None, rows=ROWS)
+TIME = "time of all processes 2 min 00 s: 90 % productive, 5 % discarded, 3 % waiting, 2 % starting; left about 3 s"
+VIEW = View(name="digits", round=3, last_round=20, best=None, rows=ROWS, time=TIME)
 
 
 def drawn(width: int) -> str:
@@ -41,6 +42,10 @@ def test_columns_of_numbers_are_never_squeezed(width):
     assert "0.0001235" in text
     assert "training" in text
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_what_the_time_went_to_and_what_is_left_stand_below_the_head():
+    assert drawn(130).splitlines()[1].rstrip() == TIME
 
 
 def test_a_large_population_shows_its_first_members_and_counts_the_rest():

@@ -20,7 +20,7 @@ class Use(StrEnum):
 
     PRODUCTIVE = "productive"  # recorded, and part of some member's story for good
     DISCARDED = "discarded"  # training that a decision or a crash threw away, recorded or not
-    WAITING = "waiting"  # starting, restoring, waiting for an upload, leaving
+    IDLE = "idle"  # starting, waiting at a gate, restoring, for an upload, leaving
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Usage:
         self._accounts = self._follow(accounts, pods)
         for member, account in accounts.items():
             if self._accounts.get(member) is not account:
-                use = Use.WAITING if finished(self._history, member, spec) else Use.DISCARDED
+                use = Use.IDLE if finished(self._history, member, spec) else Use.DISCARDED
                 used[use] += max(0.0, account.seconds or 0.0)
         self._settle(used, ended=ended)
         return used
@@ -131,5 +131,5 @@ def _balance(account: _Account, record: Report, used: dict[Use, float]) -> None:
     lost = account.lost if record.incarnation >= account.incarnation else 0.0
     left = 0.0 if account.seconds is None else account.seconds - lost - record.seconds
     used[Use.DISCARDED] += lost
-    used[Use.WAITING] += max(0.0, left)
+    used[Use.IDLE] += max(0.0, left)
     account.seconds, account.lost = min(0.0, left), 0.0

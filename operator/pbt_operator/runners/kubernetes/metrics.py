@@ -98,6 +98,7 @@ class Observation:
     Attributes:
         states: of every member, not only of those in the status.
         best: the best score ever.
+        seconds: what the time of all processes went to, by kind; empty while that isn't known.
         pods: as the reconcile saw them last.
         gpus: of one pod.
     """
@@ -106,6 +107,7 @@ class Observation:
     phase: PopulationPhase
     states: Collection[MemberState]
     best: float | None
+    seconds: Mapping[str, float]
     pods: Collection[Pod]
     gpus: float
 
@@ -135,6 +137,12 @@ class Metrics:
         """The series with a population's labels."""
         self._members = Gauge("pbt_population_members", "Members by state.", [*POPULATION, "state"], **own)
         self._best = Gauge("pbt_population_best_score", "The best score ever.", POPULATION, **own)
+        self._seconds = Gauge(
+            "pbt_population_seconds",
+            "Time of all processes, as records tell it and the status shows it.",
+            [*POPULATION, "kind"],
+            **own,
+        )
         self._births = Counter(
             "pbt_births", "Incarnations that were ordered, by cause.", [*POPULATION, "cause"], **own
         )
@@ -233,7 +241,7 @@ class Metrics:
             self._phases.pop((namespace, name), None)
             self._count_phases()
             for metric in (
-                self._members, self._best, self._births, self._decisions, self._gaps, self._gpu_seconds,
+                self._members, self._best, self._seconds, self._births, self._decisions, self._gaps, self._gpu_seconds,
             ):  # fmt: skip
                 metric.remove_by_labels({"namespace": namespace, "population": name})
 
@@ -243,6 +251,8 @@ class Metrics:
         states = Tally(seen.states)
         for state in MemberState:
             self._members.labels(*key, state).set(states[state])
+        for kind, seconds in seen.seconds.items():
+            self._seconds.labels(*key, kind).set(seconds)
         if seen.best is not None:
             self._best.labels(*key).set(seen.best)
 

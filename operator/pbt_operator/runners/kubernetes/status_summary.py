@@ -7,6 +7,7 @@ from heapq import nsmallest
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from pbt_contract.records import Cause
 from pbt_operator.control.pass_result import PassResult
@@ -16,7 +17,7 @@ from pbt_operator.core.cost import to_status
 from pbt_operator.core.round_record import Standing
 from pbt_operator.core.spec import Restart
 from pbt_operator.core.status import MAX_MEMBERS, RECORDS_ONLY, MemberState, PopulationPhase, Status
-from pbt_operator.core.status_builder import state_of, status_of
+from pbt_operator.core.status_builder import seconds_of, state_of, status_of
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
 from pbt_operator.runners.kubernetes.conditions import Condition
 from pbt_operator.runners.kubernetes.metrics import Observation
@@ -105,11 +106,14 @@ def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
 
 def observe(overview: Overview) -> Observation:
     """How it stands, for the metrics."""
+    ledger = overview.session.repository.history.ledger
+    seconds = UNSET if ledger is None else seconds_of(ledger)
     return Observation(
         spec=overview.done.spec,
         phase=phase_of(overview),
         states=list(overview.states.values()),
         best=None if overview.best is None else overview.best.score,
+        seconds={} if isinstance(seconds, UnsetType) else msgspec.to_builtins(seconds),
         pods=overview.pods,
         gpus=overview.done.spec.gpus,
     )

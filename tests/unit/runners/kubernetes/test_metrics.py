@@ -27,6 +27,9 @@ UNEVEN = Durations(start=7, stop=3, step=lambda member: 1 + 0.1 * member)
 GPUS = 2
 
 
+SECONDS = {"productive": 40.0, "discarded": 3.0, "waiting": 2.0, "starting": 1.0}
+
+
 class Operator:
     """A population in virtual time under the metrics of an operator, which may restart."""
 
@@ -66,6 +69,7 @@ class Operator:
             phase=outcome.phase if outcome else PopulationPhase.RUNNING,
             states=[MemberState.TRAINING] * 7 + [MemberState.FAILED],
             best=best.score if best else None,
+            seconds=SECONDS,
             pods=self.simulation.pods.observe(),
             gpus=GPUS,
         )
@@ -84,7 +88,7 @@ class Operator:
         return {cause: count for cause, count in found.items() if count}
 
     def gpu_seconds(self) -> dict[str, float]:
-        kinds = ("productive", "discarded", "waiting")
+        kinds = ("productive", "discarded", "idle")
         return {kind: self.value("pbt_gpu_seconds_total", **DIGITS, kind=kind) for kind in kinds}
 
     @property
@@ -200,6 +204,13 @@ def test_latency_is_from_the_last_report_to_the_decision():
     assert waiting.value("pbt_decision_latency_seconds_sum") > 0
 
 
+def test_the_seconds_of_the_status_are_shown_by_kind():
+    operator = Operator()
+    operator.passes()
+    shown = {kind: operator.value("pbt_population_seconds", **DIGITS, kind=kind) for kind in SECONDS}
+    assert shown == SECONDS
+
+
 def test_members_and_populations_are_shown_by_state():
     operator = Operator()
     operator.passes()
@@ -226,6 +237,7 @@ def test_a_population_without_gpus_has_no_gpu_seconds():
         phase=PopulationPhase.RUNNING,
         states=[],
         best=None,
+        seconds={},
         pods=[],
         gpus=0,
     )

@@ -66,8 +66,10 @@ def test_a_population_trains_to_its_end(world, team, simulated):
     assert status["steps"] == {
         "productive": told.result.steps.productive,
         "discarded": told.result.steps.discarded,
+        "remaining": 0,
         "waiting": 0,
     }
+    assert status["seconds"] == told.status().seconds
     found = {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]}
     assert found == {
         "Accepted": ("True", "Accepted"),

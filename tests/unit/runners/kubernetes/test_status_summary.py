@@ -5,11 +5,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract.records import Cause
 from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.core.status import Forecast, SecondsSpent
+from pbt_operator.core.time_words import spent_text
+from pbt_operator.page import page
 from pbt_operator.records.archive import read_archive
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused
 from pbt_operator.runners.kubernetes.status_summary import (
@@ -158,13 +162,21 @@ def test_resource_result_and_records_tell_the_same_numbers_where_rounds_were_ski
     shown, status = summarize(seen(experiment), poll_seconds=5), told.status()
     assert 1 < len(told.rounds) < told.rounds[-1].number, "some were skipped"
     assert status.steps.discarded > 0
-    found = [(shown["rounds"], shown["steps"], shown["births"], shown["exploits"], shown["final"])]
+    names = ("rounds", "steps", "seconds", "births", "exploits", "final")
+    found = [tuple(shown[name] for name in names)]
     for one in [status, *([told.result] if ends else [])]:
         assert one is not None
-        steps, final = msgspec.to_builtins(one.steps), msgspec.to_builtins(one.final)
-        found.append((one.rounds, steps, one.births, one.exploits, final))
+        words = msgspec.to_builtins(one)
+        found.append(tuple(words[name] for name in names))
     assert found == [found[0]] * len(found)
     assert found[0][0] == len(told.rounds)
+    assert status.forecast == (UNSET if ends else msgspec.convert(shown["forecast"], Forecast))
+    steps, drawn = status.steps, page(told)
+    assert isinstance(status.seconds, SecondsSpent)
+    assert f"<dt>Rounds</dt><dd>{status.rounds}</dd>" in drawn
+    assert f"<dd>{steps.productive + steps.discarded:,}</dd>" in drawn
+    assert f"; {steps.discarded} discarded</dd>" in drawn
+    assert spent_text(status.seconds).partition(": ")[2] in drawn
 
 
 def test_no_null_reaches_the_api_server(hundred):
