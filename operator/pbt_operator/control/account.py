@@ -22,6 +22,7 @@ class Accounting:
     Attributes:
         hung: uids of pods that were stopped because no record came in time.
         not_before: by member, when it may start again, by the clock.
+        logs: by member, where the output of its newest process that ended is.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Accounting:
         self._recorder, self._clock, self._emit = recorder, clock, emit
         self.hung: set[str] = set()
         self.not_before: dict[int, float] = {}
+        self.logs: dict[int, str] = {}
 
     def settle(self, ended: Sequence[Pod], spec: Spec) -> None:
         """Draws the consequence of each pod's end. A resume is written later, once a slot is free."""
@@ -67,6 +69,7 @@ class Accounting:
                 self._excuse(end, pod)
                 return
             self._recorder.void(birth, pod=pod.uid)
+        self.logs[end.member] = pod.log
         end = self._recorder.ended(end)
         if not is_through:
             self._conclude(end, pod, spec)
@@ -84,7 +87,7 @@ class Accounting:
         (stored,) = self._recorder.births([after_crash(crash, self._history, spec, setting)])
         if not crash.fails:
             self.not_before[end.member] = self._clock() + wait_seconds(crash, setting)
-        self._emit(restarts.crash_event(crash, stored))
+        self._emit(restarts.crash_event(crash, stored, setting))
 
     def _excuse(self, end: End, pod: Pod) -> None:
         """Tells of an end that was nobody's fault."""

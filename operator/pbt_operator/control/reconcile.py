@@ -4,7 +4,7 @@ It stands on an injected clock, store and set of pods, so the same pass drives a
 simulation in virtual time. Everything that must survive is in the store.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import Enum, auto
 
 from pbt_operator.control.account import Accounting
@@ -21,6 +21,7 @@ from pbt_operator.control.sweep import Retention
 from pbt_operator.core.allowance import Allowance, Cursor
 from pbt_operator.core.budget import Used
 from pbt_operator.core.cost import Costs
+from pbt_operator.core.mistakes import mistake_of
 from pbt_operator.core.outcome import Outcome, outcome_of
 from pbt_operator.core.spec import Restart, Spec
 from pbt_operator.core.status import PopulationPhase, Result
@@ -113,7 +114,7 @@ class Reconciler:
                 living = self._living.members(seen.live, self.spec, now=self._clock())
                 self._decisions.decide(self.spec, spec_number=self.spec_number, living=living)
                 self._decisions.open(self.spec, spec_number=self.spec_number, living=living)
-            self._conclude()
+            self._conclude(seen.live)
         if self._outcome is not None or self.spec.suspend:
             self._placement.clear(seen.live, self.spec, ended=self._outcome is not None)
         else:
@@ -160,9 +161,10 @@ class Reconciler:
             for event in remarks(report, birth, source):
                 self._emit(event)
 
-    def _conclude(self) -> None:
-        """Records how the population ended, once it has."""
-        outcome = outcome_of(self._history, self.spec, used=self._used())
+    def _conclude(self, live: Collection[int]) -> None:
+        """Records how the population ended, once it has; these members have a process."""
+        outcome = mistake_of(self._history, self.spec, running=live, logs=self._accounting.logs)
+        outcome = outcome or outcome_of(self._history, self.spec, used=self._used())
         if outcome is None:
             return
         self._result = self._recorder.end(outcome, self.spec, spec_number=self.spec_number)

@@ -255,11 +255,14 @@ def returned(history: History, spec: Spec, member: int) -> Birth | None:
     )
 
 
+def waits_for_others(crash: Crash, setting: Setting) -> bool:
+    """Whether the script may be mistaken, so that its member waits for others to meet that mistake too."""
+    return is_mistake(crash.end) and not setting.anyone_recorded and not crash.fails
+
+
 def wait_seconds(crash: Crash, setting: Setting) -> float:
-    """How long the member waits before it starts again: where the script may be mistaken, until others have met it."""
-    if is_mistake(crash.end) and not setting.anyone_recorded:
-        return MISTAKE_SECONDS
-    return backoff_seconds(crash.counters.crashes)
+    """How long the member waits before it starts again."""
+    return MISTAKE_SECONDS if waits_for_others(crash, setting) else backoff_seconds(crash.counters.crashes)
 
 
 def backoff_seconds(crashes: int) -> float:

@@ -142,8 +142,13 @@ def test_a_population_fails_with_the_reason_of_its_members(limit, reason):
 
 
 def test_crashes_wait_longer_each_time():
+    class Numbered(Crashing):
+        def train(self, state, hyperparameters, step, rng):
+            self.left -= 1
+            raise TrainerCrashed(f"RuntimeError: {self.left}")
+
     manifest = spec(DETERMINISTIC, members=2, backoffLimit=6)
-    simulation = Simulation(manifest, Crashing(at=1, times=99)).run()
+    simulation = Simulation(manifest, Numbered(at=1, times=99)).run()
     assert simulation.time.now >= 2 * (1 + 2 + 4 + 8 + 16)
 
 
@@ -403,3 +408,30 @@ def test_an_operator_that_dies_before_the_birth_that_follows_leaves_it_to_the_ne
     simulation.operator_restarts()
     found = told(simulation.run())
     assert causes(found, 0)[:2] == [Cause.INITIAL, Cause.CRASH]
+
+
+def test_a_mistake_of_the_script_ends_the_population_at_the_second_member_that_meets_it():
+    class Mistaken(Deterministic):
+        def train(self, state, hyperparameters, step, rng):
+            raise TrainerCrashed("UsageError: step 10 was due", code=ExitCode.MISTAKE)
+
+    simulation = Simulation(spec(DETERMINISTIC, members=8), Mistaken(), durations=Durations(stop=2)).run()
+    found = told(simulation)
+    assert simulation.pods.num_started == 8
+    assert simulation.time.now <= 10 + 5
+    assert found.result is not None
+    assert (found.result.phase, found.result.reason) == (PopulationPhase.FAILED, "Mistake")
+    assert found.result.message.endswith("UsageError: step 10 was due")
+    assert [event.reason for event in simulation.events if event.reason == "Mistake"] == ["Mistake"]
+
+
+@pytest.mark.parametrize("code", [1, ExitCode.MISTAKE])
+def test_two_of_eight_that_crash_alike_stop_nobody_who_has_recorded_something(code):
+    class Some(Doomed):
+        def fate(self, member, step):
+            crashes = member in self.members and step > 10
+            return TrainerCrashed("UsageError: step 10 was due", code=code) if crashes else None
+
+    manifest = spec(DETERMINISTIC, members=8, schedule=QUORUM_75)
+    simulation = Simulation(manifest, Some({2, 5})).run()
+    assert told(simulation).status().phase is PopulationPhase.COMPLETE

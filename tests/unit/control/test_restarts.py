@@ -7,9 +7,11 @@ from pbt_contract.records import Birth, Cause, Claim
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.control.restarts import blameless_event, crash_event, was_in_force
 from pbt_operator.core.births import Counters
-from pbt_operator.core.blame import Crash
+from pbt_operator.core.blame import Crash, Setting
 from pbt_operator.core.crash_words import fault_of, is_mistake
 from pbt_operator.core.end_record import End
+
+LATER = Setting(anyone_recorded=True, is_bad_node=False)
 
 
 def ended(**changes) -> End:
@@ -75,14 +77,14 @@ def test_any_other_end_is_no_mistake(exit_code, hung):
 
 def test_a_crash_is_told_with_where_its_member_goes_on():
     crash = Crash(ended(), birth(), None, "died", Counters(2, 0), limit=4)
-    told = crash_event(crash, birth(start_step=40, reason=crash.reason))
+    told = crash_event(crash, birth(start_step=40, reason=crash.reason), LATER)
     assert (told.reason, told.warning) == ("Crashed", True)
     assert told.message == "member 3 crashed and goes on at step 40: crash 2 in a row without a record: died"
 
 
 def test_one_crash_too_many_is_told_as_the_failure_of_its_member():
     crash = Crash(ended(), birth(), None, "died", Counters(5, 0), limit=4)
-    assert crash_event(crash, birth(cause=Cause.FAILED)).message == (
+    assert crash_event(crash, birth(cause=Cause.FAILED), LATER).message == (
         "member 3 failed: crash 5 in a row without a record, above backoffLimit 4: died"
     )
 
