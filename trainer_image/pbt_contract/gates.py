@@ -71,10 +71,11 @@ def newest_gate(read: Callable[[int], Gate | None], known: Gate | None = None) -
         known: the newest one that is known; those before it are not asked for. If it still is the newest, that
             takes one question.
     """
-    newest, low, ahead = known, known.number if known else 0, 1
-    while (found := read(low + ahead)) is not None:
-        newest, low, ahead = found, low + ahead, 2 * ahead
-    above = low + ahead
+    start = known.number if known else 0
+    newest, low, ahead = known, start, 1
+    while (found := read(start + ahead)) is not None:
+        newest, low, ahead = found, start + ahead, 2 * ahead
+    above = start + ahead
     while above - low > 1:
         middle = (low + above) // 2
         found = read(middle)
