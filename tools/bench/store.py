@@ -17,6 +17,8 @@ from typing import Any
 from bench import crt, peer, transfers
 from bench.sample import Remark, Sample
 from bench.settings import quick
+from pbt_contract.encoding import encode
+from pbt_contract.gates import Gate
 from pbt_contract.records import Birth, Cause, Report
 from pbt_contract.stores.s3 import S3Store
 from pbt_operator.records.repository import Repository
@@ -29,6 +31,7 @@ from pbt_trainer.courier.messages import (
     Look,
     Looked,
     Notice,
+    Opened,
     Order,
     Upload,
     Uploaded,
@@ -40,6 +43,7 @@ NAME = "store"
 MB = 1 << 20
 SIZES = {"1MB": MB, "100MB": 100 * MB}
 TREE = b"{}"
+GATE = Gate(number=1, up_to=100, awaits=0, quorum=0, spec=1, decided=0, lead=2)
 TRANSFERS = 5
 """By each way and round: single ones differ by what the disk has still to write."""
 
@@ -94,6 +98,7 @@ def counted(server: Server, sizes: Mapping[str, int]) -> Iterator[Sample]:
             store = S3Store(server.bucket, f"counts/{name}", client=client)
             repository = _repository(S3Store(server.bucket, f"counts/{name}", client=operators))
             repository.write_births([_birth(0)])
+            repository.store.create(GATE.key, encode(GATE))
             repository.load()
             control = yield from _reporting(store, trainers, name, size)
             operator.take()
@@ -111,8 +116,7 @@ def counted(server: Server, sizes: Mapping[str, int]) -> Iterator[Sample]:
 def _reporting(store: S3Store, tally: Tally, name: str, size: int) -> Generator[Sample, None, int]:
     """A member's first report; returns how many of its requests carried no data."""
     with _life(store, member=0) as channel:
-        _hear(channel, Began)
-        _hear(channel, Fetched)
+        _begun(channel)
         yield from _by_operation(f"{name}.start", tally.take()[0])
         descriptors = [_memory(os.urandom(size)), _memory(TREE)]
         try:
@@ -134,8 +138,7 @@ def _reporting(store: S3Store, tally: Tally, name: str, size: int) -> Generator[
 def _fetching(store: S3Store, tally: Tally, name: str) -> Iterator[Sample]:
     tally.take()
     with _life(store, member=1) as channel:
-        _hear(channel, Began)
-        assert _hear(channel, Fetched).report is not None
+        assert _begun(channel).report is not None
     made, data, _ = tally.take()
     # In how many a library fetches a file is its own business: whether it asks for the size first, say.
     yield Sample(f"store.{name}.fetch.data", data, "requests")
@@ -177,7 +180,16 @@ def _life(store: S3Store, *, member: int) -> Iterator[Channel[Notice]]:
             theirs.close()
 
 
-def _hear(channel: Channel[Notice], kind: type[Any]) -> Any:
+def _begun(channel: Channel[Notice]) -> Fetched:
+    """How far the member may go becomes known beside the rest."""
+    _hear(channel, Began)
+    heard = {type(notice): notice for notice in (_hear(channel, Fetched | Opened) for _ in range(2))}
+    fetched = heard[Fetched]
+    assert isinstance(fetched, Fetched)
+    return fetched
+
+
+def _hear(channel: Channel[Notice], kind: Any) -> Any:
     notice = channel.receive(120.0)
     assert isinstance(notice, kind), notice
     return notice

@@ -35,6 +35,8 @@ class Assignment:
         store_patience_seconds: how long a store that can't be reached is tried before the process gives up.
         prefetched: the folder that an earlier image of this process left its downloads in.
         started_anew: why an earlier image of this process couldn't continue with the birth; None where there was none.
+        idle_since: when that image did its last step, in seconds of the monotonic clock.
+        waited: seconds that it waited at a gate and has not recorded.
         bell: an abstract UNIX datagram socket, by its name without the leading NUL: one byte after each committed
             record wakes the runner of this machine. None where nobody listens.
     """
@@ -57,6 +59,8 @@ class Assignment:
     prefetched: str | None = None
     started_anew: str | None = None
     bell: str | None = None
+    idle_since: float | None = None
+    waited: float | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self | None:
@@ -150,4 +154,11 @@ _VARIABLES = {
     "prefetched": _Variable("PBT_PREFETCHED", str, "a folder"),
     "started_anew": _Variable("PBT_STARTED_ANEW", str, "a sentence"),
     "bell": _Variable("PBT_BELL", str, "a name"),
+    "idle_since": _Variable("PBT_IDLE_SINCE", _seconds, _SECONDS),
+    "waited": _Variable("PBT_WAITED", _seconds, _SECONDS),
 }
+
+OF_THIS_IMAGE = tuple(
+    _VARIABLES[name].name for name in ("prefetched", "started_anew", "idle_since", "waited")
+)
+"""Variables that one image of a process passes to the next: no later one may see them."""

@@ -210,9 +210,9 @@ class Report(Record, frozen=True, kw_only=True):
         checkpoint: the prefix of the checkpoint's files.
         files: what lies below that prefix.
         seconds: training time since this incarnation's previous record, by a monotonic clock; waiting isn't in it.
-        waited: seconds that it waited at a gate since that record; absent where it didn't.
-        starting: in the first record of a life: seconds from the start of its process, or from the end of the life
-            before in the same process, to its first step. Absent in later records.
+        waited: seconds that its process waited at gates since the record before; absent where it didn't.
+        starting: in the first record of a life: seconds from the start of its process, or from the last step of the
+            life before in the same process, to its first step, without waiting. Absent in later records.
         notes: what a person should know (a fresh optimizer after an exploit, a hyperparameter never read).
         ending: the member is done with this record; absent in all others.
     """

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pbt_contract.assignment import TERMINATION_LOG, Assignment
+from pbt_contract.assignment import OF_THIS_IMAGE, TERMINATION_LOG, Assignment
 from pbt_contract.errors import UsageError
 from pbt_contract.records import Value
 from pbt_trainer.log import set_up_default
@@ -45,10 +45,7 @@ def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int
     if _joined:
         raise UsageError("join() was called before: a process is one member")
     _joined = True
-    for variable in (
-        "PBT_PREFETCHED",
-        "PBT_STARTED_ANEW",
-    ):  # they are about this image: no later one may see them
+    for variable in OF_THIS_IMAGE:
         os.environ.pop(variable, None)
     member = Session.open(assignment, ranks=ranks, defaults=defaults)
     reseed(member.seed_key)

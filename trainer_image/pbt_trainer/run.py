@@ -22,6 +22,8 @@ from pbt_trainer.uncaught import note_loop
 
 Hook = TypeVar("Hook", bound=Callable[["Run"], object])
 
+_ENDS = {Verdict.TERMINATE: Stopped.TERMINATED, Verdict.REPLACED: Stopped.REPLACED}
+
 
 class Run(Place, Builds):
     """One training run: alone, or as a member of a population.
@@ -148,18 +150,9 @@ class Run(Place, Builds):
         self._begin_loop()
         swapped = False
         if self._member:
-            if self.step == self._start_step + 1 and self.step < self.total_steps:
-                self._member.prepare()
-            match consult(self._member, step=self.step, due=self._is_due):
-                case Verdict.TERMINATE:
-                    return self._stop(Stopped.TERMINATED)
-                case Verdict.REPLACED:
-                    return self._stop(Stopped.REPLACED)
-                case Verdict.SWAP:
-                    swapped = True
-                    self._take_over(self._member)
-                case Verdict.GO | Verdict.PROPOSE:
-                    pass
+            verdict, swapped = self._between_steps(self._member)
+            if verdict in _ENDS:
+                return self._stop(_ENDS[verdict])
         self._left = False
         if self.step >= self.total_steps:
             return self._finish()
@@ -241,7 +234,7 @@ class Run(Place, Builds):
         folder = None if files is None else Path(files)
         if self._member:
             self._member.report(self.step, metrics=values, files=folder)
-            self._member.start_clock()
+            self._member.clock.train()
         elif folder is not None:
             files_below(folder)
         self._reported_step = self.step
@@ -258,10 +251,8 @@ class Run(Place, Builds):
         self._building.check()
         if self._tracked is not None:
             self._tracked.check_complete()
-        if self._member:
-            if self._restored is None:
-                self._restored = self._member.restore()
-            self._member.start_clock()
+        if self._member and self._restored is None:
+            self._restored = self._member.restore()
         if self._restored:
             self._call_hooks()
         self.hp.looping = True
@@ -272,10 +263,25 @@ class Run(Place, Builds):
         if self._member and goes_on:
             leave_loop(self._member, self.step, total_steps=self.total_steps)
 
-    def _take_over(self, member: Session) -> None:
-        self.step = self._start_step = self._reported_step = member.birth.start_step
-        self._call_hooks()
-        member.start_clock()
+    def _between_steps(self, member: Session) -> tuple[Verdict, bool]:
+        """What is to be done, and whether another life was taken over; `advance` continues as that."""
+        member.clock.end_step()
+        if self.step == self._start_step + 1 and self.step < self.total_steps:
+            member.prepare()
+        swapped = False
+        while (verdict := self._consult(member)) is Verdict.SWAP:
+            swapped = True
+            self.step = self._start_step = self._reported_step = member.birth.start_step
+            self._call_hooks()
+        if self.step == self._start_step:
+            member.clock.train()
+        return verdict, swapped
+
+    def _consult(self, member: Session) -> Verdict:
+        begins, following = self.step == self._start_step, self.step // self.interval_steps + 1
+        at_bound = begins or self.step % self.interval_steps == 0
+        number = following if at_bound and self.step < self.total_steps else None
+        return consult(member, step=self.step, together=begins or self._is_due, number=number)
 
     def _call_hooks(self) -> None:
         for hook in self._hooks:

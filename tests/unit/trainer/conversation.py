@@ -14,10 +14,10 @@ from pbt_contract.encoding import decode_report, encode
 from pbt_contract.errors import StoreUnavailable
 from pbt_contract.records import Birth, Cause, Report
 from pbt_contract.yields import LifeName, Yield
-from pbt_trainer.courier import courier, retry
+from pbt_trainer.courier import arrival, retry
 from pbt_trainer.courier.channel import Channel
 from pbt_trainer.courier.courier import Courier
-from pbt_trainer.courier.messages import Began, Begin, Fetched, Notice, Order, Upload
+from pbt_trainer.courier.messages import Began, Begin, Fetched, Notice, Opened, Order, Upload
 from simulation.memory_store import MemoryStore
 
 
@@ -77,7 +77,10 @@ class Conversation:
         self._thread.start()
 
     def hear(self, kind: type[Any]) -> Any:
+        """The next notice, which is of this kind. How far it may go is told at any time."""
         notice = self.channel.receive(60.0)
+        while isinstance(notice, Opened) and kind is not Opened:
+            notice = self.channel.receive(60.0)
         assert isinstance(notice, kind), notice
         return notice
 
@@ -100,7 +103,7 @@ class Conversation:
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Flaky:
     monkeypatch.setattr(retry, "FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(courier, "SETTLING_SECONDS", 0.01)
+    monkeypatch.setattr(arrival, "SETTLING_SECONDS", 0.01)
     found = Flaky()
     born(found)
     return found

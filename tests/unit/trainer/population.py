@@ -14,6 +14,7 @@ from pbt_contract import keys
 from pbt_contract.assignment import Assignment
 from pbt_contract.encoding import decode, decode_report, encode
 from pbt_contract.errors import NotFound
+from pbt_contract.gates import Gate
 from pbt_contract.records import Birth, Cause, Claim, Report
 from pbt_contract.stores import Store
 from pbt_contract.stores.folder import FolderStore
@@ -162,6 +163,13 @@ class Population:
     def exploit(self, source: Report, *, incarnation: int = 2, **given: Any) -> Birth:
         """Member 0 copies the checkpoint of `source` after the first round."""
         return self.birth(incarnation, cause=Cause.EXPLOIT, source=source, seed_round=1, round=1, **given)
+
+    def gate(self, number: int, up_to: int, **given: Any) -> Gate:
+        """Nobody may train beyond a round until the next gate."""
+        known = {"awaits": up_to, "quorum": 2, "spec": 1, "decided": 0, "lead": 0}
+        record = Gate(number=number, up_to=up_to, **(known | given))
+        self.store.create(record.key, encode(record))
+        return record
 
     def assignment(self, *, member: int = 0, incarnation: int = 1, **given: Any) -> Assignment:
         known = {

@@ -13,17 +13,20 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from msgspec.structs import replace
 
-from pbt_contract import keys
 from pbt_contract.errors import NotFound, PbtError, StoreUnavailable
 from pbt_contract.records import Birth, Report, Started
 from pbt_contract.stores import Store, open_store
+from pbt_trainer.courier.arrival import Arrival
+from pbt_trainer.courier.bell import Bell
 from pbt_trainer.courier.channel import Channel
+from pbt_trainer.courier.gate_watch import GateWatch
+from pbt_trainer.courier.gatekeeper import Gatekeeper
 from pbt_trainer.courier.incarnation import Incarnation, ReportedElsewhere
 from pbt_trainer.courier.messages import (
+    Await,
     Began,
     Begin,
     Failed,
@@ -48,10 +51,6 @@ from pbt_trainer.courier.successor import SuccessorWatch
 from pbt_trainer.courier.upload import in_folder, in_memory, store_checkpoint
 from pbt_trainer.log import logger
 
-SETTLING_SECONDS = 1.0
-
-T = TypeVar("T")
-
 
 class Courier:
     """Carries one process's records and checkpoints to and from the store."""
@@ -68,11 +67,13 @@ class Courier:
         self._begin = begin
         self._store = store
         self._retry = Retry(begin.patience_seconds)
+        self._arrival, self._bell = Arrival(begin, self._retry), Bell(begin.bell)
         self._incarnation: Incarnation | None = None
         self._moving = threading.Lock()  # after a takeover the trainer hears nothing more of its former life
         self._offered: list[Incarnation] = []
         self._abandoned = threading.Event()
         self._successor_watch: SuccessorWatch | None = None
+        self._gatekeeper: Gatekeeper | None = None
         self._keep = False
         self._committed: Report | None = None  # by the current life, last
 
@@ -104,6 +105,8 @@ class Courier:
                 self._work(partial(self._upload, order, descriptors, self._abandoned))
             case Mark():
                 self._work(partial(self._mark, order.report, self._abandoned))
+            case Await():
+                self._gates.awaits(order.round)
             case Look():
                 self._work(self._look)
             case Take():
@@ -111,7 +114,7 @@ class Courier:
                 self._abandoned = threading.Event()
                 self._work(partial(self._take, order))
             case Restored():
-                shutil.rmtree(self._downloads(self._current), ignore_errors=True)
+                self._arrival.forget(self._current)
             case Keep():
                 self._keep = True
             case Begin():
@@ -148,19 +151,22 @@ class Courier:
             nonce=begin.nonce,
             ranks=begin.ranks,
         )
-        birth = self._promised(self._current.open)
-        if not (self._retry.at_start(self._claim) if begin.leads else self._await_claim()):
-            self._tell(Unclaimed(reason=self._holder()))
+        birth = self._arrival.promised(self._current.open)
+        if not self._arrival.claim(self._current):
+            self._tell(Unclaimed(reason=self._arrival.holder(self._current)))
             return
         self._tell(Began(birth=birth))
+        gatekeeper = self._open_gates()
         try:
-            report, folder = self._fetch(self._current)
+            report, folder = self._arrival.fetch(self._current)
         except NotFound:  # retention deletes what only a birth that was replaced would need
             successor = self._retry.at_start(self._current.successor)
             if successor is None:
                 raise
             self._tell(Unclaimed(reason=_replaced_by(successor)))
             return
+        if report is not None:
+            gatekeeper.lasted(report.seconds)
         successor_watch = self._new_watch()
         self._tell(Fetched(report=report, folder=folder))
         if begin.watch:
@@ -181,9 +187,10 @@ class Courier:
             if order.spool is not None:
                 shutil.rmtree(order.spool, ignore_errors=True)
         self._committed = report
-        self._tell(Uploaded(record=report.key))
+        self._tell_committed(report)
         if report.round is not None and self._successor_watch is not None:
             self._successor_watch.reported()
+            self._gates.reported(report.round, report.seconds)
 
     def _mark(self, report: Report, abandoned: threading.Event) -> None:
         known = self._committed
@@ -194,7 +201,11 @@ class Courier:
         except ReportedElsewhere as refusal:
             self._tell(Unclaimed(reason=str(refusal)))
             return
-        self._tell(Uploaded(record=marked.key))
+        self._tell_committed(marked)
+
+    def _tell_committed(self, record: Report) -> None:
+        self._bell.ring()
+        self._tell(Uploaded(record=record.key))
 
     def _look(self) -> None:
         try:
@@ -208,15 +219,16 @@ class Courier:
         taken = self._current.other(order.member, order.incarnation)
         won = not self._begin.leads or self._retry.later(lambda: taken.claim(Started.IN_PLACE))
         with self._moving:
-            useless = [self._downloads(taken)]
+            useless = [taken]
             if won:
-                former = map(self._downloads, [*self._offered, self._current])
-                useless = [folder for folder in former if folder not in useless]
+                former, kept = [*self._offered, self._current], self._arrival.downloads(taken)
+                useless = [life for life in former if self._arrival.downloads(life) != kept]
                 self._incarnation, self._offered, self._committed = taken, [], None
+                self._gates.becomes(taken)
             successor_watch = self._new_watch() if won else None
             self._tell(Taken(won=won))
-        for folder in useless:
-            shutil.rmtree(folder, ignore_errors=True)
+        for life in useless:
+            self._arrival.forget(life)
         if successor_watch is not None:
             successor_watch.watch()
 
@@ -230,6 +242,18 @@ class Courier:
         )
         return self._successor_watch
 
+    def _open_gates(self) -> Gatekeeper:
+        watch = GateWatch(self._current, poll_seconds=self._begin.poll_seconds)
+        self._gatekeeper = Gatekeeper(watch, opened=self._tell, followed=self._look_now)
+        if self._begin.leads:  # other ranks may never need to know
+            self._gatekeeper.start()
+        self._work(self._gatekeeper.serve)
+        return self._gatekeeper
+
+    def _look_now(self) -> None:
+        if self._successor_watch is not None:
+            self._successor_watch.hurry()
+
     # what the watch has found
 
     def replaced(self, birth: Birth, *, life: Incarnation) -> None:
@@ -240,13 +264,13 @@ class Courier:
 
     def offer(self, birth: Birth, following: Incarnation, *, life: Incarnation) -> None:
         """See `Listener.offer`. Fetches what the birth needs while training continues."""
-        report, folder = self._fetch(following)
+        report, folder = self._arrival.fetch(following)
         with self._moving:
             if life is self._incarnation:
                 self._offered.append(following)
                 self._tell(Offer(birth=birth, report=report, folder=folder))
                 return
-        shutil.rmtree(self._downloads(following), ignore_errors=True)
+        self._arrival.forget(following)
 
     # parts of it
 
@@ -255,41 +279,10 @@ class Courier:
         assert self._incarnation is not None, "orders come after the beginning"
         return self._incarnation
 
-    def _claim(self) -> bool:
-        why = self._begin.started_anew
-        return self._current.claim() if why is None else self._current.claim(Started.ANEW, why=why)
-
-    def _await_claim(self) -> bool:
-        """For the other ranks: waits until rank 0 has claimed the birth."""
-        while (claimed := self._retry.at_start(self._current.claimed_by_pod)) is None:
-            time.sleep(0.2)
-        return claimed
-
-    def _holder(self) -> str:
-        holder = self._current.holder
-        life = f"member {self._begin.member}, incarnation {self._begin.incarnation}"
-        if holder is not None and holder.void:
-            return f"{life}: it was closed before this process came"
-        return f"{life}: another process has it (pod {holder.pod if holder else 'unknown'})"
-
-    def _fetch(self, incarnation: Incarnation) -> tuple[Report | None, str | None]:
-        report = self._promised(incarnation.source)
-        if report is None:
-            return None, None
-        downloads = self._downloads(incarnation)
-        downloads.mkdir(parents=True, exist_ok=True)
-        return report, str(self._promised(lambda: incarnation.fetch(report, downloads)))
-
-    def _promised(self, action: Callable[[], T]) -> T:
-        """Reads what a record names, so it was stored before. A bucket that is being deleted looks empty at first."""
-        try:
-            return self._retry.at_start(action)
-        except NotFound:
-            time.sleep(SETTLING_SECONDS)
-            return self._retry.at_start(action)
-
-    def _downloads(self, incarnation: Incarnation) -> Path:
-        return Path(self._begin.folder, keys.life(incarnation.member, incarnation.number))
+    @property
+    def _gates(self) -> Gatekeeper:
+        assert self._gatekeeper is not None, "orders come after the beginning"
+        return self._gatekeeper
 
 
 def _replaced_by(birth: Birth) -> str:

@@ -1,7 +1,6 @@
 """The trainer's end of the socket to its courier: hands work over, and learns what came of it."""
 
 import math
-import secrets
 import shutil
 import subprocess
 import tempfile
@@ -16,8 +15,8 @@ from pbt_contract.errors import ExitCode, StoreUnavailable
 from pbt_contract.records import Birth, Report
 from pbt_trainer.courier.channel import Channel
 from pbt_trainer.courier.messages import (
+    Await,
     Began,
-    Begin,
     Failed,
     Fetched,
     Keep,
@@ -28,6 +27,7 @@ from pbt_trainer.courier.messages import (
     Message,
     Notice,
     Offer,
+    Opened,
     Replaced,
     Restored,
     Take,
@@ -36,9 +36,9 @@ from pbt_trainer.courier.messages import (
     Upload,
     Uploaded,
 )
-from pbt_trainer.courier.start import start_courier
+from pbt_trainer.courier.start import beginning, start_courier
 from pbt_trainer.exit import leave
-from pbt_trainer.log import is_set_up, logger
+from pbt_trainer.log import logger
 from pbt_trainer.signals import Termination
 
 _SLICE_SECONDS = 0.1  # a signal must not wait for the courier
@@ -58,6 +58,8 @@ class Link:
         taken: the one that was claimed last.
         replaced: why another process is this member now.
         termination: whether SIGTERM came; it ends waiting.
+        bound: the last round that may be trained for; infinite without a bound, negative while that isn't known.
+        in_vain: why there is no bound though there are gates, until somebody takes it from here.
         dropped: whether the last takeover left an upload behind, whose memory the courier may still read.
     """
 
@@ -80,14 +82,14 @@ class Link:
         self.offer: Offer | None = None
         self.taken: Offer | None = None
         self.replaced: str | None = None
-        self.dropped = False
+        self.in_vain: str | None = None
+        self.dropped, self.bound = False, -1.0
         self._process: subprocess.Popen[bytes] | None = process
-        self._channel = channel
-        self._folder = folder
+        self._channel, self._folder = channel, folder
         self.termination = termination
         self._pending: str | None = None
         self._heard: dict[type[Message], Message] = {}
-        self._keep, self._num_spools = False, 0
+        self._keep, self._num_spools, self._awaited = False, 0, 0
 
     @classmethod
     def open(cls, assignment: Assignment, *, leads: bool, ranks: int, termination: Termination) -> Self:
@@ -102,28 +104,8 @@ class Link:
         process, channel = start_courier()
         folder = Path(assignment.prefetched or tempfile.mkdtemp(prefix="pbt-"))
         link = cls(process, channel, folder=folder, termination=termination)
-        link._send(
-            Begin(
-                location=assignment.location,
-                member=assignment.member,
-                incarnation=assignment.incarnation,
-                pod=assignment.pod,
-                nonce=secrets.token_hex(8),
-                folder=str(folder),
-                leads=leads,
-                ranks=ranks,
-                watch=assignment.in_place,
-                shares=assignment.shared_slots and ranks == 1,
-                poll_seconds=assignment.poll_seconds,
-                patience_seconds=assignment.store_patience_seconds,
-                log_level=logger.getEffectiveLevel(),
-                forwards_log=is_set_up(),
-                started_anew=assignment.started_anew,
-            )
-        )
+        link._send(beginning(assignment, folder=folder, leads=leads, ranks=ranks))
         return link
-
-    # the beginning
 
     def birth(self) -> Birth:
         """Waits until the birth is claimed."""
@@ -186,6 +168,21 @@ class Link:
         answered = self._await(lambda: Looked in self._heard, timeout=timeout)
         return self._hear(Looked).successor if answered else None
 
+    def may_begin(self, number: int) -> bool:
+        """Whether the steps of this round may begin; if not, the courier is asked to say when."""
+        if self.bound >= number:
+            return True
+        if self._awaited != number:
+            self._awaited = number
+            self._send(Await(round=number))
+        return False
+
+    def listen(self) -> float:
+        """Waits a moment for the courier to say something; the seconds that it took."""
+        began = time.monotonic()
+        self._take_in(_SLICE_SECONDS)
+        return time.monotonic() - began
+
     def await_offer(self) -> Offer:
         """The takeover that is ready, here or on another rank."""
         while self.offer is None:
@@ -200,6 +197,7 @@ class Link:
         won = self._hear(Taken).won
         if won:
             self.taken, self.offer, self.replaced = offer, None, None  # the rest was about the former life
+            self._awaited = 0
         elif self.offer is offer:
             self.offer = None
         return won
@@ -273,6 +271,8 @@ class Link:
             case Uploaded(record=record):
                 if record == self._pending:  # else it belongs to a former life
                     self._pending = None
+            case Opened(up_to=up_to, why=why):
+                self.bound, self.in_vain = math.inf if up_to is None else up_to, why
             case Offer():
                 self.offer = notice
             case Replaced(reason=reason):

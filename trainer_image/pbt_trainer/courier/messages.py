@@ -33,6 +33,7 @@ class Begin(Message, frozen=True, kw_only=True):
         log_level: of the trainer's logger `pbt`.
         forwards_log: send records of the log to the trainer, whose script has set up logging.
         started_anew: why an earlier image of this process couldn't continue with the birth.
+        bell: the socket to be rung after each record that was committed.
     """
 
     location: str
@@ -50,6 +51,7 @@ class Begin(Message, frozen=True, kw_only=True):
     log_level: int = logging.INFO
     forwards_log: bool = False
     started_anew: str | None = None
+    bell: str | None = None
 
 
 class Upload(Message, frozen=True, kw_only=True):
@@ -76,6 +78,12 @@ class Mark(Message, frozen=True, kw_only=True):
     report: Report
 
 
+class Await(Message, frozen=True):
+    """The trainer waits until it may begin the steps of this round."""
+
+    round: int
+
+
 class Look(Message, frozen=True):
     """Asks whether there is a successor already."""
 
@@ -95,7 +103,7 @@ class Keep(Message, frozen=True):
     """Leaves the downloads where they are: the next image of this process uses them."""
 
 
-Order = Begin | Upload | Mark | Look | Take | Restored | Keep
+Order = Begin | Upload | Mark | Await | Look | Take | Restored | Keep
 
 # from the courier
 
@@ -123,6 +131,18 @@ class Uploaded(Message, frozen=True):
     """The checkpoint of this record is committed."""
 
     record: str
+
+
+class Opened(Message, frozen=True):
+    """How far the trainer may go: up to a round, or without a bound.
+
+    Attributes:
+        up_to: the round; None for no bound.
+        why: what makes it so though there is a gate, for people.
+    """
+
+    up_to: int | None
+    why: str | None = None
 
 
 class Offer(Message, frozen=True):
@@ -165,4 +185,4 @@ class Logged(Message, frozen=True, kw_only=True):
     message: str
 
 
-Notice = Began | Unclaimed | Fetched | Uploaded | Offer | Replaced | Looked | Taken | Failed | Logged
+Notice = Began | Unclaimed | Fetched | Uploaded | Opened | Offer | Replaced | Looked | Taken | Failed | Logged

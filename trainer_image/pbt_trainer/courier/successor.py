@@ -42,10 +42,15 @@ class SuccessorWatch:
         self._life, self._listener, self._shares = life, listener, shares
         self._pace = Pace(poll_seconds, time.monotonic())
         self._woken = threading.Event()
-        self._closed = False
+        self._closed = self._hurried = False
 
     def reported(self) -> None:
         """A ready report was committed."""
+        self._woken.set()
+
+    def hurry(self) -> None:
+        """Something follows, as others have seen: it looks now."""
+        self._hurried = True
         self._woken.set()
 
     def close(self) -> None:
@@ -78,6 +83,9 @@ class SuccessorWatch:
                 return False
             if woken:
                 self._woken.clear()
+                if self._hurried:
+                    self._hurried = False
+                    return True
                 self._pace.reported(time.monotonic())
             if not self._pace.wait(time.monotonic()):
                 return True

@@ -2,7 +2,6 @@
 
 import math
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +14,7 @@ from pbt_contract.records import Birth, Ending, Report, Value
 from pbt_contract.scores import wire_metrics
 from pbt_trainer.courier.link import Link
 from pbt_trainer.exit import leave
+from pbt_trainer.session.clock import Clock, process_start
 from pbt_trainer.session.hyperparameters import Hyperparameters
 from pbt_trainer.session.ranks import Ranks
 from pbt_trainer.state.checkpoint_files import STATE, TENSORS
@@ -32,6 +32,7 @@ class Recording:
         link: to the courier.
         birth: the life that this process has; a takeover in place replaces it.
         hp: what the script reads.
+        clock: what the process's time goes to.
         tracked: what checkpoints hold; None for a script that keeps nothing, or only files.
         recorded_step: of the newest record, or of the start.
         reports_files: whether the newest checkpoint has files of the script's own.
@@ -48,26 +49,24 @@ class Recording:
         self.hp = hp
         self.ranks = ranks
         self.link = link
+        since = assignment.idle_since
+        self.clock = Clock(process_start() if since is None else since, waited=assignment.waited or 0.0)
         self.tracked: Tracked | None = None
         self.recorded_step = birth.start_step
         self.reports_files = self.has_own_record = self.reported_last = False
         self._staging: Staging | None = None
         self._notes: list[str] = []
         self._unread_noted = False
-        self._since = time.monotonic()
 
     def begin(self, birth: Birth) -> None:
         """A new life begins, which has recorded nothing."""
         self.birth = birth
+        self.clock.begin()
         self.recorded_step = birth.start_step
         self.has_own_record = self.reported_last = False
         if self._staging is not None and self.link.dropped:  # the former life's upload may still read it
             self._staging.close()
             self._staging = None
-
-    def start_clock(self) -> None:
-        """Training continues here: the time until the next record is counted."""
-        self._since = time.monotonic()
 
     def prepare(self) -> None:
         """Makes memory ready for the next checkpoint, once the state has its full size: after a step."""
@@ -136,7 +135,7 @@ class Recording:
         ending: Ending | UnsetType,
     ) -> bool:
         """False if the grace period ended while an earlier upload was waited for."""
-        seconds = time.monotonic() - self._since
+        seconds = self.clock.training
         if not self.link.flush():
             return False
         report = self._made(step, number=number, metrics=metrics, seconds=seconds, ending=ending)
@@ -155,6 +154,7 @@ class Recording:
         seconds: float = 0.0,
         ending: Ending | UnsetType,
     ) -> Report:
+        spent = self.clock.take()
         return Report(
             member=self.birth.member,
             incarnation=self.birth.incarnation,
@@ -166,6 +166,8 @@ class Recording:
             checkpoint="",  # the courier's to choose
             files=[],
             seconds=seconds,
+            waited=spent.waited,
+            starting=spent.starting,
             notes=self._take_notes(),
             ending=ending,
         )

@@ -1,5 +1,6 @@
 """What happens between two steps: train on, take the next birth over, make room, or save and leave."""
 
+import math
 import time
 from dataclasses import replace
 from typing import NoReturn
@@ -12,31 +13,66 @@ from pbt_trainer.session.session import Session
 from pbt_trainer.session.verdict import Verdict
 
 _LOOK_SECONDS = 5.0
+_TOGETHER_SECONDS = 5.0
 
 
-def consult(member: Session, *, step: int, due: bool) -> Verdict:
+def consult(member: Session, *, step: int, together: bool, number: int | None) -> Verdict:
     """Learns what became of the member, and acts on it; may replace this process's image.
+
+    Waits here where the next step begins a round, or a life, and the gate is shut for it.
 
     Args:
         member: between two steps.
         step: the one that is done.
-        due: whether it was one to report; several ranks can agree only then.
+        together: whether every rank comes here at this step; several can agree only then.
+        number: the round that the next step belongs to; None where none comes, or its round has begun.
 
     Returns:
         What `Run.advance` has to do. A takeover in place has happened by then.
     """
-    member.link.termination.listen()
-    member.link.poll()
-    if not (member.ranks.alone or due):
-        return Verdict.GO
-    decides = member.ranks.leads or not member.ranks.connected
-    verdict = member.ranks.agree(_decide(member, step) if decides else Verdict.GO)
-    if verdict is Verdict.PROPOSE:
-        verdict = _take_together(member)
+    verdict = Verdict.GO
+    while True:
+        member.link.termination.listen()
+        member.link.poll()
+        if member.ranks.alone or together:
+            verdict = _agree(member, step, number)
+        if verdict is not Verdict.WAIT:
+            break
     if verdict is Verdict.TERMINATE:
         _terminate(member, step)
     elif verdict is Verdict.REPLACED:
         logger.info("%s", member.link.replaced or "another process is this member now")
+    return verdict
+
+
+def _agree(member: Session, step: int, number: int | None) -> Verdict:
+    decides = member.ranks.leads or not member.ranks.connected
+    verdict = member.ranks.agree(_at_gate(member, step, number) if decides else Verdict.GO)
+    if verdict is Verdict.PROPOSE:
+        verdict = _take_together(member)
+        if verdict is Verdict.GO:  # it was declined; whether to go on is still to be said
+            return Verdict.WAIT
+    return verdict
+
+
+def _at_gate(member: Session, step: int, number: int | None) -> Verdict:
+    """What is to be done, as soon as there is something; connected ranks are asked again after a while."""
+    link, waited = member.link, 0.0
+    patience = math.inf if member.ranks.alone or not member.ranks.connected else _TOGETHER_SECONDS
+    while (verdict := _decide(member, step)) is Verdict.GO and number is not None:
+        if link.may_begin(number):
+            break
+        if waited >= patience:
+            return Verdict.WAIT
+        is_known = link.bound >= 0  # until then it isn't the gate that it waits for
+        seconds = link.listen()
+        waited += seconds
+        if is_known:
+            member.clock.wait(seconds)
+        link.termination.listen()
+    if link.in_vain is not None:
+        member.note(link.in_vain)
+        link.in_vain = None
     return verdict
 
 
@@ -70,7 +106,7 @@ def _make_room(member: Session, offer: Offer, step: int) -> Verdict:
         if member.reports_files:  # only the script can save its files: right after its next report
             return Verdict.GO
         member.save(step)
-        member.start_clock()
+        member.clock.train()
     if not link.flush():
         return Verdict.TERMINATE
     link.poll()
@@ -141,6 +177,8 @@ def _restart(member: Session, offer: Offer, *, why: str) -> NoReturn:
             hyperparameters=offer.birth.hyperparameters,
             prefetched=downloads,
             started_anew=why,
+            idle_since=member.clock.idle_since,
+            waited=member.clock.waited,
         ).to_environment()
     )
 

@@ -11,3 +11,4 @@ class Verdict(IntEnum):
     TERMINATE = 2  # SIGTERM
     REPLACED = 3  # another process has the member
     PROPOSE = 4  # a takeover in place of several ranks, if every one of them can
+    WAIT = 5  # the gate is shut: the ranks ask each other again

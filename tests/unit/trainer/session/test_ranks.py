@@ -3,9 +3,12 @@
 import os
 import signal
 import sys
+import time
 
 import pytest
 
+from pbt_contract.encoding import encode
+from pbt_contract.records import Claim
 from pbt_trainer import UsageError
 from pbt_trainer.session.ranks import Ranks
 from pbt_trainer.session.verdict import Verdict
@@ -81,3 +84,35 @@ def test_two_ranks_report_once_swap_together_and_stop_together(population: Popul
     assert report is not None
     assert (save.checkpoint, save.ends) == (report.checkpoint, False)
     population.assert_no_leftovers()
+
+
+def test_two_ranks_wait_together_longer_than_they_wait_for_each_other(population: Population) -> None:
+    population.gate(1, 1)
+    population.birth()
+    trainer = two_ranks(population)
+    leader = int(trainer.hear("0 pid").split()[-1])
+    population.reported(1)
+    time.sleep(6.0)  # they have agreed anew by then
+    assert population.report(2) is None
+    population.gate(2, 2)
+    second = population.reported(2)
+    assert isinstance(second.waited, float)
+    assert second.waited > 5.0
+    os.kill(leader, signal.SIGTERM)
+    assert trainer.end() == 0, trainer.errors()
+    assert population.report(3) is None
+
+
+def test_a_rank_that_is_connected_with_nobody_waits_by_itself(population: Population) -> None:
+    population.gate(1, 0)
+    population.birth()
+    ranks = {"RANK": "1", "WORLD_SIZE": "2"}
+    other = Claim(member=0, incarnation=1, pod="pod-0-1", nonce="rank 0", ranks=2)
+    population.store.create(other.key, encode(other))
+    trainer = population.start_command([sys.executable, str(TRAINERS / "plain.py")], environment=ranks)
+    trainer.go(100)
+    trainer.hear("joined")
+    time.sleep(1.0)
+    population.gate(2, 3)
+    assert trainer.end() == 0, trainer.errors()
+    assert "ended FINISHED" in trainer.said
