@@ -1,0 +1,124 @@
+"""What the seconds of the demo's trainer processes went to: `python -m bench.spent`, from a checkout's root.
+
+It runs `examples/digits/demo.py` and watches from the outside how long each trainer lives, from the start of its
+process to its end. Of those seconds, the records that count explain some: the training that is part of a member's
+story. All others were in vain: training that was discarded or never recorded, waiting, starting, leaving. The share of
+the latter is the same measure for any two versions of this repository.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pbt_contract.stores import open_store
+from pbt_operator.records.archive import read_archive
+
+TICKS = os.sysconf("SC_CLK_TCK")
+APART_SECONDS = 0.02
+WARDEN = b"pbt_operator.runners.local.warden"
+DEMO, RUNS = Path("examples/digits/demo.py"), Path("pbt-runs/demo")
+
+
+@dataclass
+class Lives:
+    """How long trainers lived: the direct children of wardens that lead a session.
+
+    Attributes:
+        seconds: by process and population, from the start of the process until it was last seen.
+    """
+
+    seconds: dict[tuple[int, str], float] = field(default_factory=dict)
+    _names: dict[int, str] = field(default_factory=dict)
+
+    def look(self, root: int) -> None:
+        """Sees the trainers that are there now, below the process `root`."""
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+        for warden in _below(root):
+            if WARDEN not in _read(warden, "cmdline"):
+                continue
+            for pid in _children(warden):
+                stat = _read(pid, "stat").rpartition(b")")[2].split()
+                if len(stat) > 19 and int(stat[3]) == pid and stat[0] != b"Z":
+                    self._note(pid, uptime - int(stat[19]) / TICKS)
+
+    def _note(self, pid: int, seconds: float) -> None:
+        name = self._names.get(pid) or _population(pid)
+        if name:  # else it is still a copy of the warden
+            self._names[pid] = name
+            self.seconds[pid, name] = seconds
+
+    def of(self, name: str) -> tuple[int, float]:
+        """How many trainers of a population there were, and their seconds together."""
+        found = [seconds for (_, population), seconds in self.seconds.items() if population == name]
+        return len(found), sum(found)
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in _read(pid, f"task/{pid}/children").split()]
+
+
+def _below(pid: int) -> list[int]:
+    found = _children(pid)
+    return [*found, *(inner for child in found for inner in _below(child))]
+
+
+def _population(pid: int) -> str:
+    """The last part of the location that a trainer was told."""
+    told = [item for item in _read(pid, "environ").split(b"\0") if item.startswith(b"PBT_LOCATION=")]
+    return told[0].decode().rstrip("/").rpartition("/")[2] if told else ""
+
+
+def watch(command: list[str]) -> tuple[Lives, float]:
+    """Runs a command to its end; the lives of the trainers below it, and how long it took in seconds."""
+    began, lives = time.monotonic(), Lives()
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            lives.look(process.pid)
+            time.sleep(APART_SECONDS)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}")
+    return lives, time.monotonic() - began
+
+
+def told(name: str, lives: Lives, runs: Path) -> str:
+    """One population in a line; a version whose records don't tell of waiting and starting has it all in the rest."""
+    archive = read_archive(open_store(str(runs / name)))
+    records = [*archive.reports.values(), *archive.saves.values()]
+    shares = {
+        "productive": sum(record.seconds for record in records if archive.counts(record)),
+        "discarded": sum(record.seconds for record in records if not archive.counts(record)),
+        "waiting": sum(getattr(record, "waited", 0.0) or 0.0 for record in records),
+        "starting": sum(getattr(record, "starting", 0.0) or 0.0 for record in records),
+    }
+    processes, seconds = lives.of(name)
+    shares["in no record"] = seconds - sum(shares.values())
+    spent = ", ".join(f"{used:.0f} s {kind}" for kind, used in shares.items())
+    steps, vain = archive.status().steps, 1 - shares["productive"] / seconds
+    return (
+        f"{name}: in vain {vain:.1%} of {seconds:.0f} s of {processes} processes: {spent}; "
+        f"{len(archive.rounds)} of {archive.spec.schedule.last_round} rounds; "
+        f"steps {steps.productive:,} productive, {steps.discarded:,} discarded"
+    )
+
+
+def main() -> None:
+    """Measures once, and prints how busy the machine was."""
+    load = os.getloadavg()[0]
+    lives, seconds = watch([sys.executable, str(DEMO)])
+    print(f"{seconds:.0f} s; load {load:.1f} before, {os.getloadavg()[0]:.1f} after")
+    for name in ("digits", "digits-random"):
+        print(told(name, lives, RUNS))
+
+
+if __name__ == "__main__":
+    main()
