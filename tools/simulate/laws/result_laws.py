@@ -36,7 +36,7 @@ def false_results(result: Result | None, status: dict[str, Any]) -> Iterator[str
             yield f"the condition says {told['message']!r}, the result {result.message!r}"
 
 
-COUNTED = ("rounds", "births", "exploits", "steps")
+COUNTED = ("rounds", "births", "exploits", "steps", "seconds")
 
 
 def wrong_counts(result: Result, records: Archive, resource: dict[str, Any]) -> Iterator[str]:
@@ -46,8 +46,8 @@ def wrong_counts(result: Result, records: Archive, resource: dict[str, Any]) -> 
     """
     told = msgspec.to_builtins(result)
     for name in COUNTED:
-        if told[name] != resource[name]:
-            yield f"{name}: the resource has {resource[name]}, the result {told[name]}"
+        if told[name] != resource.get(name):
+            yield f"{name}: the resource has {resource.get(name)}, the result {told[name]}"
     if result.rounds != len(records.rounds):
         yield f"{len(records.rounds)} rounds are decided, and the result has {result.rounds}"
     steps = replace(records, result=None).status().steps

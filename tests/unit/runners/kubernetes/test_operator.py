@@ -7,6 +7,7 @@ from contextlib import closing
 from copy import deepcopy
 from typing import Any
 
+import msgspec
 import pytest
 
 from fixtures.decided import decisions
@@ -69,7 +70,7 @@ def test_a_population_trains_to_its_end(world, team, simulated):
         "remaining": 0,
         "waiting": 0,
     }
-    assert status["seconds"] == told.status().seconds
+    assert status["seconds"] == msgspec.to_builtins(told.status().seconds)
     found = {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]}
     assert found == {
         "Accepted": ("True", "Accepted"),
