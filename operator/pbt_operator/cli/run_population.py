@@ -7,7 +7,8 @@ from pbt_contract.errors import PbtError
 from pbt_contract.text import one_line
 from pbt_operator.cli.output import Mistake, complain, say
 from pbt_operator.control.ownership import AnotherExperiment
-from pbt_operator.core.status import PopulationPhase, Result
+from pbt_operator.core.status import PopulationPhase, Result, SecondsSpent
+from pbt_operator.core.time_words import spent_text
 from pbt_operator.manifest.errors import ManifestError, Problem
 from pbt_operator.manifest.load import load
 from pbt_operator.manifest.population import Population
@@ -73,6 +74,8 @@ def summary(result: Result, *, location: str) -> str:
         by = f"member {result.best.member} at step {result.best.step}"
         lines.append(f"best: {short(result.best.score)} by {by}, {values}")
     lines.append(f"{result.rounds} rounds, {result.exploits} exploits, {result.births} births")
+    if isinstance(result.seconds, SecondsSpent):
+        lines.append(f"time of all processes: {spent_text(result.seconds)}")
     commands = ("report", "schedule", "fetch") if result.best else ("status",)
     lines += [f"  pbt {command} {location}" for command in commands]
     return "\n".join(lines)
