@@ -1,7 +1,6 @@
 """A trainer: the SDK's protocol of birth, claim, checkpoint, report and successor, in virtual time."""
 
 import hashlib
-import json
 import math
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,15 +9,16 @@ from msgspec import UNSET, UnsetType
 
 from pbt_contract import keys
 from pbt_contract.assignment import Assignment
-from pbt_contract.errors import ExitCode, NotFound, PbtError, StoreUnavailable
-from pbt_contract.records import Birth, Ending, File, Report, Started
+from pbt_contract.errors import ExitCode, PbtError, StoreUnavailable
+from pbt_contract.records import Birth, Ending, Report, Started
 from pbt_contract.scores import wire_metrics
 from pbt_contract.stores.s3 import S3Store
 from pbt_trainer.courier.incarnation import Incarnation
+from simulate.gate_wait import GateWait
+from simulate.stored_state import contents_of, listed, state_in
 from simulate.weather import Weather
 from simulate.world import Process, World
 
-FILES = ("model.json", "notes.json")  # two, so that an upload can end half-way
 PAUSE_SECONDS = 2.0
 SIGKILL = 137
 WAYS = (Ending.FINISHED, Ending.LEFT, "exit")
@@ -43,6 +43,7 @@ class Trainer:
         lived: the member that it lived when it began its life.
         step: how far it has trained.
         code, message: how it ended.
+        gates: what it knows of them.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Trainer:
         step_seconds: float,
         on_begin: Callable[["Trainer", Birth, dict[str, Any] | None], None],
         on_step: Callable[["Trainer"], None],
+        ignores_gates: bool = False,
     ) -> None:
         self.pod, self.assignment = pod, assignment
         self.lived, self.step, self.recorded = assignment.member, 0, 0
@@ -68,7 +70,8 @@ class Trainer:
         self._process: Process | None = None
         self._terminating = False
         self._on_end: Callable[[], None] = lambda: None
-        self._looked = 0.0
+        self._looked, self._interval_seconds = 0.0, 0.0
+        self.gates = GateWait(world, store, poll_seconds=assignment.poll_seconds, ignores=ignores_gates)
         self._may_yield = assignment.shared_slots
 
     def start(self, on_end: Callable[[], None]) -> None:
@@ -132,7 +135,7 @@ class Trainer:
         """In a life that is claimed."""
         birth = self._patiently(self.life.open)
         source = self._patiently(self.life.source)
-        state = self._restore(source) if source is not None else None
+        state = state_in(source, self.life.store, self._patiently) if source is not None else None
         if source is not None and state is None and self._patiently(self.life.successor) is not None:
             raise Left(ExitCode.UNCLAIMED)
         self._on_begin(self, birth, state)
@@ -142,23 +145,15 @@ class Trainer:
         self.step = self.recorded = birth.start_step
         self._may_yield = self.assignment.shared_slots
         self._birth, self._since = birth, self._world.time.now
-
-    def _restore(self, source: Report) -> dict[str, Any] | None:
-        """The state of a checkpoint; None if some of it is gone."""
-        found = {}
-        for file in source.files:
-            try:
-                data = self._patiently(lambda name=file.name: self.life.store.read(source.checkpoint + name))
-            except NotFound:
-                return None
-            assert hashlib.sha256(data).hexdigest() == file.sha256, "checkpoints are never changed"
-            found[file.name] = data
-        state: dict[str, Any] = json.loads(found[FILES[0]])
-        return state
+        self.gates.seconds = 0.0
+        if source is not None:
+            self._interval_seconds = max(self._interval_seconds, source.seconds)
 
     def _train_to_due(self) -> None:
         interval = self.assignment.interval_steps
         due = min((self.step // interval + 1) * interval, self.assignment.total_steps)
+        if not self._wait_for(-(-due // interval)):
+            return
         while self.step < due:
             slow = 5.0 if self._weather.strikes("slow step") else 1.0
             self._world.idle(self._step_seconds * slow)
@@ -179,6 +174,25 @@ class Trainer:
             self._commit(round_number=None, metrics={}, ending=way)
         if way is not None:
             raise Left(ExitCode.DONE)
+
+    def _wait_for(self, number: int) -> bool:
+        """Waits until the steps of a round may be trained; whether it still lives the same life then."""
+        began, waits = self._world.time.now, False
+        while True:
+            is_open = self.gates.may_train(number, interval_seconds=self._interval_seconds)
+            # Births are written before gates: a loser that waits trains on only in its next life.
+            if is_open and (not waits or self._patiently(self.life.successor) is None):
+                break
+            if not waits:
+                self.gates.begin()
+            waits = True
+            self._world.idle(self.gates.pause())
+            if self._terminating:
+                self._leave()
+            if self.assignment.in_place and self._take_over():
+                return False
+        self.gates.seconds += self._world.time.now - began if waits else 0.0
+        return True
 
     def _is_done(self) -> bool:
         return self.step < self.assignment.total_steps and self._weather.strikes("script is done")
@@ -204,8 +218,7 @@ class Trainer:
         metrics: dict[str, float | list[float]],
         ending: Ending | UnsetType = UNSET,
     ) -> None:
-        state = json.dumps({"quality": self._quality, "step": self.step}).encode()
-        contents = dict(zip(FILES, (state, b"{}"), strict=True))
+        contents = contents_of({"quality": self._quality, "step": self.step})
         nonce = f"{self.pod}-{int(self._world.time.now)}"
         place = keys.checkpoint(self.life.member, self.life.number, self.step, nonce)
         for name, data in contents.items():
@@ -218,14 +231,15 @@ class Trainer:
             metrics=wire_metrics(metrics),
             hyperparameters=self._birth.hyperparameters,
             checkpoint=place,
-            files=[
-                File(name=n, size=len(d), sha256=hashlib.sha256(d).hexdigest()) for n, d in contents.items()
-            ],
-            seconds=self._world.time.now - self._since,
+            files=listed(contents),
+            seconds=max(0.0, self._world.time.now - self._since - self.gates.seconds),
+            waited=self.gates.seconds or UNSET,
             ending=ending,
         )
         self._patiently(lambda: self.life.commit(report))
-        self.recorded, self._since = self.step, self._world.time.now
+        self.recorded, self._since, self.gates.seconds = self.step, self._world.time.now, 0.0
+        if round_number is not None:
+            self._interval_seconds = report.seconds
 
     def _put(self, key: str, data: bytes) -> None:
         # `create` rather than `upload`, which moves real files in real threads; the key has a nonce in either case.
