@@ -2,8 +2,8 @@
 
 The numbers are the design's: one writer for each incarnation (1), births without gaps whose sources exist (2), no
 member but a loser thrown back (3), the best survives (4), decisions replay bit for bit and are carried out once (5),
-hyperparameters in their spaces (6). 0 stands for the records themselves: each can be read, and what the operator wrote
-has the bytes that it writes.
+hyperparameters in their spaces (6), gates that follow from what they name (7). 0 stands for the records themselves:
+each can be read, and what the operator wrote has the bytes that it writes.
 """
 
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ from pbt_operator.core.round_record import Round
 from pbt_operator.records.archive import Archive, read_archive
 from pbt_operator.records.audit_births import birth_violations
 from pbt_operator.records.audit_ends import end_violations
+from pbt_operator.records.audit_gates import gate_violations, read_gates
 from pbt_operator.records.audit_rounds import AcceptedSpecs, round_violations
 from pbt_operator.records.parallel import read_all
 from pbt_operator.records.violation import Violation
@@ -89,6 +90,7 @@ def violations(store: Store, archive: Archive, *, readers: int = 1) -> list[Viol
         *birth_violations(store, archive, accepted),
         *end_violations(store, archive, accepted),
         *round_violations(archive, accepted),
+        *gate_violations(read_gates(store, readers=readers), archive, accepted),
         *_best(store, archive),
     ]
 
