@@ -48,6 +48,12 @@ class Accounting:
             self.hung.discard(pod.uid)
             self._pods.forget(pod)
 
+    def forget(self, ended: Sequence[Pod]) -> None:
+        """Looks no more at pods that ended, of a population that has ended too."""
+        for pod in ended:
+            self.hung.discard(pod.uid)
+            self._pods.forget(pod)
+
     def _settle(self, pod: Pod, spec: Spec) -> None:
         birth = self._history.newest_birth(pod.member)
         if birth is None or birth.cause.closes:

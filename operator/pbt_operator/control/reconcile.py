@@ -104,7 +104,10 @@ class Reconciler:
         if self._cursor is not None:
             return self._answer()
         seen = look_at_pods(self._pods, self._repository, self.spec)
-        self._accounting.settle(seen.ended, self.spec)
+        if self._outcome is None:
+            self._accounting.settle(seen.ended, self.spec)
+        else:  # whatever became of them, nothing follows from it
+            self._accounting.forget(seen.ended)
         self._repository.ledgers.read()
         self._tell_news()  # also of what was found of processes that have ended
         goes_on = self._outcome is None
@@ -114,7 +117,9 @@ class Reconciler:
                 living = self._living.members(seen.live, self.spec, now=self._clock())
                 self._decisions.decide(self.spec, spec_number=self.spec_number, living=living)
                 self._decisions.open(self.spec, spec_number=self.spec_number, living=living)
-            self._conclude(seen.live)
+            self._outcome = self._ended(seen.live)
+        if self._outcome is not None and self._result is None:
+            self._conclude(self._outcome)
         if self._outcome is not None or self.spec.suspend:
             self._placement.clear(seen.live, self.spec, ended=self._outcome is not None)
         else:
@@ -161,16 +166,17 @@ class Reconciler:
             for event in remarks(report, birth, source):
                 self._emit(event)
 
-    def _conclude(self, live: Collection[int]) -> None:
-        """Records how the population ended, once it has; these members have a process."""
-        outcome = mistake_of(self._history, self.spec, running=live, logs=self._accounting.logs)
-        outcome = outcome or outcome_of(self._history, self.spec, used=self._used())
-        if outcome is None:
-            return
-        self._result = self._recorder.end(outcome, self.spec, spec_number=self.spec_number)
-        self._outcome = outcome
-        failed = outcome.phase is PopulationPhase.FAILED
-        self._emit(Event(outcome.reason, outcome.message, warning=failed))
+    def _ended(self, live: Collection[int]) -> Outcome | None:
+        """How the population has ended, if it has; these members have a process."""
+        mistake = mistake_of(self._history, self.spec, running=live, logs=self._accounting.logs)
+        return mistake or outcome_of(self._history, self.spec, used=self._used())
+
+    def _conclude(self, outcome: Outcome) -> None:
+        """Records how the population ended. Nothing more is decided, even if the store's answer is lost."""
+        ended = self._recorder.end(outcome, self.spec, spec_number=self.spec_number)
+        self.resume_result(ended)  # another operator may have found another end before
+        failed = ended.phase is PopulationPhase.FAILED
+        self._emit(Event(ended.reason, ended.message, warning=failed))
 
     def _used(self) -> Used:
         """What the population has used, as far as it has limits, and how good it was a while ago."""

@@ -117,6 +117,8 @@ class Session(Generic[P]):
             ManifestError: it gives what strategy Auto chooses.
         """
         record = _accept(self.store, manifest, self._ownership)
+        if record.number == self.reconciler.spec_number:
+            return  # in other words, or changed back: what has ended under it stays so
         self.reconciler.replace_spec(to_core(recorded(record)), record.number)
 
     def run_pass(self, looks: Looks = Looks.LISTS, allowance: Allowance | None = None) -> PassResult:

@@ -24,7 +24,8 @@ def kept(history: History, spec: Spec) -> set[Place]:
     for member in history.members:
         places |= {_place(birth.source) for birth in history.line(member) if birth.source is not None}
         counting = history.counting(member)
-        places |= {_place(record) for record in counting[-spec.retention.checkpoints_per_member :]}
+        newest = list(dict.fromkeys(_place(record) for record in counting))  # a last word shares its report's
+        places |= set(newest[-spec.retention.checkpoints_per_member :])
         places |= {_place(r) for r in counting if r.round is not None and r.round >= history.decided}
         places |= {_place(report) for report in history.line_reports(member)[-1:]}  # it may be the final one
         finite = [r for r in history.line_records(member) if standing_of(r, spec.objective)]

@@ -2,12 +2,15 @@
 
 import math
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
+from pbt_contract import keys
+from pbt_contract.errors import StoreUnavailable
 from pbt_contract.records import Cause
 from pbt_operator.cli.run_population import summary
 from pbt_operator.core.status import PopulationPhase
@@ -16,6 +19,7 @@ from pbt_operator.page import page
 from pbt_operator.records import audit, results, specs
 from pbt_operator.records.archive import Archive, read_archive
 from simulation import Simulation
+from simulation.memory_store import MemoryStore
 from simulation.pods import Durations
 
 SECOND_A_STEP = Durations(step=lambda _member: 1.0)
@@ -266,3 +270,47 @@ def test_a_restart_takes_the_end_up_and_writes_nothing():
     assert simulation.last.result == ended
     assert list(simulation.store.names("")) == before
     assert simulation.pods.num_started == started
+
+
+class Deaf(MemoryStore):
+    """The answer to the first write of a result is lost."""
+
+    lost = False
+
+    def create(self, key: str, data: bytes) -> bytes:
+        stored = super().create(key, data)
+        if key.startswith(keys.RESULTS) and not self.lost:
+            self.lost = True
+            raise StoreUnavailable("no answer")
+        return stored
+
+
+def test_nothing_is_decided_after_an_end_whose_answer_was_lost():
+    store = Deaf()
+    simulation = until(
+        Simulation(spec(DETERMINISTIC), Deterministic(), durations=SECOND_A_STEP, store=store), 85
+    )
+    replace_spec(simulation, finish=True)
+    with pytest.raises(StoreUnavailable):
+        simulation.passes()
+    simulation.reconciler.spec = replace(
+        simulation.reconciler.spec, finish=False
+    )  # as a deadline's clock, say
+    decided = [*store.names(keys.ROUNDS), *store.names(keys.BIRTHS)]
+    simulation.run()
+    assert [*store.names(keys.ROUNDS), *store.names(keys.BIRTHS)] == decided
+    assert simulation.last is not None
+    assert simulation.last.result == results.newest_result(store)
+
+
+def test_a_process_that_crashes_after_the_end_has_no_consequence():
+    slow = Durations(step=lambda _member: 1.0, stop=30.0)
+    simulation = until(Simulation(spec(DETERMINISTIC), Deterministic(), durations=slow), 85)
+    replace_spec(simulation, finish=True)
+    simulation.passes()
+    born = list(simulation.store.names(keys.BIRTHS))
+    for trainer in simulation.pods._trainers.values():
+        trainer.pod = replace(trainer.pod, stopping=False)  # it crashed before it was asked to stop
+        trainer.kill()
+    simulation.run()
+    assert list(simulation.store.names(keys.BIRTHS)) == born

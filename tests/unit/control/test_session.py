@@ -83,6 +83,15 @@ def test_a_population_that_ended_stays_so_until_its_spec_changes(place):
     assert opened(place, schedule=longer).run_pass().outcome is None
 
 
+def test_an_end_stays_where_the_spec_is_asked_for_in_other_words(place):
+    ended = place.run().last.result
+    session = opened(place)
+    session.run_pass()
+    session.replace_spec(spec(DETERMINISTIC, schedule=SHORT, finish=False))
+    assert specs.newest(place.store).number == 1
+    assert session.run_pass().result == ended
+
+
 def test_the_newest_rounds_exploits_can_be_told_again():
     place = Simulation(spec(DETERMINISTIC), Deterministic())
 

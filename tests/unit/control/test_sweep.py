@@ -7,10 +7,12 @@ import pytest
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
+from pbt_contract.records import Ending
 from pbt_operator.records import audit
 from pbt_operator.records.archive import read_archive
 from simulation import Simulation
 from simulation.pods import Durations
+from simulation.trainable import Leaves
 
 
 def kept(simulation: Simulation) -> dict[int, set[str]]:
@@ -32,6 +34,19 @@ def test_each_member_keeps_the_newest_few_and_what_is_referred_to(count):
     for member in range(8):
         newest = found.history.line_records(member)[-1]
         assert any(True for _ in simulation.store.names(newest.checkpoint))
+
+
+class LeavesEarly(Deterministic):
+    """The script of member 0 leaves its loop in its third round: one more record of the same checkpoint's step."""
+
+    def leaves(self, member: int, step: int) -> Leaves | None:
+        return Leaves(Ending.LEFT) if member == 0 and step >= 30 else None
+
+
+def test_the_last_word_of_a_member_takes_no_checkpoints_place():
+    manifest = spec(DETERMINISTIC, exploit={"none": {}}, retention={"checkpointsPerMember": 3})
+    simulation = Simulation(manifest, LeavesEarly()).run()
+    assert {int(key.split("/")[2].split("-")[0]) for key in kept(simulation)[0]} >= {10, 20, 30}
 
 
 def test_at_every_moment_every_start_and_every_donor_can_be_read():
