@@ -24,6 +24,7 @@ from simulate.trainer import Trainer
 from simulate.weather import Weather
 from simulate.world import World
 
+DELETION_SECONDS = 3600.0
 PATIENCE_SECONDS = 6 * 3600.0
 """How long after the last fault a population may take to end."""
 
@@ -93,7 +94,23 @@ def draw_spec(random: Random) -> dict[str, Any]:
     }
     if random.random() < 0.5:
         spec["hyperparameters"] = [{"name": "rate", "logUniform": {"min": 0.01, "max": 1.0}}]
-    return {**spec, **_draw_rules(random, exploit)}
+    rules = _draw_rules(random, exploit)
+    _draw_terms(random, spec)
+    rules.setdefault("exploit", {})["minGap"] = random.choice((0.0, 0.0, 0.5, 2.0))
+    return {**spec, **rules}
+
+
+def _draw_terms(random: Random, spec: dict[str, Any]) -> None:
+    """From when on it replaces, when it ends before the last step, and what is left of it when it is deleted."""
+    interval = spec["schedule"]["intervalSteps"]
+    spec["schedule"]["burnInSteps"] = random.choice((0, 0, 0, interval, interval + 1))
+    target = random.choice((None, None, None, 6.0, 12.0))
+    if target is not None:
+        spec["objective"]["target"] = target
+    seconds = random.choice((None, None, None, None, None, None, 90, 300))
+    if seconds is not None:
+        spec["activeDeadlineSeconds"] = seconds
+    spec["retention"]["onDelete"] = random.choice(("Retain", "Retain", "Delete"))
 
 
 def _draw_rules(random: Random, exploit: dict[str, Any]) -> dict[str, Any]:
@@ -133,6 +150,7 @@ class Experiment:
         self.laws = Laws(world, self.bucket, self.server, base=base)
         self.operators: list[Operator] = []
         self.misfortune = Misfortune(self)
+        self._phase = "none"
 
     def _trainer(self, assignment: Assignment, pod: str) -> Trainer:
         store = S3Store(BUCKET, assignment.location.removeprefix(f"s3://{BUCKET}/"), client=self.bucket)  # type: ignore[arg-type]
@@ -163,9 +181,11 @@ class Experiment:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the population is Complete or Failed, shown as such, and no trainer runs."""
+        """Whether the population is Complete or Failed, shown as such, or deleted, and no trainer runs."""
         body = self.population
-        if body is None or body["status"].get("phase") not in {"Complete", "Failed"}:
+        if body is None and not self.misfortune.is_deleted:
+            return False
+        if body is not None and body["status"].get("phase") not in {"Complete", "Failed"}:
             return False
         alive = [p for p in self.kubelet.placed.values() if p.trainer is None and p.process.alive]
         return not alive and not any(p.trainer and p.trainer.alive for p in self.kubelet.placed.values())
@@ -194,20 +214,35 @@ class Experiment:
             pass
         self.kubelet.end_zombies()
         body = self.population
-        assert body is not None
+        if body is None:
+            self._phase = "Deleted"
+            return
+        self._phase = body["status"]["phase"]
         judge = self.world.spawn("judge", lambda: self.laws.judge_end(body))
         while judge.alive and self.world.time.advance():
             pass
+        if not self.world.wrong:
+            self._delete()
+
+    def _delete(self) -> None:
+        """What is over is deleted, and leaves what it was asked to leave."""
+        name = self.misfortune.owner
+        self.server.delete_population(name)
+        until = self.world.time.now + DELETION_SECONDS
+        while name in self.server.populations:
+            if self.world.time.now > until or not self.world.time.advance():
+                self.world.blame(f"14: {name} was deleted and is still there")
+                return
+        self.laws.judge_deletion()
 
     def _outcome(self) -> Outcome:
         stored = hashlib.sha256()
         for key in sorted(self.bucket.objects):
             stored.update(key.encode() + b"\0" + self.bucket.objects[key])
-        body = self.population or {"status": {}}
         return Outcome(
             seed=self.world.seed,
             wrong=self.world.wrong,
-            ended=body["status"].get("phase", "none"),
+            ended=self._phase,
             virtual_seconds=self.world.time.now,
             births=len(self.laws.facts.births),
             rounds=len(self.laws.facts.rounds),

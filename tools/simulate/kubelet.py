@@ -11,6 +11,7 @@ from simulate.weather import Weather
 from simulate.world import Process, World
 
 OOM = 137
+SLOW_SECONDS = 900.0
 
 
 @dataclass
@@ -72,7 +73,10 @@ class Kubelet:
             self._show(uid, {"phase": "Failed", "reason": "UnexpectedAdmissionError"})
             return
         self._server.write_pod({**pod, "spec": {**pod["spec"], "nodeName": "node"}})
-        self._world.sleep(self._random.uniform(0.1, self._start_seconds))
+        seconds = self._random.uniform(0.1, self._start_seconds)
+        if self._weather.strikes("slow start"):  # an image that takes long to pull, or a volume to attach
+            seconds += SLOW_SECONDS
+        self._idle_until(uid, self._world.time.now + seconds)
         pod = self._server.pod(uid)
         if pod is None:
             return
@@ -80,6 +84,14 @@ class Kubelet:
             self._end(uid, None)
             return
         self._train(uid, pod)
+
+    def _idle_until(self, uid: str, until: float) -> None:
+        """Waits, unless the pod is deleted."""
+        while self._world.time.now < until:
+            pod = self._server.pod(uid)
+            if pod is None or "deletionTimestamp" in pod["metadata"]:
+                return
+            self._world.idle(until - self._world.time.now)
 
     def _train(self, uid: str, pod: Body) -> None:
         variables = {

@@ -22,8 +22,10 @@ DEEDS = (
     "suspend",
     "adopt",
     "operator stalls",
+    "delete",
 )
 LATE_SECONDS = 5.0
+DELETED = 0.2  # of the seeds in which somebody may delete it: what is deleted shows nothing else
 
 
 class Misfortune:
@@ -32,10 +34,11 @@ class Misfortune:
     Attributes:
         owner: the name of the Population that drives the location in the end.
         is_over: whether nothing will happen any more.
+        is_deleted: whether somebody has deleted it before its end.
     """
 
     def __init__(self, experiment: "Experiment") -> None:
-        self.owner, self.is_over = "digits", False
+        self.owner, self.is_over, self.is_deleted = "digits", False, False
         self.counted: dict[str, int] = {}
         self._experiment = experiment
         self._world, self._weather, self._server = experiment.world, experiment.weather, experiment.server
@@ -219,10 +222,19 @@ class Misfortune:
         leaf = body["status"]["location"].rstrip("/").rpartition("/")[2]
         self.owner = "adopter"
         self._server.create_population(self.owner, {**body["spec"], "storage": {"adopt": leaf}})
-        self._world.spawn(
-            "person", lambda: self._delete("digits"), after=self._random.choice((0.0, 30.0, 300.0))
-        )
+        self._world.spawn("person", lambda: self._succeed(self._random.choice((0.0, 30.0, 600.0))))
 
-    def _delete(self, name: str) -> None:
-        if name in self._server.populations:
-            self._server.delete_population(name)
+    def _succeed(self, seconds: float) -> None:
+        """The former one is deleted some time after its location was taken: before, it would purge its own."""
+        facts = self._experiment.laws.facts
+        while facts.owner is None or facts.owner.name == "digits":
+            self._world.sleep(LATE_SECONDS)
+        self._world.sleep(seconds)
+        if "digits" in self._server.populations:
+            self._server.delete_population("digits")
+
+    def _delete(self) -> None:
+        """Now and then somebody has had enough of it."""
+        if self.owner in self._server.populations and self._random.random() < DELETED:
+            self.is_deleted = True
+            self._server.delete_population(self.owner)

@@ -166,7 +166,7 @@ class Trainer:
         diverges = self._weather.strikes("diverges") or self._weather.is_scoreless
         score = math.nan if diverges else self._quality
         number = -(-self.step // interval)
-        told: float | list[float] = [] if self._weather.strikes("no score yet") else score
+        told: float | list[float] = [] if self._weather.strikes("no score yet") else self._evaluated(score)
         metrics = {self.assignment.objective: told}
         way = self._world.chance(f"done {self.step}").choice(WAYS) if self._is_done() else None
         self._commit(round_number=number, metrics=metrics, ending=way if way is Ending.FINISHED else UNSET)
@@ -193,6 +193,12 @@ class Trainer:
                 return False
         self.gates.seconds += self._world.time.now - began if waits else 0.0
         return True
+
+    def _evaluated(self, score: float) -> float | list[float]:
+        """One evaluation, or several around it: as many in all reports of a world."""
+        if self._world.chance("evaluations").random() < 0.7:
+            return score
+        return [score - 0.25, score, score + 0.25]
 
     def _is_done(self) -> bool:
         return self.step < self.assignment.total_steps and self._weather.strikes("script is done")

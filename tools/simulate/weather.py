@@ -31,6 +31,7 @@ RATES: dict[str, tuple[float, ...]] = {
     # by pod
     "unschedulable": (0.0, 0.0, 0.1, 0.3),
     "refused by the node": (0.0, 0.0, 0.0, 0.1),
+    "slow start": (0.0, 0.0, 0.05, 0.2),
 }
 DELAYS = {"store": (0.0, 0.01, 0.2, 2.0), "api": (0.0, 0.01, 0.2, 1.0), "watch": (0.0, 0.1, 2.0, 20.0)}
 SERVICES = ("store", "api")

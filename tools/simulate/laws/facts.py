@@ -210,6 +210,15 @@ class Facts:
         return self.members.get(trainer.pod, trainer.life.member)
 
     @property
+    def is_at_work(self) -> bool:
+        """Whether a population is to be driven here now: accepted, neither suspended, nor deleted, nor over."""
+        owner, spec = self.owner, self.in_force
+        body = self.server.populations.get(owner.name) if owner is not None else None
+        if spec is None or spec.suspend or body is None or "deletionTimestamp" in body["metadata"]:
+            return False
+        return all(result.spec != max(self.specs) for result in self.results.values())
+
+    @property
     def owner(self) -> OwnerRecord | None:
         """Who drives the location."""
         return self.owners[max(self.owners)] if self.owners else None

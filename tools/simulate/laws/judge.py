@@ -60,5 +60,8 @@ class Judge:
     def on_tick(self) -> None:
         """Some seconds have passed, and nothing goes wrong any more."""
 
+    def when_deleted(self) -> None:
+        """The resource of a population that had ended is gone."""
+
     def at_end(self, population: Body) -> None:
         """All is over."""

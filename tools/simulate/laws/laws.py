@@ -12,10 +12,14 @@ from pbt_operator.core.status import Result
 from simulate.apiserver import ApiServer, Body
 from simulate.bucket import Bucket
 from simulate.laws.end_laws import EndLaws
+from simulate.laws.exploit_laws import ExploitLaws
 from simulate.laws.facts import Facts
 from simulate.laws.judge import Judge
+from simulate.laws.keeping_laws import OwnerLaws, RetentionLaws
 from simulate.laws.life_laws import LifeLaws
 from simulate.laws.pod_laws import PodLaws
+from simulate.laws.quorum_laws import QuorumLaws
+from simulate.laws.term_laws import TermLaws
 from simulate.trainer import Trainer
 from simulate.world import World
 
@@ -33,7 +37,16 @@ class Laws:
     def __init__(self, world: World, bucket: Bucket, server: ApiServer, *, base: str) -> None:
         self.facts = facts = Facts(world, bucket, server, base=base)
         self.pods = PodLaws(facts)
-        self._judges: Sequence[Judge] = (LifeLaws(facts), self.pods, EndLaws(facts))
+        self._judges: Sequence[Judge] = (
+            LifeLaws(facts),
+            self.pods,
+            QuorumLaws(facts),
+            ExploitLaws(facts),
+            RetentionLaws(facts),
+            OwnerLaws(facts),
+            TermLaws(facts),
+            EndLaws(facts),
+        )
         bucket.on_write, bucket.on_delete = self._on_write, self._on_delete
         self._next_on_pod = server.on_pod
         server.on_pod = self._on_pod
@@ -83,6 +96,11 @@ class Laws:
         """A process has trained for one step."""
         for judge in self._judges:
             judge.on_step(trainer)
+
+    def judge_deletion(self) -> None:
+        """When the resource is gone too."""
+        for judge in self._judges:
+            judge.when_deleted()
 
     def judge_end(self, population: Body) -> None:
         """When all is over."""

@@ -1,0 +1,149 @@
+"""The laws of quorums: no round from fewer than its quorum of the living, none left that could be decided (10, 7)."""
+
+import math
+from dataclasses import dataclass
+
+from pbt_operator.control.pods import Phase
+from pbt_operator.core.round_record import Round
+from pbt_operator.core.spec import Spec
+from pbt_operator.core.status import Result
+from pbt_operator.runners.kubernetes.pod_state import read
+from simulate.apiserver import Body
+from simulate.laws.facts import Facts
+from simulate.laws.judge import Judge
+from simulate.laws.pod_laws import labelled_member
+
+SEEN_SECONDS = 150.0
+"""How long an operator that works may not know of a pod's new state: deaf watches, and a pass that takes long."""
+
+DECIDED_SECONDS = 300.0
+"""How long a round may stay undecided, with a working operator, once nothing is awaited."""
+
+
+@dataclass
+class Pending:
+    """A pod that doesn't run yet.
+
+    Attributes:
+        since, until: virtual seconds; `until` is infinite while it is so.
+    """
+
+    member: int
+    since: float
+    until: float = math.inf
+
+
+class QuorumLaws(Judge):
+    """Who a round may be decided without, and how long it may take."""
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._pending: dict[str, Pending] = {}
+        self._ripe_since: dict[int, float] = {}
+
+    def on_pod(self, pod: Body, *, gone: bool) -> None:
+        """Times the pods that wait for a node or for their start."""
+        uid, seen = pod["metadata"]["uid"], read(pod)
+        if seen is not None and seen.pod.phase is Phase.PENDING and not gone:
+            self._pending.setdefault(uid, Pending(labelled_member(pod), self.now))
+        elif uid in self._pending:
+            self._pending[uid].until = min(self._pending[uid].until, self.now)
+
+    def _may_be_missing(self, member: int, timeout: float) -> bool:
+        """Whether an operator may think that the member has been without a running pod for too long."""
+        return any(
+            min(one.until + SEEN_SECONDS, self.now) - one.since > timeout
+            for one in self._pending.values()
+            if one.member == member and self.now <= one.until + SEEN_SECONDS
+        )
+
+    def _is_missing(self, member: int, timeout: float) -> bool:
+        """Whether every operator must know that it has been."""
+        return any(
+            self.now - one.since > timeout + SEEN_SECONDS
+            for one in self._pending.values()
+            if one.member == member and one.until == math.inf
+        )
+
+    def on_round(self, decided: Round) -> None:
+        """It has its quorum, counted from those that are sure to be living; and nothing is decided while suspended."""
+        facts, spec = self.facts, self.facts.spec(decided.spec)
+        if spec.suspend:
+            self.blame(f"10: {decided.key} is decided while the population is suspended")
+        have = {entry.member for entry in decided.entries}
+        if len(have) < 2:
+            self.blame(f"10: {decided.key} compares {sorted(have)}")
+        if facts.is_lawless or any(number > decided.number for number in facts.rounds):
+            return
+        timeout = spec.schedule.straggler_timeout_seconds
+        sure = {m for m in self._living(spec) if not self._may_be_missing(m, timeout)}
+        awaited = {m for m in sure - have if facts.position(m) < decided.step}
+        percent, living = spec.schedule.quorum_percent, len(sure | have)
+        if percent >= 100 and awaited and not facts.had_zombies:
+            self.blame(f"10: {decided.key} is decided without {sorted(awaited)}, at quorum 100")
+        if percent < 100 and len(have) < math.ceil(living * percent / 100):
+            self.blame(f"10: {decided.key} compares {len(have)} of {living} living, at quorum {percent}")
+
+    def _living(self, spec: Spec) -> set[int]:
+        """Members that were born, are not closed and have still something to report."""
+        births = {member: self.facts.newest_birth(member) for member in range(spec.members)}
+        return {
+            member
+            for member, birth in births.items()
+            if birth is not None and not birth.cause.closes and not self.facts.is_through(member, spec)
+        }
+
+    def _is_due(self, number: int, spec: Spec) -> bool:
+        """Whether a round has all that it can wait for but the half interval, whatever the operator can't know yet."""
+        facts, schedule = self.facts, spec.schedule
+        step = schedule.step_of(number)
+        have = self._reports(number, spec)
+        if len(have) < 2:
+            return False
+        if any(facts.newest_birth(member) is None for member in range(spec.members)):
+            return False
+        timeout = schedule.straggler_timeout_seconds
+        living = {m for m in self._living(spec) if not self._is_missing(m, timeout)}
+        if schedule.quorum_percent >= 100:
+            return all(m in have or facts.position(m) >= step for m in living)
+        return len(have) >= math.ceil(len(living | have) * schedule.quorum_percent / 100)
+
+    def _reports(self, number: int, spec: Spec) -> set[int]:
+        """The members whose reports count for a round."""
+        step = spec.schedule.step_of(number)
+        return {
+            member
+            for member in range(spec.members)
+            if any(r.round == number and r.step == step for r in self.facts.line_records(member))
+        }
+
+    def _undecided(self, spec: Spec) -> range:
+        return range(self.facts.decided + 1, spec.schedule.last_round + 1)
+
+    def on_tick(self) -> None:
+        """With a working operator, a round that has its quorum is decided soon."""
+        spec = self.facts.in_force
+        if spec is None or not self.facts.is_at_work:
+            self._ripe_since.clear()
+            return
+        undecided = self._undecided(spec)
+        self._ripe_since = {n: since for n, since in self._ripe_since.items() if n in undecided}
+        for number in undecided:
+            if not self._is_due(number, spec):
+                self._ripe_since.pop(number, None)
+                continue
+            since = self._ripe_since.setdefault(number, self.now)
+            longest = max(
+                (r.seconds for m in range(spec.members) for r in self.facts.line_records(m)), default=0.0
+            )
+            if self.now > since + DECIDED_SECONDS + longest:
+                self.blame(f"7: round {number} has its quorum since {since:.1f} s and isn't decided")
+
+    def on_result(self, result: Result) -> None:
+        """Where all are through, every round that two or more can be compared in has been decided."""
+        facts, spec = self.facts, self.facts.spec(result.spec)
+        if result.reason != "AllStepsDone" or facts.is_lawless or facts.had_zombies or spec.suspend:
+            return
+        left = {n: have for n in self._undecided(spec) if len(have := self._reports(n, spec)) >= 2}
+        for number, have in left.items():
+            self.blame(f"7: it ended, and round {number} with the reports of {sorted(have)} isn't decided")
