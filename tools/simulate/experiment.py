@@ -75,7 +75,7 @@ def draw_spec(random: Random) -> dict[str, Any]:
         "retention": {"checkpointsPerMember": random.choice((1, 2)), "onDelete": "Retain"},
         "restart": random.choice(("Recreate", "InPlace")),
         "seed": random.randrange(1000),
-        "backoffLimit": random.choice((2, 6)),
+        "backoffLimit": random.choice((0, 1, 2, 6)),
         "storage": {},
         "template": {
             "spec": {

@@ -218,6 +218,8 @@ class Misfortune:
         body = self._server.populations.get(self.owner)
         if self.owner != "digits" or body is None or not body["status"].get("location"):
             return
+        if "deletionTimestamp" in body["metadata"]:
+            return  # what is being purged can't be had any more
         self._experiment.laws.facts.is_lawless = self._experiment.laws.facts.had_zombies = True
         leaf = body["status"]["location"].rstrip("/").rpartition("/")[2]
         self.owner = "adopter"

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from simulate.defects import of_ends, of_pods, of_records, of_rounds
+from simulate.defects import of_copies, of_ends, of_keeping, of_pods, of_quorums, of_records, of_rounds
+
+AREAS = (of_records, of_rounds, of_quorums, of_copies, of_keeping, of_pods, of_ends)
 
 DEFECTS: dict[str, Callable[[], Any]] = {
-    made.__name__.strip("_").replace("_", " "): made
-    for made in (*of_records.MADE, *of_rounds.MADE, *of_pods.MADE, *of_ends.MADE)
+    made.__name__.strip("_").replace("_", " "): made for area in AREAS for made in area.MADE
 }
 
 

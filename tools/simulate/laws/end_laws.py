@@ -1,5 +1,6 @@
 """The laws of the end: the audit finds nothing, and what resource and result tell is true (4, 7, 9, 11, 12)."""
 
+from pbt_contract.records import Birth
 from pbt_contract.stores.s3 import S3Store
 from pbt_operator.core.round_record import Round
 from pbt_operator.records import audit
@@ -15,8 +16,18 @@ from simulate.laws.spec_laws import judge_specs
 class EndLaws(Judge):
     """What is told at the end."""
 
+    def on_birth(self, birth: Birth) -> None:
+        """Nothing follows an end, until the spec changes."""
+        self._judge_end_before(birth.key)
+
+    def _judge_end_before(self, key: str) -> None:
+        facts = self.facts
+        if not facts.is_lawless and any(one.spec == max(facts.specs) for one in facts.results.values()):
+            self.blame(f"7: {key} is written, and the population has ended")
+
     def on_round(self, decided: Round) -> None:
         """It replaces nobody that was done."""
+        self._judge_end_before(decided.key)
         self.blame_all(f"9: {decided.key}", replaced_though_done(decided, self.facts.records.values()))
 
     def at_end(self, population: Body) -> None:

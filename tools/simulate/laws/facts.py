@@ -99,23 +99,42 @@ class Facts:
         return self._learn_numbered(kind, key, data)
 
     def _learn_numbered(self, kind: str, key: str, data: bytes) -> object:
-        known: dict[int, Any]
-        found: object
-        match kind:
-            case keys.ROUNDS:
-                known, found = self.rounds, decode(Round, data, key=key)
-            case keys.SPECS:
-                known, found = self.specs, decode(SpecRecord, data, key=key)
-            case keys.OWNERS:
-                known, found = self.owners, decode(OwnerRecord, data, key=key)
-            case keys.RESULTS:
-                known, found = self.results, decode(Result, data, key=key)
-            case keys.GATES:
-                known, found = self.gates, decode(Gate, data, key=key)
-            case _:
-                return None
-        known[keys.number_in(key)] = found
+        kinds: dict[str, Any] = {
+            keys.ROUNDS: Round,
+            keys.SPECS: SpecRecord,
+            keys.OWNERS: OwnerRecord,
+            keys.RESULTS: Result,
+            keys.GATES: Gate,
+        }
+        if kind not in kinds:
+            return None
+        found: object = decode(kinds[kind], data, key=key)
+        self._by_number()[kind][keys.number_in(key)] = found
         return found
+
+    def forget(self, key: str) -> None:
+        """Forgets what was purged: the location may begin anew."""
+        kind, found = key[: key.find("/") + 1], self._by_number()
+        self.written.pop(key, None)
+        if kind in found:
+            found[kind].pop(keys.number_in(key), None)
+            self._cores.clear()
+        elif kind in {keys.BIRTHS, keys.CLAIMS, keys.ENDS}:
+            for known in (self.births, self.claims, self.ends):
+                for life in [life for life, one in known.items() if one.key == key]:
+                    del known[life]
+        elif kind in {keys.REPORTS, keys.SAVES}:
+            for life, records in self.records.items():
+                self.records[life] = [record for record in records if record.key != key]
+
+    def _by_number(self) -> dict[str, dict[int, Any]]:
+        return {
+            keys.ROUNDS: self.rounds,
+            keys.GATES: self.gates,
+            keys.SPECS: self.specs,
+            keys.OWNERS: self.owners,
+            keys.RESULTS: self.results,
+        }
 
     # what follows
 

@@ -7,6 +7,7 @@ from pbt_contract.records import Birth, Report
 from pbt_operator.core.spec import Spec
 from pbt_operator.runners.kubernetes.pod_state import population_of
 from simulate.apiserver import Body
+from simulate.laws.facts import Facts
 from simulate.laws.judge import Judge
 
 LOSS_SECONDS = 240.0
@@ -60,6 +61,10 @@ class RetentionLaws(Judge):
 class OwnerLaws(Judge):
     """Who writes and who purges."""
 
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._purger: str | None = None
+
     def on_write(self, key: str, before: bytes | None) -> None:
         """Who has lost the location goes on for a short while only."""
         owner, name = self.facts.owner, self._driven()
@@ -80,6 +85,9 @@ class OwnerLaws(Judge):
             return
         facts, name, owner = self.facts, self._driven(), self.facts.owner
         body = facts.server.populations.get(name or "")
+        if owner is None and name == self._purger:
+            return  # its owner records are gone already
+        self._purger = name
         if owner is None or name != owner.name:
             self.blame(f"14: {key} is purged for {name}, and {owner and owner.name} drives the location")
         elif not is_leaving(body):

@@ -79,8 +79,10 @@ class Laws:
                     judge.on_result(found)
 
     def _on_delete(self, key: str) -> None:
+        key = key.removeprefix(self.facts.base)
         for judge in self._judges:
-            judge.on_delete(key.removeprefix(self.facts.base))
+            judge.on_delete(key)
+        self.facts.forget(key)
 
     def _on_pod(self, pod: Body, gone: bool) -> None:
         self._next_on_pod(pod, gone)
