@@ -153,6 +153,8 @@ class _Judge:
         later = self._numbers[place] if place < len(self._numbers) else None
         if later is None:
             return [following, *([gate.awaits] if gate.awaits > following else [0])]
+        if not gate.awaits:  # from a round near the end the lead reaches the last one
+            return [following, later]
         return [following, *([gate.awaits] if following < gate.awaits <= later else [])]
 
 

@@ -53,8 +53,8 @@ class QuorumLaws(Judge):
         """Whether an operator may think that the member has been without a running pod for too long."""
         return any(
             min(one.until + SEEN_SECONDS, self.now) - one.since > timeout
-            for one in self._pending.values()
-            if one.member == member and self.now <= one.until + SEEN_SECONDS
+            for uid, one in self._pending.items()
+            if member in {one.member, self.facts.members.get(uid)} and self.now <= one.until + SEEN_SECONDS
         )
 
     def _is_missing(self, member: int, timeout: float) -> bool:
