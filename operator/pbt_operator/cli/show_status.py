@@ -94,9 +94,7 @@ def _body(status: Status, *, metric: str, names: Sequence[str]) -> None:
         say(takeovers_text(status.takeovers))
     if status.due is not UNSET:
         say(f"losers are replaced next in round {status.due:,}")
-    say(
-        f"steps: {steps.productive:,} productive, {steps.discarded:,} discarded, {steps.remaining:,} remaining"
-    )
+    say(f"steps: {steps.productive:,} productive, {steps.discarded:,} discarded, {steps.left:,} remaining")
     if not isinstance(status.seconds, UnsetType):
         say(f"time of all processes: {spent_text(status.seconds)}")
     if not isinstance(status.forecast, UnsetType):

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
-from msgspec.structs import force_setattr, replace
+from msgspec.structs import replace
 
 from pbt_contract.keys import Life
 from pbt_contract.records import FORMAT, Count, Record, Source, Value
@@ -120,14 +120,15 @@ class Steps(Record, frozen=True, kw_only=True):
             description="Recorded, but past the step at which a decision or a resume closed the incarnation."
         ),
     ] = 0
-    remaining: Annotated[Count, Meta(description="What the members still have before them.")] = 0
+    remaining: Annotated[Count | UnsetType, Meta(description="What the members still have before them.")] = (
+        UNSET
+    )
     waiting: Annotated[Count, Meta(description="The former name of `remaining`, for one version.")] = 0
 
-    def __post_init__(self) -> None:
-        """Both names tell the same, whichever version wrote them."""
-        most = max(self.remaining, self.waiting)
-        force_setattr(self, "remaining", most)
-        force_setattr(self, "waiting", most)
+    @property
+    def left(self) -> int:
+        """What the members still have before them, whichever version wrote it."""
+        return self.waiting if isinstance(self.remaining, UnsetType) else self.remaining
 
 
 class SecondsSpent(Record, frozen=True, kw_only=True):

@@ -169,7 +169,8 @@ def _takeovers(counted: TakeoverCount) -> Takeovers | UnsetType:
 def _steps(ledger: Ledger, history: History, spec: Spec) -> Steps:
     total, going = spec.schedule.total_steps, going_on(history, spec)
     remaining = sum(max(0, total - history.position(member)) for member in going)
-    return Steps(productive=ledger.productive, discarded=ledger.discarded, remaining=remaining)
+    recorded = {"productive": ledger.productive, "discarded": ledger.discarded}
+    return Steps(**recorded, remaining=remaining, waiting=remaining)
 
 
 def seconds_of(ledger: Ledger) -> SecondsSpent | UnsetType:

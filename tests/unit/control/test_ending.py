@@ -90,7 +90,7 @@ def test_a_population_whose_scripts_stop_early_ends_with_the_births_that_are_due
     assert run.pods.num_started == len(found.births)
     assert found.result is not None
     assert found.result.message.endswith("but for 4 whose scripts were done before")
-    assert found.status().steps.remaining == 0
+    assert found.status().steps.left == 0
 
 
 def test_who_is_done_and_among_the_worst_is_not_replaced():

@@ -267,7 +267,7 @@ def test_trap_34_an_operator_that_restarts_before_every_pass_changes_nothing(fou
 
 def test_trap_36_every_step_is_accounted_for(found):
     steps = found.status().steps
-    assert steps.remaining == 0
+    assert steps.left == 0
     assert steps.productive >= 8 * 200
     assert steps.discarded >= 0
 

@@ -6,8 +6,13 @@ import msgspec
 import pytest
 from msgspec import Meta
 
+from fixtures.hypothesis_strategies import make_spec
+from fixtures.lives import born
 from pbt_contract.encoding import encode
+from pbt_contract.records import Cause
 from pbt_operator.core import status as words
+from pbt_operator.core.accounting import Ledger
+from pbt_operator.core.history import History
 from pbt_operator.core.status import (
     MemberState,
     MemberStatus,
@@ -17,22 +22,37 @@ from pbt_operator.core.status import (
     Status,
     Steps,
 )
+from pbt_operator.core.status_builder import status_of
 from pbt_operator.manifest import status_schema
 
 
 def test_what_earlier_versions_left_out_has_a_default() -> None:
     least = {"phase": "Running", "reason": "NotEnded"}
     found = msgspec.convert(least, Status)
-    assert (found.best, found.members, found.rounds, found.steps.remaining) == (None, [], 0, 0)
+    assert (found.best, found.members, found.rounds, found.steps.left) == (None, [], 0, 0)
     member = msgspec.convert({"member": 1, "incarnation": 2, "state": "Training", "step": 3}, MemberStatus)
     assert (member.state, member.score, member.hyperparameters) == (MemberState.TRAINING, None, {})
 
 
 @pytest.mark.parametrize("name", ["remaining", "waiting"])
-def test_what_is_left_is_read_by_its_former_name_and_written_by_both(name: str) -> None:
-    steps = msgspec.convert({"productive": 40, name: 7}, Steps)
-    assert (steps.remaining, steps.waiting) == (7, 7)
-    assert msgspec.to_builtins(steps) == {"productive": 40, "discarded": 0, "remaining": 7, "waiting": 7}
+def test_what_is_left_is_read_by_its_former_name_too(name: str) -> None:
+    assert msgspec.convert({"productive": 40, name: 7}, Steps).left == 7
+
+
+def test_what_is_left_is_written_by_both_names() -> None:
+    history = History()
+    history.add_birth(born(0, 1, Cause.INITIAL, 0, 0))
+    found = status_of(
+        history,
+        Ledger(),
+        make_spec(),
+        phase=PopulationPhase.RUNNING,
+        rounds=0,
+        activity=lambda _: MemberState.WAITING,
+    )
+    total = make_spec().schedule.total_steps
+    told = {"productive": 0, "discarded": 0, "remaining": total, "waiting": total}
+    assert msgspec.to_builtins(found.steps) == told
 
 
 def test_a_result_keeps_its_seconds_whatever_was_recorded_since() -> None:
