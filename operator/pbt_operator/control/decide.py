@@ -4,7 +4,7 @@ What is decided is chosen by pure functions of the core (`quorum`, `scaling`, `b
 read what they need, let them choose, record it, and follow what is stored.
 """
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
 
 from pbt_contract.errors import NotFound
@@ -13,11 +13,12 @@ from pbt_operator.control.events import Event
 from pbt_operator.control.record import Recorder
 from pbt_operator.control.ripening import Ripening
 from pbt_operator.core import births, quorum, scaling
-from pbt_operator.core.blame import returned
+from pbt_operator.core.comeback import retried, returned
 from pbt_operator.core.gates import gate_after
 from pbt_operator.core.quorum import Attendance
 from pbt_operator.core.round_record import Decision, Round
 from pbt_operator.core.spec import Spec
+from pbt_operator.core.status import Result
 from pbt_operator.records.repository import Repository
 from pbt_operator.records.round_log import ROUNDS_KEPT
 
@@ -84,12 +85,20 @@ class Decisions:
         """Lets members that failed try again, once after each decided round."""
         if any(returned(self._history, spec, member) for member in range(spec.members)):
             self._repository.learn_rounds()  # for their donors
-        found = (returned(self._history, spec, member) for member in range(spec.members))
+        self._return(returned(self._history, spec, member) for member in range(spec.members))
+
+    def retry(self, failed: Result, spec: Spec) -> None:
+        """Lets members try again that had failed when the population did."""
+        self._repository.learn_rounds()
+        self._return(
+            retried(self._history, spec, one.member, incarnation=one.incarnation) for one in failed.members
+        )
+
+    def _return(self, found: Iterable[Birth | None]) -> None:
         wanted = [birth for birth in found if birth is not None]
         for birth, stored in zip(wanted, self._recorder.births(wanted), strict=True):
             if stored == birth:
-                told = f"member {birth.member} {birth.reason}"
-                self._emit(Event("Returned", told, birth.member))
+                self._emit(Event("Returned", f"member {birth.member} {birth.reason}", birth.member))
 
     def open(self, spec: Spec, *, spec_number: int, living: Set[int]) -> None:
         """Says how far one may train now. Only after the births: who waits at a gate finds its successor first."""

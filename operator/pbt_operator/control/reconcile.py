@@ -73,6 +73,7 @@ class Reconciler:
         self._cursor: Cursor | None = None
         self._outcome: Outcome | None = None
         self._result: Result | None = None
+        self._failed: Result | None = None
         self._repository, self._history, self._pods = repository, repository.history, pods
         self._clock, self._emit = clock, emit
         self._active_since = clock() if active_since is None else active_since
@@ -113,6 +114,9 @@ class Reconciler:
         goes_on = self._outcome is None
         if goes_on:
             self._decisions.scale(self.spec)
+            if self._failed is not None:
+                self._decisions.retry(self._failed, self.spec)
+                self._failed = None
             if not self.spec.suspend:
                 living = self._living.members(seen.live, self.spec, now=self._clock())
                 self._decisions.decide(self.spec, spec_number=self.spec_number, living=living)
@@ -132,10 +136,26 @@ class Reconciler:
         self.spec, self.spec_number = spec, number
         self._outcome = self._result = None
 
-    def resume_result(self, result: Result) -> None:
-        """Takes up a population that ended under this spec before."""
-        self._result = result
-        self._outcome = Outcome(result.phase, result.reason, result.message)
+    @property
+    def retries(self) -> bool:
+        """Whether the next pass continues a population that failed."""
+        return self._failed is not None
+
+    def take_up(self, ended: Result | None) -> None:
+        """Takes up a population that has ended: under this spec it stays so, under one before it continues.
+
+        If it failed, its failed members come back, and time begins again.
+        """
+        if ended is None:
+            return
+        if ended.spec == self.spec_number:
+            self._stay(ended)
+        elif ended.phase is PopulationPhase.FAILED:
+            self._failed, self._active_since = ended, self._clock()
+
+    def _stay(self, ended: Result) -> None:
+        self._result = ended
+        self._outcome = Outcome(ended.phase, ended.reason, ended.message)
 
     def _look(self, looks: Looks, allowance: Allowance | None) -> None:
         """Learns of reports; first of those that the pass before has left unread."""
@@ -174,7 +194,7 @@ class Reconciler:
     def _conclude(self, outcome: Outcome) -> None:
         """Records how the population ended. Nothing more is decided, even if the store's answer is lost."""
         ended = self._recorder.end(outcome, self.spec, spec_number=self.spec_number)
-        self.resume_result(ended)  # another operator may have found another end before
+        self._stay(ended)  # another operator may have found another end before
         failed = ended.phase is PopulationPhase.FAILED
         self._emit(Event(ended.reason, ended.message, warning=failed))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from pbt_contract import keys
 from pbt_contract.stores import Store
 from pbt_contract.stores.probe import probe
 from pbt_operator.control.decide import describe
@@ -17,7 +18,7 @@ from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.crossing import crossings
 from pbt_operator.core.location_records import SpecHistory, SpecRecord
 from pbt_operator.core.spec import Restart, Spec
-from pbt_operator.core.status import Result
+from pbt_operator.core.status import PopulationPhase, Result
 from pbt_operator.core.strategy import Strategy
 from pbt_operator.manifest.population import PopulationSpec, as_now, recorded, to_core, to_wire
 from pbt_operator.manifest.settled_spec import is_another, settled
@@ -65,9 +66,10 @@ class Session(Generic[P]):
         emit: Callable[[Event], None],
         counts: bool = False,
         active_since: float | None = None,
+        retry: str | None = None,
         allowance: Callable[[], Allowance] = Allowance,
     ) -> "Session[P]":
-        """Opens a location, takes it and accepts the spec; one that ended under this spec stays so.
+        """Opens a location and accepts the spec; one that ended under this spec stays so.
 
         Args:
             runner: where the members run.
@@ -76,16 +78,16 @@ class Session(Generic[P]):
             emit: takes each event at once.
             counts: whether the ledger of the history is kept, for which every birth is read.
             active_since: see `Reconciler`.
+            retry: see `replace_spec`.
             allowance: of each piece of what is read.
 
         Raises:
-            AnotherExperiment, ManifestError: the location is for another one, or Auto chooses what is given.
-            LocationTaken: somebody else drives it.
+            AnotherExperiment, LocationTaken, ManifestError: it is another one's, or Auto chooses what is given.
             StoreUnavailable: the store can't be reached, or refuses.
         """
         store = runner.open_store(manifest)
-        record, is_new = _take(store, manifest, ownership, emit)
-        repository, ended = _loaded(store, manifest, runner.readers, emit, allowance, counts=counts)
+        record, is_new = _take(store, manifest, ownership, emit, retry)
+        repository = _loaded(store, manifest, runner.readers, emit, allowance, counts=counts)
         as_run = _as_run(recorded(record), runner.parallelism)
         pods = runner.open_pods(store, as_run)
         reconciler = Reconciler(
@@ -97,9 +99,13 @@ class Session(Generic[P]):
             emit=emit,
             active_since=active_since,
         )
-        if ended is not None and ended.spec == record.number:
-            reconciler.resume_result(ended)
+        reconciler.take_up(results.newest_result(store))
         return cls(ownership, repository, pods, reconciler, is_new=is_new)
+
+    @property
+    def retries(self) -> bool:
+        """Whether the next pass continues a population that failed."""
+        return self.reconciler.retries
 
     def check_owner(self) -> None:
         """Makes sure that the location is still this population's.
@@ -109,17 +115,22 @@ class Session(Generic[P]):
         """
         self._ownership.settle(self.store)
 
-    def replace_spec(self, manifest: PopulationSpec) -> None:
-        """Records a spec that changed and goes on under it.
+    def replace_spec(self, manifest: PopulationSpec, *, retry: str | None = None) -> None:
+        """Records a spec that changed and goes on under it, also where the population has ended.
+
+        Args:
+            manifest: what is asked.
+            retry: by what somebody asks to continue if it failed; what was asked before asks for nothing.
 
         Raises:
             AnotherExperiment: it is one.
             ManifestError: it gives what strategy Auto chooses.
         """
-        record = _accept(self.store, manifest, self._ownership)
+        record = _accept(self.store, manifest, self._ownership, retry)
         if record.number == self.reconciler.spec_number:
             return  # in other words, or changed back: what has ended under it stays so
         self.reconciler.replace_spec(to_core(recorded(record)), record.number)
+        self.reconciler.take_up(results.newest_result(self.store))
 
     def run_pass(self, looks: Looks = Looks.LISTS, allowance: Allowance | None = None) -> PassResult:
         """One pass; see `Reconciler.run_once`.
@@ -155,8 +166,20 @@ def earlier_result(store: Store, manifest: PopulationSpec) -> Result | None:
     return ended if as_now(known.newest.spec) == to_wire(settled(manifest, known)) else None
 
 
+def failed_result(store: Store) -> str | None:
+    """The key of the spec in force, if the population failed under it: by that one asks to continue."""
+    known, ended = specs.newest(store), results.newest_result(store)
+    if known is None or ended is None or ended.phase is not PopulationPhase.FAILED:
+        return None
+    return keys.spec(ended.spec) if ended.spec == known.number else None
+
+
 def _take(
-    store: Store, manifest: PopulationSpec, ownership: Ownership, emit: Callable[[Event], None]
+    store: Store,
+    manifest: PopulationSpec,
+    ownership: Ownership,
+    emit: Callable[[Event], None],
+    retry: str | None,
 ) -> tuple[SpecRecord, bool]:
     """Takes a location and accepts the spec; returns the record in force, and whether the location was empty."""
     if ownership.begins(store):
@@ -164,7 +187,7 @@ def _take(
     known = specs.history(store)
     _asked(manifest, known, ownership, location=store.url)  # who can't go on here doesn't take it either
     ownership.settle(store)
-    record = _accept(store, manifest, ownership)
+    record = _accept(store, manifest, ownership, retry)
     if known is None:
         _hint(to_core(recorded(record)), emit)
     return record, known is None
@@ -178,8 +201,8 @@ def _loaded(
     allowance: Callable[[], Allowance],
     *,
     counts: bool,
-) -> tuple[Repository, Result | None]:
-    """The records, read as far as decisions need them, and the newest result."""
+) -> Repository:
+    """The records, read as far as decisions need them."""
 
     def refuse(key: str, why: str) -> None:
         emit(Event("RecordRefused", f"{key} is refused: {why}", warning=True))
@@ -192,7 +215,7 @@ def _loaded(
     if counts:
         in_place, total_steps = manifest.restart is Restart.IN_PLACE, manifest.schedule.total_steps
         repository.count(takeovers=in_place, total_steps=total_steps)
-    return repository, results.newest_result(store)
+    return repository
 
 
 def _hint(spec: Spec, emit: Callable[[Event], None]) -> None:
@@ -210,13 +233,14 @@ def _as_run(manifest: PopulationSpec, parallelism: int | None) -> PopulationSpec
     return manifest if parallelism is None else manifest.model_copy(update={"parallelism": parallelism})
 
 
-def _accept(store: Store, manifest: PopulationSpec, ownership: Ownership) -> SpecRecord:
+def _accept(store: Store, manifest: PopulationSpec, ownership: Ownership, retry: str | None) -> SpecRecord:
     return specs.accept(
         store,
         name=ownership.name,
         namespace=ownership.namespace,
         asked=partial(_asked, manifest, ownership=ownership, location=store.url),
         as_now=as_now,
+        retry=retry,
     )
 
 

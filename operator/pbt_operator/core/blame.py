@@ -233,28 +233,6 @@ def _from_donor(
     return None if is_the_same else copied
 
 
-def returned(history: History, spec: Spec, member: int) -> Birth | None:
-    """The birth by which a member that failed comes back, once after each decided round; None if it doesn't now.
-
-    It copies a donor of that round, unchanged, and has two starts until its first record: one if `backoffLimit` is 0.
-    """
-    closing, newest = history.newest_birth(member), history.newest_round
-    if closing is None or closing.cause is not Cause.FAILED or newest is None:
-        return None
-    since = closing.decided if isinstance(closing.decided, int) else 0
-    if newest.number <= since or newest.step >= spec.schedule.total_steps:
-        return None
-    return births.from_donor(
-        history,
-        spec=spec,
-        member=member,
-        cause=Cause.SCALE,
-        explores=False,
-        counters=Counters(max(0, spec.backoff_limit - 1), MOST_BLAMED),
-        reason="comes back after it failed",
-    )
-
-
 def waits_for_others(crash: Crash, setting: Setting) -> bool:
     """Whether the script may be mistaken, so that its member waits for others to meet that mistake too."""
     return is_mistake(crash.end) and not setting.anyone_recorded and not crash.fails

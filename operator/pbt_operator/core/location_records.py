@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from msgspec import UNSET, UnsetType
+
 from pbt_contract import keys
 from pbt_contract.records import FORMAT, Count, Record
 
@@ -26,13 +28,19 @@ class OwnerRecord(Record, frozen=True, kw_only=True):
 
 
 class SpecRecord(Record, frozen=True, kw_only=True):
-    """One accepted spec, in the words of the manifest."""
+    """One accepted spec, in the words of the manifest.
+
+    Attributes:
+        retry: by what somebody asked to continue a population that had failed: a value of the annotation, or the key of
+            the spec record that it had failed under. Absent where nobody did.
+    """
 
     format: int = FORMAT
     number: Count
     name: str
     namespace: str
     spec: dict[str, Any]
+    retry: str | UnsetType = UNSET
 
     @property
     def key(self) -> str:

@@ -17,7 +17,8 @@ from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Cause, Report
 from pbt_contract.stores import Store
 from pbt_operator.core.births import Counters
-from pbt_operator.core.blame import Setting, after_crash, crash_of, returned
+from pbt_operator.core.blame import Setting, after_crash, crash_of
+from pbt_operator.core.comeback import again, returned
 from pbt_operator.core.crashed import AFTER_CRASHES, crashed_after
 from pbt_operator.core.history import History
 from pbt_operator.core.round_record import Round
@@ -94,7 +95,10 @@ def _fault(birth: Birth, past: _Past, archive: Archive, accepted: AcceptedSpecs)
         return None
     if birth.cause in AFTER_CRASHES:
         return _crash_fault(birth, past, archive, accepted)
-    if former.cause is Cause.FAILED:
+    if birth.cause is Cause.SCALE and not former.cause.closes and birth.seed_round == 0:
+        if _return_fault(birth, past, archive, accepted) is None:
+            return None  # the population failed before anybody had recorded anything, and was continued
+    elif former.cause is Cause.FAILED:
         return _return_fault(birth, past, archive, accepted)
     carried, found = Counters.of(former), Counters.of(birth)
     # Versions that didn't name the round at crashes set the counters back at decisions.
@@ -126,8 +130,9 @@ def _return_fault(birth: Birth, past: _Past, archive: Archive, accepted: Accepte
         return f"comes back by {keys.round_(birth.seed_round or 0)}, which doesn't exist"
 
     def follows(spec: Spec) -> Iterator[Birth]:
-        again = returned(history, spec, birth.member)
-        yield from [] if again is None else [again]
+        after_round = returned(history, spec, birth.member)
+        yield from [] if after_round is None else [after_round]
+        yield again(history, spec, birth.member)
 
     return _unless_any(birth, follows, archive, accepted, "is not how a member comes back that failed")
 

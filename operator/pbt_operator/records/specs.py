@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import UNSET
+
 from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
 from pbt_contract.stores import Store
@@ -44,6 +46,7 @@ def accept(
     namespace: str,
     asked: Callable[[SpecHistory | None], dict[str, Any]],
     as_now: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    retry: str | None = None,
 ) -> SpecRecord:
     """Records the spec, unless it is the one in force, and returns the record in force.
 
@@ -53,15 +56,16 @@ def accept(
         namespace: of the population.
         asked: the spec for a location that holds this much, in this version's words; another operator may write
             meanwhile.
+        retry: by what somebody asks to continue where the population failed; asked once, it is recorded once.
         as_now: puts a recorded spec into this version's words, so that an upgrade alone is no change of it.
     """
     known = history(store)
     while True:
         spec = asked(known)
-        if known is not None and as_now(known.newest.spec) == spec:
+        if known is not None and as_now(known.newest.spec) == spec and retry in {None, known.newest.retry}:
             return known.newest
         number = known.newest.number + 1 if known else 1
-        record = SpecRecord(number=number, name=name, namespace=namespace, spec=spec)
+        record = SpecRecord(number=number, name=name, namespace=namespace, spec=spec, retry=retry or UNSET)
         key = keys.spec(number)
         stored = decode(SpecRecord, store.create(key, encode(record)), key=key)
         known = SpecHistory(known.first if known else stored, stored)

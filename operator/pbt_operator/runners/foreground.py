@@ -12,8 +12,8 @@ from pbt_operator.control.events import Event
 from pbt_operator.control.ownership import Ownership
 from pbt_operator.control.pods import Pod, Pods
 from pbt_operator.control.runner import Runner
-from pbt_operator.control.session import Session, earlier_result
-from pbt_operator.core.status import Result
+from pbt_operator.control.session import Session, earlier_result, failed_result
+from pbt_operator.core.status import PopulationPhase, Result
 from pbt_operator.manifest.population import Population
 from pbt_operator.runners.display import Display, view
 
@@ -68,7 +68,7 @@ class Stopped(Exception):
 
 
 def run_to_end(runner: ForegroundRunner[WaitingPods], population: Population, display: Display) -> Result:
-    """Runs a population to its end; one that has ended under this very spec isn't touched.
+    """Runs a population to its end; one that is complete under this very spec isn't touched, one that failed continues.
 
     Raises:
         Stopped: by SIGINT or SIGTERM, with every trainer saved and ended; or the population is suspended.
@@ -76,8 +76,9 @@ def run_to_end(runner: ForegroundRunner[WaitingPods], population: Population, di
         ManifestError: it gives what strategy Auto chooses.
         StoreUnavailable: the location can't be opened.
     """
-    ended = earlier_result(runner.open_store(population.spec), population.spec)
-    if ended is not None:
+    store = runner.open_store(population.spec)
+    ended = earlier_result(store, population.spec)
+    if ended is not None and ended.phase is not PopulationPhase.FAILED:
         return ended
     name = population.metadata.name
     try:
@@ -87,6 +88,7 @@ def run_to_end(runner: ForegroundRunner[WaitingPods], population: Population, di
             ownership=Ownership(name=name, namespace=NAMESPACE),
             emit=display.tell,
             counts=True,
+            retry=failed_result(store),
         )
     except KeyboardInterrupt:
         raise Stopped from None

@@ -261,7 +261,7 @@ def test_a_restart_takes_the_end_up_and_writes_nothing():
     ended = results.newest_result(simulation.store)
     assert ended is not None
     simulation.operator_restarts()
-    simulation.reconciler.resume_result(ended)
+    simulation.reconciler.take_up(ended)
     for _ in range(3):
         simulation.step()
     assert simulation.last is not None

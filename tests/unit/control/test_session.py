@@ -8,9 +8,11 @@ from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_operator.control.ownership import AnotherExperiment, LocationTaken, Ownership
-from pbt_operator.control.session import Session, earlier_result
-from pbt_operator.records import specs
-from simulation import Simulation
+from pbt_operator.control.session import Session, earlier_result, failed_result
+from pbt_operator.core.status import PopulationPhase
+from pbt_operator.records import audit, results, specs
+from pbt_operator.records.archive import read_archive
+from simulation import Simulation, TrainerCrashed
 
 SHORT = {**DETERMINISTIC["schedule"], "totalSteps": 20}
 HERE = Ownership(name="digits", namespace="local")
@@ -132,3 +134,62 @@ def test_what_auto_chose_is_no_hint():
         Deterministic(),
     )
     assert "SlowSearch" not in {event.reason for event in begun.events}
+
+
+class Broken(Deterministic):
+    """Crashes at a step, in words that differ, until it is mended."""
+
+    def __init__(self, at: int, code: int = 1) -> None:
+        self.at, self.code, self.mended, self.crashes = at, code, False, 0
+
+    def train(self, state, hyperparameters, step, rng):
+        if step >= self.at and not self.mended:
+            self.crashes += 1
+            raise TrainerCrashed(f"RuntimeError: {self.crashes}", code=self.code)
+        super().train(state, hyperparameters, step, rng)
+
+
+@pytest.mark.parametrize(
+    ("at", "code", "reason"), [(1, 83, "Mistake"), (1, 1, "AllMembersFailed"), (15, 1, "AllMembersFailed")]
+)
+def test_a_population_that_failed_is_continued_with_a_result_of_its_own(at, code, reason):
+    task = Broken(at, code)
+    manifest = spec(
+        DETERMINISTIC, members=4, backoffLimit=1, schedule={**DETERMINISTIC["schedule"], "totalSteps": 40}
+    )
+    place = Simulation(manifest, task).run()
+    assert results.newest_result(place.store).reason == reason
+
+    def again() -> Session:
+        token = failed_result(place.store)
+        return Session.open(place, manifest, ownership=HERE, emit=place.events.append, retry=token)
+
+    for _ in range(2):  # the first one is killed before its first pass
+        session = again()
+        assert session.retries
+        assert specs.newest(place.store).number == 2
+    task.mended = True
+    place.repository, place.reconciler, place.last = session.repository, session.reconciler, None
+    place.run()
+    found = read_archive(place.store)
+    assert audit.violations(place.store, found) == []
+    assert (found.result.phase, found.result.spec) == (PopulationPhase.COMPLETE, 2)
+    assert [birth.crashes for birth in found.births.values() if "tries again" in birth.reason] in (
+        [0] * 2,
+        [0] * 4,
+    )
+    if at > 10:
+        assert {b.start_step for b in found.births.values() if "tries again" in b.reason} == {10}
+    assert failed_result(place.store) is None
+
+
+def test_what_was_asked_once_is_no_wish_to_try_again(place):
+    session = opened(place)
+    session.replace_spec(spec(DETERMINISTIC, schedule=SHORT), retry="1")
+    assert session.reconciler.spec_number == 2
+    session.replace_spec(spec(DETERMINISTIC, schedule=SHORT), retry="1")
+    session.replace_spec(spec(DETERMINISTIC, schedule=SHORT))
+    assert session.reconciler.spec_number == 2
+    session.replace_spec(spec(DETERMINISTIC, schedule=SHORT), retry="2")
+    assert session.reconciler.spec_number == 3
+    assert not session.retries

@@ -18,10 +18,10 @@ from pbt_operator.core.blame import (
     after_crash,
     backoff_seconds,
     crash_of,
-    returned,
     setting_of,
     wait_seconds,
 )
+from pbt_operator.core.comeback import returned
 from pbt_operator.core.crashed import crashed_since
 from pbt_operator.core.end_record import End
 from pbt_operator.core.history import History

@@ -17,6 +17,7 @@ from pbt_operator.runners.kubernetes.api_errors import ApiRefused
 from pbt_operator.runners.kubernetes.pod_template import problems_of
 
 MAX_PROBLEMS = 5
+RETRY, MAX_RETRY = "pbt.dev/retry", 200
 
 PREFIX: Path = ("spec", "storage", "prefix")
 
@@ -53,6 +54,12 @@ def examine(body: Mapping[str, Any]) -> PopulationSpec:
         )
         raise Rejected("InvalidSpec", str(Problem(PREFIX, told)))
     return manifest
+
+
+def retry_of(body: Mapping[str, Any]) -> str | None:
+    """By what somebody asks to continue a Population that failed: a value of its annotation that is new."""
+    value = (body["metadata"].get("annotations") or {}).get(RETRY)
+    return str(value)[:MAX_RETRY] or None if value is not None else None
 
 
 def try_template(

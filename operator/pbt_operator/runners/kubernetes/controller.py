@@ -19,7 +19,7 @@ from pbt_operator.core.status import PopulationPhase
 from pbt_operator.manifest.errors import ManifestError
 from pbt_operator.manifest.population import PopulationSpec
 from pbt_operator.manifest.population_spec import Storage
-from pbt_operator.runners.kubernetes.admission import Rejected, examine, rejection_of, try_template
+from pbt_operator.runners.kubernetes.admission import Rejected, examine, rejection_of, retry_of, try_template
 from pbt_operator.runners.kubernetes.api import Api
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
@@ -78,7 +78,7 @@ class Controller:
         self._faults = Faults(owner, status_writer=self._status_writer, metrics=metrics)
         self._clock, self._now = clock, now
         self._manifest: PopulationSpec | None = None
-        self._examined: int | None = None  # the generation
+        self._examined: tuple[int, str | None] | None = None  # the generation, and what asks for a retry
         # What was refused may be right later: a ServiceAccount that was missing, say.
         self._examine_again = 0.0
         self._times, self._pace = Times(), Pace(config.poll_seconds)
@@ -112,6 +112,7 @@ class Controller:
                                 emit=self._status_writer.tell,
                                 counts=True,
                                 active_since=self._active_since(body),
+                                retry=retry_of(body),
                             )
                             self._begin(session, manifest, body)
                         else:
@@ -131,9 +132,9 @@ class Controller:
 
     def _accept(self, body: Body) -> PopulationSpec | None:
         """The spec that is in force; None while there is none. The resource is held where what it stores is purged."""
-        generation = body["metadata"]["generation"]
-        if generation != self._examined or self._clock() >= self._examine_again:
-            self._examine(body, generation)
+        asked = body["metadata"]["generation"], retry_of(body)
+        if asked != self._examined or self._clock() >= self._examine_again:
+            self._examine(body, asked)
         if self._manifest is not None:
             patch = with_finalizer(body, purges=self._manifest.retention.on_delete == "Delete")
             if patch is not None:
@@ -141,27 +142,30 @@ class Controller:
                     self._api.patch_population(self._owner.namespace, self._owner.name, patch)
         return self._manifest
 
-    def _examine(self, body: Body, generation: int) -> None:
+    def _examine(self, body: Body, asked: tuple[int, str | None]) -> None:
         """Looks at a spec that is new; one that is wrong leaves the one before in force."""
         try:
             manifest = examine(body)
             renderer = self._runner.renderer(manifest)
             try_template(manifest, api=self._api, namespace=self._owner.namespace, render=renderer)
             if self.session is not None:
-                self._replace_spec(self.session, manifest)
+                self._replace_spec(self.session, manifest, retry=asked[1])
                 self.session.pods.render = renderer  # pods that run keep the template they were made from
         except Rejected as rejected:
-            self._examined, self._examine_again = generation, self._clock() + LONGEST_WAIT_SECONDS
+            self._examined, self._examine_again = asked, self._clock() + LONGEST_WAIT_SECONDS
             self._faults.refuse(rejected)
             self._manifest = self._manifest or self._runner.recall(body)
             return
-        self._manifest, self._examined, self._examine_again = manifest, generation, float("inf")
+        self._manifest, self._examined, self._examine_again = manifest, asked, float("inf")
         self._status_writer.note(Condition("Accepted", "True", "Accepted", "the spec is in force"))
 
-    def _replace_spec(self, session: Session[ClusterPods], manifest: PopulationSpec) -> None:
+    def _replace_spec(
+        self, session: Session[ClusterPods], manifest: PopulationSpec, *, retry: str | None
+    ) -> None:
         """Raises: Rejected, where the location is for another spec than this."""
         try:
-            session.replace_spec(manifest)
+            session.replace_spec(manifest, retry=retry)
+            self._times = Times() if session.retries else self._times
         except (AnotherExperiment, ManifestError) as error:
             raise rejection_of(error) from error
 
@@ -187,7 +191,7 @@ class Controller:
         self._follower = self._metrics.follow(owner.namespace, owner.name, session.repository.history)
         if session.is_new and manifest.storage.adopt is None:
             self._runner.tell_of_siblings(manifest.storage, self._status_writer.tell)
-        self._times = Times.of(body.get("status") or {})
+        self._times = Times() if session.retries else Times.of(body.get("status") or {})
         self.session, self._faults.is_driven = session, True
 
     def _check_owner(self, session: Session[ClusterPods]) -> None:

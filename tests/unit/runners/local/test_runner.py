@@ -154,6 +154,38 @@ def test_a_second_run_of_a_complete_population_only_tells_its_result(runner):
     assert len(run.records("results")) == 1
 
 
+FLAKY = """
+import os, pbt_trainer
+run = pbt_trainer.join({"rate": 1.0}, total_steps=40, interval_steps=10)
+class Sum:
+    value = 0.0
+    def state_dict(self): return {"value": self.value}
+    def load_state_dict(self, state): self.value = state["value"]
+total = Sum()
+run.track(total=total)
+for step in run.steps():
+    if step == 25 and not os.path.exists("MENDED"): raise RuntimeError("a bug")
+    total.value += run.hp["rate"]
+    if run.due: run.report({"score": total.value})
+"""
+
+
+def test_one_that_failed_continues_with_the_same_command_once_its_script_is_mended(runner, tmp_path):
+    command = ["python", "-c", FLAKY.replace("MENDED", str(tmp_path / "mended"))]
+    template = {"spec": {"containers": [{"name": "trainer", "command": command}]}}
+    rate = [{"name": "rate", "uniform": {"min": 0.1, "max": 1}}]
+    changes = {"members": 2, "hyperparameters": rate, "backoffLimit": 1, "template": template}
+    run = runner(population("flaky", SMALL, **changes))
+    failed = run.run()
+    assert failed.returncode == 1
+    assert "AllMembersFailed" in failed.stdout
+    (tmp_path / "mended").touch()
+    assert run.run().returncode == 0
+    found = told(run.location)
+    assert {member.step for member in found.status().members} == {60}
+    assert [result["phase"] for result in run.records("results")] == ["Failed", "Complete"]
+
+
 def test_more_steps_go_on_where_it_ended(runner):
     run = runner(population("more", SMALL))
     assert run.run().returncode == 0

@@ -1,0 +1,87 @@
+"""How members come back that failed: after each decided round, and where a population that failed is continued."""
+
+from pbt_contract.records import Birth, Cause
+from pbt_operator.core import births
+from pbt_operator.core.births import MOST_BLAMED, Counters
+from pbt_operator.core.crashed import AFTER_CRASHES
+from pbt_operator.core.history import History
+from pbt_operator.core.spec import Spec
+
+
+def returned(history: History, spec: Spec, member: int) -> Birth | None:
+    """The birth by which a member that failed comes back, once after each decided round; None if it doesn't now.
+
+    It copies a donor of that round, unchanged, and has two starts until its first record: one if `backoffLimit` is 0.
+    """
+    closing, newest = history.newest_birth(member), history.newest_round
+    if closing is None or closing.cause is not Cause.FAILED or newest is None:
+        return None
+    since = closing.decided if isinstance(closing.decided, int) else 0
+    if newest.number <= since or newest.step >= spec.schedule.total_steps:
+        return None
+    return _of_donor(
+        history,
+        spec,
+        member,
+        counters=Counters(max(0, spec.backoff_limit - 1), MOST_BLAMED),
+        reason="comes back after it failed",
+    )
+
+
+def retried(history: History, spec: Spec, member: int, *, incarnation: int) -> Birth | None:
+    """The birth by which a member tries again where a population that failed is continued; None if it needs none.
+
+    Those need one that had failed, and all that had crashed if nobody has ever recorded anything. Their counters begin
+    again.
+
+    Args:
+        history: what is known.
+        spec: what is asked.
+        member: which one.
+        incarnation: its newest one when the population failed; whoever was born since has come back.
+    """
+    newest = history.newest_birth(member)
+    if newest is None or newest.incarnation != incarnation or member >= spec.members:
+        return None
+    if newest.cause is Cause.FAILED or (newest.cause in AFTER_CRASHES and not history.has_recorded):
+        return again(history, spec, member)
+    return None
+
+
+def again(history: History, spec: Spec, member: int) -> Birth:
+    """A member's next birth with nothing held against it.
+
+    From a donor of the newest round, unchanged, if there is one and steps are left; else from its own newest record;
+    else as the population began.
+    """
+    newest, total = history.newest_round, spec.schedule.total_steps
+    reason = "tries again after the population failed"
+    if newest is not None and newest.step < total:
+        copied = _of_donor(history, spec, member, counters=Counters(), reason=reason)
+        if copied is not None:
+            return copied
+    previous, first = history.newest_birth(member), births.first(spec, member=member)
+    own = next((record for record in reversed(history.counting(member)) if record.step < total), None)
+    return Birth(
+        member=member,
+        incarnation=previous.incarnation + 1 if previous is not None else 1,
+        cause=Cause.SCALE,
+        hyperparameters=first.hyperparameters if own is None else own.hyperparameters,
+        start_step=0 if own is None else own.step,
+        previous_step=history.position(member),
+        source=None if own is None else own.source,
+        seed_round=0 if own is None else None,
+        reason=f"{reason}; {'begins again' if own is None else 'continues from its own newest record'}",
+    )
+
+
+def _of_donor(history: History, spec: Spec, member: int, *, counters: Counters, reason: str) -> Birth | None:
+    return births.from_donor(
+        history,
+        spec=spec,
+        member=member,
+        cause=Cause.SCALE,
+        explores=False,
+        counters=counters,
+        reason=reason,
+    )
