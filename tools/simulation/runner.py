@@ -35,13 +35,14 @@ class Simulation:
         store: MemoryStore | None = None,
         tick_seconds: float = 5.0,
         allowance: Callable[[], Allowance] = Allowance,
+        is_alone: bool = False,
     ) -> None:
         """Prepares a run; a store that was used before is gone on with. Each pass has an `allowance` of its own."""
         self.store = store or MemoryStore()
         self.spec = to_core(settled(spec, specs.history(self.store)))
         self.events = list[Event]()
         self.clock = self.time = VirtualTime()
-        self.readers, self.parallelism = 1, None
+        self.readers, self.parallelism, self.is_alone = 1, None, is_alone
         self.pods = SimulatedPods(
             time=self.time, store=self.store, spec=self.spec, trainable=trainable, durations=durations
         )

@@ -48,6 +48,11 @@ class Decisions:
         """Whose reports the round waits for that lacked the fewest in the last pass; empty if none waits."""
         return self._ripening.awaited
 
+    @property
+    def ripe_in(self) -> float | None:
+        """Seconds until a round that has its quorum is ripe; None if none waits so."""
+        return self._ripening.seconds_left
+
     def scale(self, spec: Spec) -> None:
         """Opens the lines of a new population, closes those of members that were scaled away."""
         self._recorder.births(scaling.first_births(self._history, spec))

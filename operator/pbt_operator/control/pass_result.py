@@ -21,6 +21,7 @@ class PassResult:
         result: the record of that end; None while there is none.
         active_since: seconds by the pass's clock; activeDeadlineSeconds is counted from there.
         awaited: the few members whose reports a round lacks; empty if it lacks many, or if no round waits.
+        ripe_in: seconds until a round that has its quorum is ripe, whoever else reports it; None if none waits so.
         num_left: how many members could start or be stopped at once and are left to the next pass.
         sweeps: whether retention has more to delete at once.
         usage: what the reports since the start say about requests to the store.
@@ -32,6 +33,7 @@ class PassResult:
     result: Result | None
     active_since: float
     awaited: frozenset[int]
+    ripe_in: float | None
     num_left: int
     sweeps: bool
     usage: Usage

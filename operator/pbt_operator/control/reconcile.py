@@ -34,6 +34,7 @@ class Looks(Enum):
     """How a pass learns of reports."""
 
     LISTS = auto()  # all that is new
+    ASKS = auto()  # the next one of each member, by its key: what that takes doesn't grow with what is stored
     GLANCES = auto()  # the few that a round lacks
     NOT = auto()
 
@@ -77,7 +78,8 @@ class Reconciler:
         self._repository, self._history, self._pods = repository, repository.history, pods
         self._clock, self._emit = clock, emit
         self._active_since = clock() if active_since is None else active_since
-        self._costs, self._living, self._retention = Costs(), Living(self._history), Retention(repository)
+        self._costs, self._living = Costs(), Living(self._history)
+        self._retention = Retention(repository, clock=clock)
         self._started_anew = StartedAnew(self._history)
         self._recorder = recorder = Recorder(repository)
         self._accounting = Accounting(repository, pods=pods, recorder=recorder, clock=clock, emit=emit)
@@ -128,7 +130,7 @@ class Reconciler:
             self._placement.clear(seen.live, self.spec, ended=self._outcome is not None)
         else:
             self._placement.place(seen.live, self.spec)
-        self._retention.sweep(self.spec, begins=goes_on)
+        self._retention.sweep(self.spec, begins=goes_on, is_last=self._outcome is not None)
         return self._answer()
 
     def replace_spec(self, spec: Spec, number: int) -> None:
@@ -165,6 +167,8 @@ class Reconciler:
             self._cursor = self._repository.read_on(allowance)
         elif looks is Looks.LISTS:
             self._cursor = self._repository.refresh(allowance)
+        elif looks is Looks.ASKS:
+            self._cursor = self._repository.glance(self._history.members, allowance)
         else:
             members = self._awaited() if looks is Looks.GLANCES else ()
             self._cursor = self._repository.glance(members, allowance)
@@ -222,6 +226,7 @@ class Reconciler:
             result=self._result,
             active_since=self._active_since,
             awaited=self._awaited(),
+            ripe_in=self._decisions.ripe_in,
             num_left=self._placement.num_left,
             sweeps=self._retention.under_way,
             usage=self._costs.usage,

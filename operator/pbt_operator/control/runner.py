@@ -31,6 +31,11 @@ class Runner(Protocol[P_co]):
         """How many members train at once here; the manifest's where None."""
         ...
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody else can drive the location meanwhile, so that nobody else's records need be looked for."""
+        ...
+
     def open_store(self, manifest: PopulationSpec) -> Store:
         """The population's location.
 

@@ -87,7 +87,7 @@ class Session(Generic[P]):
         """
         store = runner.open_store(manifest)
         record, is_new = _take(store, manifest, ownership, emit, retry)
-        repository = _loaded(store, manifest, runner.readers, emit, allowance, counts=counts)
+        repository = _loaded(store, manifest, runner, emit, allowance, counts=counts)
         as_run = _as_run(recorded(record), runner.parallelism)
         pods = runner.open_pods(store, as_run)
         reconciler = Reconciler(
@@ -196,7 +196,7 @@ def _take(
 def _loaded(
     store: Store,
     manifest: PopulationSpec,
-    readers: int,
+    runner: Runner[P],
     emit: Callable[[Event], None],
     allowance: Callable[[], Allowance],
     *,
@@ -208,7 +208,11 @@ def _loaded(
         emit(Event("RecordRefused", f"{key} is refused: {why}", warning=True))
 
     repository = Repository(
-        store, interval_steps=manifest.schedule.interval_steps, on_refused=refuse, readers=readers
+        store,
+        interval_steps=manifest.schedule.interval_steps,
+        on_refused=refuse,
+        readers=runner.readers,
+        is_alone=runner.is_alone,
     )
     while repository.load(allowance()) is not None:
         pass

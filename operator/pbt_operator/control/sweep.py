@@ -1,5 +1,7 @@
 """Deletes the checkpoints that nothing needs any more: few keys in a pass, so that nobody waits for it."""
 
+import math
+from collections.abc import Callable
 from itertools import islice
 
 from pbt_contract import keys
@@ -8,16 +10,20 @@ from pbt_operator.core.spec import Spec
 from pbt_operator.records.repository import Repository
 
 KEYS_A_PASS = 5000
+SECONDS_BETWEEN = 0.5  # the beginnings of two sweeps
 UPLOADS_A_PASS = 200  # places of dead incarnations; each takes a request
 
 
 class Retention:
-    """One sweep through the checkpoints for each new round that anybody reports, in as many passes as it takes."""
+    """One sweep through the checkpoints for each new round that anybody reports, in as many passes as it takes.
 
-    def __init__(self, repository: Repository) -> None:
-        """Has swept nothing yet."""
-        self._repository, self._history = repository, repository.history
-        self._swept = 0
+    Where rounds are quick, several of them have one sweep together, so that no decision waits for many.
+    """
+
+    def __init__(self, repository: Repository, *, clock: Callable[[], float]) -> None:
+        """Has swept nothing yet; takes a monotonic clock in seconds."""
+        self._repository, self._history, self._clock = repository, repository.history, clock
+        self._swept, self._not_before = 0, -math.inf
         self._position: str | None = None
 
     @property
@@ -25,9 +31,9 @@ class Retention:
         """Whether a sweep goes on with the next pass."""
         return self._position is not None
 
-    def sweep(self, spec: Spec, *, begins: bool) -> None:
-        """Goes on with the sweep; `begins` one if it is time."""
-        if self._position is None and not (begins and self._begin(spec)):
+    def sweep(self, spec: Spec, *, begins: bool, is_last: bool = False) -> None:
+        """Goes on with the sweep; `begins` one if it is time, and the last one whenever."""
+        if self._position is None and not (begins and self._begin(spec, is_last=is_last)):
             return
         self._repository.learn_births()
         store = self._repository.store
@@ -39,10 +45,13 @@ class Retention:
             self._position = None
             self._history.forget()
 
-    def _begin(self, spec: Spec) -> bool:
+    def _begin(self, spec: Spec, *, is_last: bool) -> bool:
+        now = self._clock()
+        if now < self._not_before and not is_last:
+            return False
         last = spec.schedule.last_round  # whoever claims a later one must not end retention for good
         newest = max((n for n in self._history.rounds_seen() if n <= last), default=0)
         if newest <= self._swept:
             return False
-        self._swept, self._position = newest, ""
+        self._swept, self._position, self._not_before = newest, "", now + SECONDS_BETWEEN
         return True

@@ -14,6 +14,7 @@ def assign(
     poll_seconds: float,
     grace_seconds: float,
     pod: str = "",
+    bell: str | None = None,
 ) -> Assignment:
     """What the trainer of a birth is told, wherever it runs.
 
@@ -25,6 +26,7 @@ def assign(
         poll_seconds: how often it looks for its successor.
         grace_seconds: what is left for a save after SIGTERM.
         pod: unique for each pod; empty where the runner learns it only once there is one, and tells it otherwise.
+        bell: see `Assignment`.
     """
     return Assignment(
         location=location,
@@ -41,4 +43,5 @@ def assign(
         shared_slots=spec.shares_slots,
         poll_seconds=poll_seconds,
         grace_seconds=grace_seconds,
+        bell=bell,
     )

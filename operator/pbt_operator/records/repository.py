@@ -57,6 +57,7 @@ class Repository:
         interval_steps: int,
         on_refused: Callable[[str, str], None],
         readers: int = 1,
+        is_alone: bool = False,
     ) -> None:
         """Reads nothing yet.
 
@@ -65,6 +66,7 @@ class Repository:
             interval_steps: between rounds; it can't change.
             readers: how many requests are made at once; what comes of them doesn't depend on it.
             on_refused: called once for each record that is refused, with its key and the reason.
+            is_alone: whether nobody else can write rounds and births here.
         """
         self.store = store
         self.history = History(kept_per_member=RECORDS_PER_MEMBER)
@@ -72,7 +74,7 @@ class Repository:
         self._readers = readers
         self._births = BirthLog(store, self.history, readers=readers)
         self.claims = ClaimLog(store, self.history, readers=readers, on_refused=on_refused)
-        self.rounds, self.gates = RoundLog(store, self.history), GateLog(store)
+        self.rounds, self.gates = RoundLog(store, self.history, is_alone=is_alone), GateLog(store)
         self.ends = EndLog(store, self.history.ends, readers=readers, on_refused=on_refused)
         self.ledgers = LedgerLog(
             store, self.history, self._births, interval_steps=interval_steps, readers=readers

@@ -16,9 +16,9 @@ class RoundLog:
         alone: whether no round shows that another operator is at work.
     """
 
-    def __init__(self, store: Store, history: History) -> None:
-        """Reads nothing yet."""
-        self._store, self._history = store, history
+    def __init__(self, store: Store, history: History, *, is_alone: bool = False) -> None:
+        """Reads nothing yet; nobody else writes rounds where it `is_alone`: then it looks for none of theirs."""
+        self._store, self._history, self._is_alone = store, history, is_alone
         self.alone = True
         self._rounds: dict[int, Round] = {}
         self._decided: set[int] = set()  # all of them, by number
@@ -78,7 +78,10 @@ class RoundLog:
         self._remember(stored)
         self._decided.add(stored.number)
         self._history.add_round(stored)
-        self._learn(since=before)
+        if self._is_alone:
+            self._in_doubt = False
+        else:
+            self._learn(since=before)
         return self._history.newest_round or stored
 
     def learn(self) -> None:

@@ -1,7 +1,9 @@
 """Runs one population to its end in this process, by any runner that can wait for its pods: what `pbt run` does."""
 
+import math
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
@@ -10,7 +12,9 @@ from typing import Protocol, Self, TypeVar
 from pbt_contract.errors import StoreUnavailable
 from pbt_operator.control.events import Event
 from pbt_operator.control.ownership import Ownership
+from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.pods import Pod, Pods
+from pbt_operator.control.reconcile import Looks
 from pbt_operator.control.runner import Runner
 from pbt_operator.control.session import Session, earlier_result, failed_result
 from pbt_operator.core.status import PopulationPhase, Result
@@ -18,6 +22,7 @@ from pbt_operator.manifest.population import Population
 from pbt_operator.runners.display import Display, view
 
 NAMESPACE = "local"
+LIST_SECONDS = 60.0  # between two looks at the names of all reports
 
 
 class WaitingPods(Pods, Protocol):
@@ -94,7 +99,9 @@ def run_to_end(runner: ForegroundRunner[WaitingPods], population: Population, di
         raise Stopped from None
     with Signals.caught() as signals:
         try:
-            return _Loop(name, session, signals, display, poll_seconds=runner.poll_seconds).run()
+            return _Loop(
+                name, session, signals, display, poll_seconds=runner.poll_seconds, is_alone=runner.is_alone
+            ).run()
         finally:
             session.pods.close()
 
@@ -110,10 +117,12 @@ class _Loop:
         display: Display,
         *,
         poll_seconds: float,
+        is_alone: bool,
     ) -> None:
         """Does nothing yet."""
         self._name, self._session, self._signals, self._display = name, session, signals, display
-        self._poll_seconds = poll_seconds
+        self._poll_seconds, self._is_alone = poll_seconds, is_alone
+        self._listed = -math.inf
         self._reachable = True
 
     def run(self) -> Result:
@@ -134,12 +143,24 @@ class _Loop:
                 return last.result
             if session.reconciler.spec.suspend and not seen:
                 raise Stopped
-            pods.wait(self._signals.wake, self._poll_seconds)
+            pods.wait(self._signals.wake, self._seconds_to_wait(last))
             self._signals.clear()
+
+    def _seconds_to_wait(self, last: PassResult | None) -> float:
+        ripe_in = last.ripe_in if last is not None and self._reachable else None
+        return self._poll_seconds if ripe_in is None else min(ripe_in, self._poll_seconds)
+
+    def _looks(self) -> Looks:
+        """Where nobody else writes, each member's next report has a known key: a listing is only to be sure."""
+        now = time.monotonic()
+        if self._is_alone and now < self._listed + LIST_SECONDS:
+            return Looks.ASKS
+        self._listed = now
+        return Looks.LISTS
 
     def _pass(self) -> None:
         try:
-            self._session.run_pass()
+            self._session.run_pass(self._looks())
             self._reachable = True
         except StoreUnavailable as error:
             if self._reachable:

@@ -1,5 +1,7 @@
 """Opening a location: whose it is, which experiment it holds, and what it goes on with."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -8,11 +10,13 @@ from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_operator.control.ownership import AnotherExperiment, LocationTaken, Ownership
+from pbt_operator.control.reconcile import Looks
 from pbt_operator.control.session import Session, earlier_result, failed_result
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.records import audit, results, specs
 from pbt_operator.records.archive import read_archive
 from simulation import Simulation, TrainerCrashed
+from simulation.memory_store import MemoryStore
 
 SHORT = {**DETERMINISTIC["schedule"], "totalSteps": 20}
 HERE = Ownership(name="digits", namespace="local")
@@ -193,3 +197,36 @@ def test_what_was_asked_once_is_no_wish_to_try_again(place):
     session.replace_spec(spec(DETERMINISTIC, schedule=SHORT), retry="2")
     assert session.reconciler.spec_number == 3
     assert not session.retries
+
+
+class _Listing(MemoryStore):
+    """Counts the listings of what grows with the rounds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listed: Counter[str] = Counter()
+
+    def names(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
+        self.listed[prefix] += 1
+        return super().names(prefix, start_after=start_after)
+
+
+@pytest.mark.parametrize("quorum", [75, 100])
+def test_where_nobody_else_writes_the_same_is_decided_without_any_listing_of_rounds_and_reports(
+    quorum: int,
+) -> None:
+    schedule = {**DETERMINISTIC["schedule"], "quorumPercent": quorum}
+    listing = Simulation(spec(DETERMINISTIC, schedule=schedule), Deterministic()).run()
+    store = _Listing()
+    asking = Simulation(spec(DETERMINISTIC, schedule=schedule), Deterministic(), store=store, is_alone=True)
+    asking.passes()
+    store.listed.clear()
+    while not asking.ended:
+        asking.last = asking.reconciler.run_once(Looks.ASKS)
+        asking.time.advance()
+    assert store.listed[keys.REPORTS] <= 1  # at the end, for the result
+    assert store.listed[keys.ROUNDS] <= 1
+    for prefix in (keys.ROUNDS, keys.BIRTHS, keys.GATES):
+        names = list(listing.store.names(prefix))
+        assert names == list(store.names(prefix))
+        assert [listing.store.read(name) for name in names] == [store.read(name) for name in names]

@@ -19,7 +19,7 @@ from simulation.clock import VirtualTime
 from simulation.memory_store import MemoryStore
 from simulation.pods import Durations, SimulatedPods
 
-ASKED = {"operator": {"clock", "readers", "parallelism", "open_store", "open_pods"}}
+ASKED = {"operator": {"clock", "readers", "parallelism", "is_alone", "open_store", "open_pods"}}
 ASKED["run"] = ASKED["operator"] | {"open", "poll_seconds"}
 
 
@@ -46,7 +46,7 @@ class Waited(SimulatedPods):
 class Toy:
     """Trainers in virtual time, in this process."""
 
-    readers, poll_seconds = 1, 5.0
+    readers, poll_seconds, is_alone = 1, 5.0, False
     opened: "list[Toy]" = []
 
     def __init__(self, parallelism):

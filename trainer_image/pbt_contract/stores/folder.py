@@ -122,12 +122,17 @@ class FolderStore:
 
     def delete(self, doomed: Iterable[str]) -> None:
         """See `Store.delete`. Folders that this leaves empty go as well."""
+        left: dict[Path, None] = {}
         for key in doomed:
             path = self._path(key)
-            with _store_errors(path):
-                with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                    path.unlink()
-                self._prune(path.parent)
+            with (
+                _store_errors(path),
+                suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError),
+            ):
+                path.unlink()
+            left[path.parent] = None
+        for folder in left:
+            self._prune(folder)
 
     def abandon_uploads(self, prefix: str) -> None:
         """See `Store.abandon_uploads`."""

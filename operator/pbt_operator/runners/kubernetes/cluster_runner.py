@@ -51,6 +51,7 @@ class ClusterRunner:
         self._owner, self._config, self._api, self._now = owner, config, api, now
 
     parallelism = None
+    is_alone = False
 
     @property
     def readers(self) -> int:

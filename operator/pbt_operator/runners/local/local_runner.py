@@ -14,6 +14,7 @@ from pbt_contract.stores import Store, open_store
 from pbt_operator.core.assignments import assign
 from pbt_operator.manifest.population import Population, PopulationSpec, to_core
 from pbt_operator.manifest.template import trainer_container
+from pbt_operator.runners.local.doorbell import Doorbell
 from pbt_operator.runners.local.gpus import Gpus
 from pbt_operator.runners.local.processes import LocalPods
 from pbt_operator.runners.local.warden_link import WardenLink
@@ -98,6 +99,11 @@ class LocalRunner:
         """How often reports are looked for."""
         return POLL_SECONDS["s3" if self._store.url.startswith("s3:") else "file"]
 
+    @property
+    def is_alone(self) -> bool:
+        """See `Runner.is_alone`: the lock is in the location itself where that is a folder."""
+        return self._store.url.startswith("file:")
+
     def open_store(self, _manifest: PopulationSpec) -> Store:
         """See `Runner.open_store`."""
         return self._store
@@ -106,6 +112,7 @@ class LocalRunner:
         """See `Runner.open_pods`: starts the warden."""
         spec = to_core(manifest)
         container = trainer_container(manifest.template, source=self._source)
+        doorbell = Doorbell.open()
         return LocalPods(
             warden=WardenLink.open(lock=self._lock),
             template=manifest.template,
@@ -117,10 +124,12 @@ class LocalRunner:
                 population=self._name,
                 poll_seconds=self.poll_seconds,
                 grace_seconds=container.grace_seconds,
+                bell=doorbell.name,
             ),
             parallelism=spec.slots,
             logs=self._home / "logs",
             gpus=self._gpus,
+            doorbell=doorbell,
         )
 
 

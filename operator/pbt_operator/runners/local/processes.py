@@ -17,6 +17,7 @@ from pbt_contract.assignment import Assignment
 from pbt_contract.records import Birth
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.manifest.template import TrainerContainer, trainer_container
+from pbt_operator.runners.local.doorbell import Doorbell
 from pbt_operator.runners.local.gpus import Gpus
 from pbt_operator.runners.local.warden_link import WardenLink
 
@@ -48,6 +49,7 @@ class LocalPods:
         parallelism: int,
         logs: Path,
         gpus: Gpus,
+        doorbell: Doorbell,
     ) -> None:
         """Starts nothing yet.
 
@@ -59,8 +61,9 @@ class LocalPods:
             parallelism: among how many trainers the cores are shared out.
             logs: a folder for one log for each member.
             gpus: the machine's.
+            doorbell: rings when a trainer has made a record.
         """
-        self._warden = warden
+        self._warden, self._doorbell = warden, doorbell
         self._template, self._source, self._assign = template, source, assign
         self._logs, self._gpus = logs, gpus
         self._threads = max(1, (os.cpu_count() or 1) // parallelism)
@@ -68,11 +71,13 @@ class LocalPods:
 
     def wait(self, wake: socket.socket, seconds: float) -> None:
         """See `WaitingPods.wait`."""
-        select.select([self._warden.fileno(), wake.fileno()], [], [], seconds)
+        select.select([self._warden.fileno(), self._doorbell.fileno(), wake.fileno()], [], [], seconds)
+        self._doorbell.clear()
 
     def close(self) -> None:
         """See `WaitingPods.close`."""
         self._warden.close()
+        self._doorbell.close()
 
     # the verbs
 
