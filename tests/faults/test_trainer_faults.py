@@ -148,7 +148,7 @@ def test_a_trainer_that_crashes_again_and_again(
 ) -> None:
     """It resumes, takes a donor over after the third time, and has failed after the fifth; the others train to the end.
 
-    Each time the person reads the error, though the log ends with other words.
+    After each decided round it tries again, twice. Each time the person reads the error, though the log ends otherwise.
     """
     member = steady(local)
     applied = begun(space, breaking(space, "loop", member=member), backoffLimit=4)
@@ -157,10 +157,13 @@ def test_a_trainer_that_crashes_again_and_again(
     found = applied.until_ended(reason="AllStepsDone")
     lives = [found.births[life] for life in sorted(found.births) if life[0] == member]
     causes = [birth.cause for birth in lives if birth.cause is not Cause.EXPLOIT]
-    assert causes == [Cause.INITIAL, Cause.CRASH, Cause.CRASH, Cause.REPLACE, Cause.REPLACE, Cause.FAILED]
+    assert causes[:6] == [Cause.INITIAL, Cause.CRASH, Cause.CRASH, Cause.REPLACE, Cause.CRASH, Cause.FAILED]
+    tries = len(causes[6:]) // 3
+    assert causes[6:] == [Cause.SCALE, Cause.CRASH, Cause.FAILED] * tries
+    assert tries <= len(found.rounds)
     error = "ValueError: the data set is made of cheese"
     crashed = [told["note"] for told in applied.events if told["reason"] in {"Crashed", "MemberFailed"}]
-    assert len(crashed) == 5
+    assert len(crashed) >= 5
     assert all(error in note and "breaking.py" in note and "worker" not in note for note in crashed), crashed
     assert re.search(rf"^ *{member} +\d+ +Failed ", pbt_status(applied), re.MULTILINE)
     [failed] = [shown for shown in applied.status["members"] if shown["state"] == "Failed"]

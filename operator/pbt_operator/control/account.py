@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pbt_contract.errors import ExitCode
 from pbt_contract.records import Birth
 from pbt_operator.control import restarts
+from pbt_operator.control.brake import Brake
 from pbt_operator.control.events import Event
 from pbt_operator.control.pods import Pod, Pods
 from pbt_operator.control.record import Recorder
@@ -40,6 +41,7 @@ class Accounting:
         self.hung: set[str] = set()
         self.not_before: dict[int, float] = {}
         self.logs: dict[int, str] = {}
+        self._brake = Brake(clock)
 
     def settle(self, ended: Sequence[Pod], spec: Spec) -> None:
         """Draws the consequence of each pod's end. A resume is written later, once a slot is free."""
@@ -86,6 +88,7 @@ class Accounting:
         if crash is None:
             self._excuse(end, pod)
             return
+        self._brake.release(end.member)
         if not crash.fails:  # what it may begin again from
             self._repository.learn_rounds()
             self._repository.learn_source(self._history.line(end.member)[-1])
@@ -96,12 +99,20 @@ class Accounting:
         self._emit(restarts.crash_event(crash, stored, setting))
 
     def _excuse(self, end: End, pod: Pod) -> None:
-        """Tells of an end that was nobody's fault."""
-        if end.exit_code == ExitCode.STORAGE:
-            self.not_before[end.member] = self._clock() + restarts.STORAGE_SECONDS
+        """Tells of an end that was nobody's fault, and slows its member down if that happens again and again."""
         event = restarts.blameless_event(end, pod.name)
         if event is not None:
             self._emit(event)
+        seconds = restarts.STORAGE_SECONDS if end.exit_code == ExitCode.STORAGE else 0.0
+        if self._history.own_record(end.member) is not None:
+            self._brake.release(end.member)
+        else:
+            pause = self._brake.pause(end.member)
+            seconds = max(seconds, pause.seconds)
+            if pause.is_worth_a_warning:
+                self._emit(restarts.slowed_event(end, ends=pause.ends, seconds=seconds))
+        if seconds:
+            self.not_before[end.member] = self._clock() + seconds
 
 
 def end_of(pod: Pod, birth: Birth, *, hung: bool) -> End:

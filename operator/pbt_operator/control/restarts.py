@@ -48,3 +48,13 @@ def blameless_event(end: End, pod: str) -> Event | None:
         told = f"member {member} lost {pod} ({end.message}) and goes on from its newest record"
         return Event("Disrupted", told, member)
     return None
+
+
+def slowed_event(end: End, *, ends: int, seconds: float) -> Event:
+    """What is told of a member whose processes end again and again, though nobody is to blame."""
+    why = end.message or ("no exit code" if end.exit_code is None else f"exit code {end.exit_code}")
+    told = (
+        f"member {end.member} has ended {ends} times in a row without a record, and it is nobody's fault ({why}): "
+        f"its next start waits {seconds:g} s"
+    )
+    return Event("StartSlowed", told, end.member, warning=True)

@@ -1,5 +1,6 @@
 """What a pod's resource says about its trainer: that it waits, runs, is over or is lost."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,11 +10,17 @@ from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.runners.kubernetes.pod_template import INCARNATION, MEMBER, POPULATION, POPULATION_UID
 
 SETTLED = "pbt.dev/settled"
-OUT_OF_MEMORY = "OOMKilled"
+OUT_OF_MEMORY, EVICTED = "OOMKilled", "Evicted"
+OWN_FAULT = re.compile(
+    "exceeded its local ephemeral storage limit"
+    "|local storage usage exceeds the total limit of containers"
+    "|EmptyDir volume .* exceeds the limit"
+)
+"""The kubelet's words for limits of the pod itself; of a node under pressure it says what the node was low on."""
 MARK = "PBT_LOCATION"  # only the trainer's container has this variable
 LOST_AFTER_SECONDS = 30.0  # past its deletion and its grace period, a kubelet that is alive has ended a pod
 NO_FAULT = frozenset({
-    "Evicted", "NodeShutdown", "NodeLost", "Terminated", "Preempting", "UnexpectedAdmissionError", "NodeAffinity",
+    EVICTED, "NodeShutdown", "NodeLost", "Terminated", "Preempting", "UnexpectedAdmissionError", "NodeAffinity",
 })  # fmt: skip
 STUCK = frozenset({
     "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
@@ -59,7 +66,11 @@ def read(body: Mapping[str, Any]) -> PodState | None:
     trainer = _trainer_status(body, status)
     over = status.get("phase") in {"Succeeded", "Failed"}
     phase, exit_code, message = _phase(status, trainer, over=over)
-    disruption = _disruption(status, trainer) if phase is Phase.ENDED else None
+    disruption = None
+    if over and _is_own_fault(status):  # the code is that of the kill
+        phase, exit_code, message = Phase.ENDED, None, _joined(status)
+    elif phase is Phase.ENDED:
+        disruption = _disruption(status, trainer)
     pod = Pod(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -118,6 +129,11 @@ def _last_words(ended: Mapping[str, Any]) -> str:
     if ended.get("reason") == OUT_OF_MEMORY:
         return "killed for memory (OOMKilled): raise resources.limits.memory"
     return str(ended.get("message") or "").strip()
+
+
+def _is_own_fault(status: Mapping[str, Any]) -> bool:
+    """Whether a pod was evicted for what it used itself beyond its limits, on a node that lacks nothing."""
+    return status.get("reason") == EVICTED and OWN_FAULT.search(str(status.get("message") or "")) is not None
 
 
 def _is_out_of_memory(trainer: Mapping[str, Any]) -> bool:

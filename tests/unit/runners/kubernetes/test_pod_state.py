@@ -129,6 +129,27 @@ STATES = {
             out_of_memory=True,
         ),
     ),
+    **{
+        f"evicted for its own fault: {words[:20]}": (
+            body("Failed", trainer=ended(137), reason="Evicted", message=words),
+            pod(Phase.ENDED, message=f"Evicted: {words}"),
+        )
+        for words in (
+            "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ",
+            'Container trainer exceeded its local ephemeral storage limit "1Gi". ',
+            'Usage of EmptyDir volume "scratch" exceeds the limit "1Gi". ',
+        )
+    },
+    "evicted, for its node is full": (
+        body(
+            "Failed",
+            trainer=ended(137),
+            reason="Evicted",
+            message="The node was low on resource: ephemeral-storage. Threshold quantity: 1, available: 0. Container "
+            "trainer was using 2Gi, request is 0, has larger consumption of ephemeral-storage. ",
+        ),
+        pod(Phase.ENDED, exit_code=137, disrupted=True, message="Evicted"),
+    ),
     "preempted": (
         body("Failed", trainer=ended(143), conditions=(DISRUPTION,), deleted=DELETED),
         pod(Phase.ENDED, exit_code=143, disrupted=True, stopping=True, message="PreemptionByScheduler"),
