@@ -1,85 +1,62 @@
-"""A trainer at its gates: how far it may train as far as it knows, and when it gives up to wait for a decision."""
+"""A simulated trainer at its gates: the watch of the SDK's courier, in virtual time."""
 
-from functools import partial
+import math
 
-from pbt_contract import keys
 from pbt_contract.errors import StoreUnavailable
-from pbt_contract.gates import Gate, newest_gate, read_gate
-from pbt_contract.stores.s3 import S3Store
+from pbt_trainer.courier.gate_watch import GateWatch
+from pbt_trainer.courier.incarnation import Incarnation
 from simulate.world import World
-
-FIRST_PAUSE_SECONDS = 0.25
-LOOKS_AT_REPORTS_SECONDS = 60.0
-PATIENCE_SECONDS = 60.0
 
 
 class GateWait:
-    """What one process knows of the gates.
+    """What one process knows of the gates, and how long it has waited at them.
 
     Attributes:
         ignores: it never waits, as a trainer in another language may.
-        gate: the newest one that it knows.
         seconds: how long it has waited since its newest record.
-        in_vain: the gates at which it gave up: the quorum was there, and nobody decided.
     """
 
-    def __init__(self, world: World, store: S3Store, *, poll_seconds: float, ignores: bool = False) -> None:
+    def __init__(
+        self, world: World, life: Incarnation, *, poll_seconds: float, ignores: bool = False
+    ) -> None:
         self.ignores, self.seconds = ignores, 0.0
-        self.gate: Gate | None = None
-        self.in_vain: list[int] = []
-        self._world, self._store, self._poll_seconds = world, store, poll_seconds
-        self._pause = FIRST_PAUSE_SECONDS
-        self._counted = 0.0
-        self._quorum_since: float | None = None
+        self._world, self._poll_seconds = world, poll_seconds
+        self._watch = GateWatch(life, poll_seconds=poll_seconds)
+        self._awaited = 0
+        self._is_in_vain = False
+        self._watch.start(world.time.now)
 
-    def begin(self) -> None:
-        """A wait begins."""
-        self._pause, self._quorum_since = FIRST_PAUSE_SECONDS, None
-        self._counted = self._world.time.now
+    def becomes(self, life: Incarnation, interval_seconds: float) -> None:
+        """The process has another life, from a record whose interval took so many seconds."""
+        self._awaited = 0
+        self._watch.becomes(life, self._world.time.now)
+        self._watch.lasted(interval_seconds)
 
-    def may_train(self, number: int, *, interval_seconds: float) -> bool:
-        """Whether the steps of a round may be trained, after a look at the store.
+    def reported(self, number: int, interval_seconds: float) -> None:
+        """A ready report of a round was committed."""
+        self._watch.reported(number, interval_seconds, self._world.time.now)
 
-        Args:
-            number: the round.
-            interval_seconds: what its own newest interval took.
-        """
+    def may_train(self, number: int) -> bool:
+        """Whether the steps of a round may be trained, after a look at the store where one is due."""
         if self.ignores:
             return True
-        try:
-            if self.gate is None or self.gate.up_to < number or self.is_unbounded:
-                self.gate = newest_gate(partial(read_gate, self._store), self.gate)
-            self._count(interval_seconds)
-        except StoreUnavailable:
-            return self._is_open(number)
-        return self._is_open(number)
-
-    @property
-    def is_unbounded(self) -> bool:
-        """Whether it has given up at the newest gate that it knows."""
-        return self.gate is not None and self.gate.number in self.in_vain
+        if self._watch.bound < number != self._awaited:
+            self._awaited = number
+            self._watch.awaits(number, self._world.time.now)
+        if not self._watch.wait(self._world.time.now):
+            self._look()
+        return self._watch.bound >= number
 
     def pause(self) -> float:
-        """Seconds until the next look."""
-        found, self._pause = self._pause, min(2 * self._pause, max(FIRST_PAUSE_SECONDS, self._poll_seconds))
-        return found
+        """Seconds until the next look; where none is due, as long as it may take until something else happens."""
+        pause = self._watch.wait(self._world.time.now)
+        return self._poll_seconds if pause == math.inf else pause
 
-    def _is_open(self, number: int) -> bool:
-        return self.gate is None or self.gate.up_to >= number or self.is_unbounded
-
-    def _count(self, interval_seconds: float) -> None:
-        """Once a minute it looks whether the round that the gate awaits has its quorum."""
-        now, gate = self._world.time.now, self.gate
-        if gate is None or gate.is_strict is True or not gate.awaits or self.is_unbounded:
+    def _look(self) -> None:
+        try:
+            self._watch.look(self._world.time.now)
+        except StoreUnavailable:
             return
-        if now < self._counted + LOOKS_AT_REPORTS_SECONDS:
-            return
-        self._counted = now
-        names = self._store.names(keys.reports_of(gate.awaits))
-        if len({keys.life_in(name).member for name in names}) < gate.quorum:
-            self._quorum_since = None
-            return
-        self._quorum_since = now if self._quorum_since is None else self._quorum_since
-        if now - self._quorum_since > 2 * interval_seconds + PATIENCE_SECONDS:
-            self._world.tell(f"waits in vain at gate {gate.number}")
-            self.in_vain.append(gate.number)
+        was, self._is_in_vain = self._is_in_vain, self._watch.in_vain is not None
+        if self._is_in_vain and not was:
+            self._world.tell(f"waits in vain: {self._watch.in_vain}")

@@ -70,8 +70,8 @@ class Trainer:
         self._process: Process | None = None
         self._terminating = False
         self._on_end: Callable[[], None] = lambda: None
-        self._looked, self._interval_seconds = 0.0, 0.0
-        self.gates = GateWait(world, store, poll_seconds=assignment.poll_seconds, ignores=ignores_gates)
+        self._looked = 0.0
+        self.gates = GateWait(world, self.life, poll_seconds=assignment.poll_seconds, ignores=ignores_gates)
         self._may_yield = assignment.shared_slots
 
     def start(self, on_end: Callable[[], None]) -> None:
@@ -146,8 +146,7 @@ class Trainer:
         self._may_yield = self.assignment.shared_slots
         self._birth, self._since = birth, self._world.time.now
         self.gates.seconds = 0.0
-        if source is not None:
-            self._interval_seconds = max(self._interval_seconds, source.seconds)
+        self.gates.becomes(self.life, 0.0 if source is None else source.seconds)
 
     def _train_to_due(self) -> None:
         interval = self.assignment.interval_steps
@@ -179,12 +178,8 @@ class Trainer:
         """Waits until the steps of a round may be trained; whether it still lives the same life then."""
         began, waits = self._world.time.now, False
         while True:
-            is_open = self.gates.may_train(number, interval_seconds=self._interval_seconds)
-            # Births are written before gates: a loser that waits trains on only in its next life.
-            if is_open and (not waits or self._patiently(self.life.successor) is None):
+            if self.gates.may_train(number):
                 break
-            if not waits:
-                self.gates.begin()
             waits = True
             self._world.idle(self.gates.pause())
             if self._terminating:
@@ -245,7 +240,7 @@ class Trainer:
         self._patiently(lambda: self.life.commit(report))
         self.recorded, self._since, self.gates.seconds = self.step, self._world.time.now, 0.0
         if round_number is not None:
-            self._interval_seconds = report.seconds
+            self.gates.reported(round_number, report.seconds)
 
     def _put(self, key: str, data: bytes) -> None:
         # `create` rather than `upload`, which moves real files in real threads; the key has a nonce in either case.

@@ -4,10 +4,19 @@ No threads, no processes, no clock: the courier drives it in a trainer, a simula
 """
 
 import math
+from contextlib import suppress
 from enum import Enum, auto
 
 from pbt_contract import keys
-from pbt_contract.errors import KeyRefused, PbtError, StoreRefused, StoreUnavailable
+from pbt_contract.encoding import decode_report
+from pbt_contract.errors import (
+    KeyRefused,
+    NotFound,
+    PbtError,
+    RecordRefused,
+    StoreRefused,
+    StoreUnavailable,
+)
 from pbt_contract.gates import Gate, newest_gate, read_gate
 from pbt_trainer.courier.incarnation import Incarnation
 from pbt_trainer.log import logger
@@ -15,6 +24,7 @@ from pbt_trainer.log import logger
 QUICK_SECONDS, QUICK_LOCAL_SECONDS = 0.25, 0.02
 FIRST_COUNT_SECONDS, COUNT_SECONDS = 15.0, 60.0
 MARGIN_SECONDS = 60.0
+MOST_PEERS = 8
 
 
 class Found(Enum):
@@ -190,32 +200,42 @@ class GateWatch:
             self._quorum_since = now
         if self._quorum_since is None:
             return
-        patience = 2 * self._interval_seconds + MARGIN_SECONDS
         since = now - self._quorum_since
-        if since >= patience:
+        if since >= self._patience:
+            self._ask_peers(gate)
+        if since >= self._patience:
             self.in_vain = (
                 f"round {gate.awaits} has had its {gate.quorum} reports for {since:.0f} s and isn't decided: "
                 "training goes on until one is"
             )
             logger.warning("%s", self.in_vain)
-        self._next_count = min(self._next_count, self._quorum_since + patience)
+        self._next_count = min(self._next_count, self._quorum_since + self._patience)
+
+    @property
+    def _patience(self) -> float:
+        return 2 * self._interval_seconds + MARGIN_SECONDS
 
     def _has_quorum(self, gate: Gate) -> bool:
-        if not self._may_list:
-            return False
         over = {each.member for each in [*gate.without, *(gate.missing or [])]}
-        members = set[int]()
+        return len(self._reported(gate).keys() - over) >= gate.quorum
+
+    def _reported(self, gate: Gate) -> dict[int, str]:
+        """The members that have reported the awaited round, each with a record."""
+        if not self._may_list:
+            return {}
+        found = {}
         try:
             for name in self._life.store.names(keys.reports_of(gate.awaits)):
-                members |= _member_in(name)
+                with suppress(KeyRefused):  # nobody's record
+                    found[keys.life_in(name).member] = name
         except StoreRefused as error:
             self._may_list = False
-            logger.info("nobody knows here whether a round is decided late: %s", error)
-        return len(members - over) >= gate.quorum
+            logger.info("whether a round is decided late isn't known here: %s", error)
+        return found
 
-
-def _member_in(name: str) -> set[int]:
-    try:
-        return {keys.life_in(name).member}
-    except KeyRefused:  # nobody's record
-        return set()
+    def _ask_peers(self, gate: Gate) -> None:
+        """Some of the others may take much longer than this one, and a decision gives them half of their interval."""
+        names = list(self._reported(gate).values())
+        for name in names[:: max(1, len(names) // MOST_PEERS)]:
+            with suppress(NotFound, RecordRefused):
+                self.lasted(decode_report(self._life.store.read(name), key=name).seconds)

@@ -11,7 +11,7 @@ from pbt_contract import keys
 from pbt_contract.encoding import encode
 from pbt_contract.errors import StoreRefused, StoreUnavailable
 from pbt_contract.gates import Gate
-from pbt_contract.records import Birth, Cause
+from pbt_contract.records import Birth, Cause, Report
 from pbt_contract.yields import LifeName
 from pbt_trainer.courier.gate_watch import (
     COUNT_SECONDS,
@@ -183,6 +183,28 @@ def test_a_quorum_that_is_there_for_long_lets_it_go_on_until_the_next_gate(
     world.watch.reported(7, 30.0, world.now)
     assert world.pass_by(1.0) == [Found.OPENED]
     assert (world.watch.bound, world.watch.in_vain) == (5, None)
+
+
+def test_half_an_interval_of_much_slower_members_is_no_wait_in_vain() -> None:
+    """So long a decision waits for the last of them."""
+    world = World(gate(1, 1, awaits=1)).started()
+    for member in (1, 2):
+        slow = Report(
+            member=member,
+            incarnation=1,
+            step=10,
+            round=1,
+            metrics={},
+            hyperparameters={},
+            checkpoint=keys.checkpoint(member, 1, 10, "nonce"),
+            files=[],
+            seconds=1000.0,
+        )
+        world.store.put(slow.key, encode(slow))
+    world.watch.reported(1, 30.0, world.now)
+    world.watch.awaits(2, world.now)
+    assert world.pass_by(FIRST_COUNT_SECONDS + 2 * 1000.0) == []
+    assert world.pass_by(MARGIN_SECONDS + POLL_SECONDS) == [Found.OPENED]
 
 
 def test_who_waits_strictly_waits_for_the_decision() -> None:
