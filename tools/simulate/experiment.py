@@ -100,6 +100,20 @@ def draw_spec(random: Random) -> dict[str, Any]:
     return {**spec, **rules}
 
 
+def draw_budget(random: Random, spec: dict[str, Any]) -> dict[str, Any]:
+    """The spec with a limit, or the rounds after which a plateau is one; without either, mostly."""
+    most = spec["members"] * spec["schedule"]["totalSteps"]
+    match random.randrange(12):
+        case 0:
+            spec["limits"] = {"totalMemberSteps": random.randint(1, most)}
+        case 1:
+            spec["limits"] = {"gpuHours": random.randint(1, 4 * most) / 3600}
+            spec["template"]["spec"]["containers"][0]["resources"] = {"limits": {"amd.com/gpu": 2}}
+        case 2:
+            spec["plateau"] = {"rounds": random.randint(1, 4), "minGain": random.choice((0.0, 0.5))}
+    return spec
+
+
 def _draw_terms(random: Random, spec: dict[str, Any]) -> None:
     """From when on it replaces, when it ends before the last step, and what is left of it when it is deleted."""
     interval = spec["schedule"]["intervalSteps"]
@@ -145,7 +159,9 @@ class Experiment:
             start_seconds=plan.choice((0.5, 5.0, 30.0, 120.0)),
             trainer_of=self._trainer,
         )
-        body = self.server.create_population("digits", draw_spec(world.chance("spec")))
+        body = self.server.create_population(
+            "digits", draw_budget(world.chance("budget"), draw_spec(world.chance("spec")))
+        )
         base = f"pbt/team/digits-{body['metadata']['uid'][:8]}/"
         self.laws = Laws(world, self.bucket, self.server, base=base)
         self.operators: list[Operator] = []

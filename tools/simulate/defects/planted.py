@@ -4,9 +4,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from simulate.defects import of_copies, of_ends, of_keeping, of_pods, of_quorums, of_records, of_rounds
+from simulate.defects import (
+    of_budgets,
+    of_copies,
+    of_ends,
+    of_keeping,
+    of_pods,
+    of_quorums,
+    of_records,
+    of_rounds,
+)
 
-AREAS = (of_records, of_rounds, of_quorums, of_copies, of_keeping, of_pods, of_ends)
+AREAS = (of_records, of_rounds, of_quorums, of_copies, of_keeping, of_pods, of_ends, of_budgets)
 
 DEFECTS: dict[str, Callable[[], Any]] = {
     made.__name__.strip("_").replace("_", " "): made for area in AREAS for made in area.MADE

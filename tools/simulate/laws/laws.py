@@ -11,6 +11,7 @@ from pbt_operator.core.round_record import Round
 from pbt_operator.core.status import Result
 from simulate.apiserver import ApiServer, Body
 from simulate.bucket import Bucket
+from simulate.laws.budget_laws import BudgetLaws
 from simulate.laws.end_laws import EndLaws
 from simulate.laws.exploit_laws import ExploitLaws
 from simulate.laws.facts import Facts
@@ -45,6 +46,7 @@ class Laws:
             RetentionLaws(facts),
             OwnerLaws(facts),
             TermLaws(facts),
+            BudgetLaws(facts),
             EndLaws(facts),
         )
         bucket.on_write, bucket.on_delete = self._on_write, self._on_delete
