@@ -70,7 +70,7 @@ def again(history: History, spec: Spec, member: int) -> Birth:
         start_step=0 if own is None else own.step,
         previous_step=history.position(member),
         source=None if own is None else own.source,
-        seed_round=0 if own is None else None,
+        seed_round=0 if own is None else history.decided,
         reason=f"{reason}; {'begins again' if own is None else 'continues from its own newest record'}",
     )
 

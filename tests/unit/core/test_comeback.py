@@ -75,7 +75,7 @@ def test_else_from_its_own_newest_record():
     again = retried(known, SPEC, 0, incarnation=closed.incarnation)
     assert again is not None
     assert again.source is not None
-    assert (again.start_step, again.source.member, again.seed_round) == (INTERVAL, 0, None)
+    assert (again.start_step, again.source.member, again.seed_round) == (INTERVAL, 0, 0)
 
 
 def test_else_as_the_population_began():
