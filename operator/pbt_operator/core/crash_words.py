@@ -9,6 +9,7 @@ from pbt_operator.core.end_record import End
 MAX_LINE = 200
 LAST_LINES = 3  # of a Python traceback: where, the line itself, and the error
 SEPARATOR = " | "
+MARKS = "^~"  # by which a traceback points at a part of the line above
 ANNOUNCEMENT = re.compile(
     r"\bmember \d+, incarnation \d+, from step \d+: "
 )  # in whatever format a script logs
@@ -41,8 +42,9 @@ def is_mistake(end: End) -> bool:
 
 def last_words(output: str) -> str:
     """The last lines of a trainer's output, but for the one by which the SDK announces itself; empty without any."""
-    lines = [line.strip() for line in output.splitlines() if line.strip() and not ANNOUNCEMENT.search(line)]
-    return SEPARATOR.join(quoted(line, size=MAX_LINE) for line in lines[-LAST_LINES:])
+    lines = [line.strip() for line in output.splitlines()]
+    told = [line for line in lines if line.strip(MARKS) and not ANNOUNCEMENT.search(line)]
+    return SEPARATOR.join(quoted(line, size=MAX_LINE) for line in told[-LAST_LINES:])
 
 
 def last_line(end: End) -> str:

@@ -147,14 +147,14 @@ class PopulationSpec(Wire):
         default=6,
         ge=0,
         le=10_000,
-        description="A member fails after more crashes than this in a row without a new report or save. Evictions "
-        "and lost nodes are no crashes.",
+        description="A member fails after more crashes than this in a row without a new report or save. It tries "
+        "again, twice, after each decided round. Evictions and lost nodes are no crashes.",
     )
     max_failed_members: Whole | None = Field(
         default=None,
         ge=0,
         le=MAX_MEMBERS,
-        description="The population fails when more members than this have failed. Default: when all have.",
+        description="The population fails when more members than this are failed. Default: when all are.",
     )
     active_deadline_seconds: Seconds | None = Field(
         default=None,

@@ -11,6 +11,7 @@ from pbt_operator.core.end_record import End
     [
         ("", ""),
         ("Traceback\n\n  File\n  raise x\nValueError: x\n\n", "File | raise x | ValueError: x"),
+        ("  File\n    f(x)\n    ~^^^\nValueError: x", "File | f(x) | ValueError: x"),
         ("boom\npbt: member 3, incarnation 2, from step 5: crashed: boom", "boom"),
         ("boom\nINFO:pbt:member 3, incarnation 2, from step 5: crashed: boom", "boom"),
         ('boom\n{"level": "INFO", "message": "member 3, incarnation 2, from step 5: crashed"}', "boom"),
