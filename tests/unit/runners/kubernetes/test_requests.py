@@ -240,6 +240,7 @@ def test_who_lags_is_asked_for_the_next_report():
 
 def test_retention_goes_through_a_bounded_number_of_keys_in_a_pass(monkeypatch):
     monkeypatch.setattr(sweep, "KEYS_A_PASS", 8)
+    monkeypatch.setattr(sweep, "SECONDS_BETWEEN", 0.0)
     population = Population(20, exploit={"none": {}}, retention={"checkpointsPerMember": 1})
     for number in range(1, 4):
         population.report(number, range(20))
