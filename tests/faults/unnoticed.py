@@ -10,8 +10,8 @@ from pbt_contract.records import Cause
 from pbt_operator.records.archive import Archive
 
 LONG: dict[str, Any] = {**SMALL, "schedule": {**SMALL["schedule"], "totalSteps": 400}}
-ENDLESS: dict[str, Any] = {**SMALL, "schedule": {**SMALL["schedule"], "totalSteps": 4000}}
-"""Decides as `LONG`, and is ended by `finish`."""
+ENDLESS: dict[str, Any] = {**SMALL, "schedule": {**SMALL["schedule"], "totalSteps": 4000, "maxLead": 400}}
+"""Decides as `LONG`, and is ended by `finish`. With quorum 100 and a small lead it would wait through an outage."""
 
 
 def finish(applied: Applied, local: Archive) -> Archive:
