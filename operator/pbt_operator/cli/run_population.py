@@ -75,7 +75,7 @@ def summary(result: Result, *, location: str) -> str:
         lines.append(f"best: {short(result.best.score)} by {by}, {values}")
     lines.append(f"{result.rounds} rounds, {result.exploits} exploits, {result.births} births")
     if isinstance(result.seconds, SecondsSpent):
-        lines.append(f"time of all processes: {spent_text(result.seconds)}")
+        lines.append(f"process time: {spent_text(result.seconds)}")
     commands = ("report", "schedule", "fetch") if result.best else ("status",)
     lines += [f"  pbt {command} {location}" for command in commands]
     return "\n".join(lines)

@@ -96,7 +96,7 @@ def _body(status: Status, *, metric: str, names: Sequence[str]) -> None:
         say(f"losers are replaced next in round {status.due:,}")
     say(f"steps: {steps.productive:,} productive, {steps.discarded:,} discarded, {steps.left:,} remaining")
     if not isinstance(status.seconds, UnsetType):
-        say(f"time of all processes: {spent_text(status.seconds)}")
+        say(f"process time: {spent_text(status.seconds)}")
     if not isinstance(status.forecast, UnsetType):
         say(f"left: {forecast_text(status.forecast)}")
 

@@ -17,8 +17,14 @@ def spent_text(spent: SecondsSpent) -> str:
     """`1 h 20 min: 92 % productive, 3 % discarded, 2 % waiting, 3 % starting`."""
     total = spent.total
     shares = {name: getattr(spent, name) for name in spent.__struct_fields__}
-    told = ", ".join(f"{seconds / total if total else 0:.0%} {name}" for name, seconds in shares.items())
-    return f"{duration_text(total)}: {told.replace('%', ' %')}"
+    told = ", ".join(f"{_percent(seconds, total)} {name}" for name, seconds in shares.items())
+    return f"{duration_text(total)}: {told}"
+
+
+def _percent(part: float, whole: float) -> str:
+    if 0 < part < whole / 100:
+        return "<1 %"
+    return f"{round(100 * part / whole) if whole else 0} %"
 
 
 def forecast_text(forecast: Forecast) -> str:

@@ -104,7 +104,7 @@ def _time_tiles(status: Status) -> list[tuple[str, str, str]]:
     tiles = []
     if not isinstance(status.seconds, UnsetType):
         whole, _, shares = spent_text(status.seconds).partition(": ")
-        tiles.append(("Time of all processes", whole, shares))
+        tiles.append(("Process time", whole, shares))
     if not isinstance(status.forecast, UnsetType):
         left, _, hours = forecast_text(status.forecast).partition(", ")
         tiles.append(("Left", left, hours or "at the pace of the newest reports"))

@@ -1,6 +1,6 @@
 """What a person sees while a population trains: a live table on a terminal, plain lines elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
@@ -42,7 +42,7 @@ class View:
     """The whole table.
 
     Attributes:
-        time: what the processes' time went to, and what is left; empty as long as nothing is known of it.
+        times: lines of what the processes' time went to, and of what is left, as far as that is known.
     """
 
     name: str
@@ -50,20 +50,12 @@ class View:
     last_round: int
     best: Best | None
     rows: list[Row]
-    time: str = ""
+    times: Sequence[str] = ()
 
 
 def view(name: str, history: History, spec: Spec, pods: Sequence[Pod]) -> View:
     """What is to be shown now."""
     live = {pod.member: pod for pod in pods if not pod.ended}
-    spent = UNSET if history.ledger is None else seconds_of(history.ledger)
-    left = forecast_of(history, spec, going_on(history, spec))
-    times = (
-        [f"time of all processes {spent_text(spent)}"]
-        if isinstance(spent, SecondsSpent) and spent.total
-        else []
-    )
-    times += [f"left {forecast_text(left)}"] if isinstance(left, Forecast) else []
     return View(
         name=name,
         round=history.decided,
@@ -74,8 +66,17 @@ def view(name: str, history: History, spec: Spec, pods: Sequence[Pod]) -> View:
             for member in history.members
             if member < spec.members
         ],
-        time="; ".join(times),
+        times=list(_times(history, spec)),
     )
+
+
+def _times(history: History, spec: Spec) -> Iterator[str]:
+    spent = UNSET if history.ledger is None else seconds_of(history.ledger)
+    left = forecast_of(history, spec, going_on(history, spec))
+    if isinstance(spent, SecondsSpent) and spent.total:
+        yield f"time  {spent_text(spent)}"
+    if isinstance(left, Forecast):
+        yield f"left  {forecast_text(left)}"
 
 
 def _row(member: int, history: History, spec: Spec, pod: Pod | None) -> Row:
@@ -181,10 +182,10 @@ class LiveTable:
             else ""
         )
         head = Text(f"{now.name}  round {now.round}/{now.last_round}  {best}", style="bold")
-        times = [Text(now.time, style="dim")] if now.time else []
+        times = [Text(line, style="dim") for line in now.times]
         more = [Text(f"... and {hidden} more members", style="dim")] if hidden > 0 else []
         events = [Text(one_line(e.message), style="yellow" if e.warning else "dim") for e in self._events]
-        for line in [*times, *events]:
+        for line in events:
             line.no_wrap, line.overflow = True, "ellipsis"
         return Group(head, *times, table, *more, Text(""), *events)
 

@@ -85,7 +85,7 @@ def test_status_as_text_is_plain_where_there_is_no_terminal(pbt, digits):
         "\n"
         "2 rounds, 1 exploit, 3 births\n"
         "steps: 40 productive, 0 discarded, 0 remaining\n"
-        "time of all processes: 6 s: 100 % productive, 0 % discarded, 0 % waiting, 0 % starting\n"
+        "process time: 6 s: 100 % productive, 0 % discarded, 0 % waiting, 0 % starting\n"
     )
 
 

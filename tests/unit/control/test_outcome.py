@@ -153,10 +153,7 @@ def test_the_last_lines_of_a_run_say_what_its_time_went_to():
     result = told(simulate(members=2).run()).result
     assert result is not None
     lines = summary(result, location="x").splitlines()
-    assert (
-        "time of all processes: 6 min 40 s: 100 % productive, 0 % discarded, 0 % waiting, 0 % starting"
-        in lines
-    )
+    assert "process time: 6 min 40 s: 100 % productive, 0 % discarded, 0 % waiting, 0 % starting" in lines
 
 
 def steps_of(simulation: Simulation) -> int:

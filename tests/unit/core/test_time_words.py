@@ -17,6 +17,8 @@ def test_durations(seconds, shown):
 def test_what_time_went_to():
     spent = SecondsSpent(productive=150.0, discarded=20.0, waiting=10.0, starting=20.0)
     assert spent_text(spent) == "3 min 20 s: 75 % productive, 10 % discarded, 5 % waiting, 10 % starting"
+    mostly = SecondsSpent(productive=0.4, starting=100.0)
+    assert spent_text(mostly) == "1 min 40 s: <1 % productive, 0 % discarded, 0 % waiting, 100 % starting"
     assert spent_text(SecondsSpent()) == "0 s: 0 % productive, 0 % discarded, 0 % waiting, 0 % starting"
 
 
