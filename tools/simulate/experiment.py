@@ -20,6 +20,7 @@ from simulate.kubelet import Kubelet
 from simulate.laws.laws import Laws
 from simulate.misfortune import Misfortune
 from simulate.operators import Operator
+from simulate.script import Script
 from simulate.trainer import Trainer
 from simulate.weather import Weather
 from simulate.world import World
@@ -117,8 +118,9 @@ def draw_budget(random: Random, spec: dict[str, Any]) -> dict[str, Any]:
 def _draw_terms(random: Random, spec: dict[str, Any]) -> None:
     """From when on it replaces, when it ends before the last step, and what is left of it when it is deleted."""
     interval = spec["schedule"]["intervalSteps"]
-    spec["schedule"]["burnInSteps"] = random.choice((0, 0, 0, interval, interval + 1))
-    target = random.choice((None, None, None, 6.0, 12.0))
+    spec["schedule"]["maxLead"] = random.choice((0, 1, 2, 2, 3))
+    spec["schedule"]["burnInSteps"] = random.choice((0, 0, 0, 0, interval, interval + 1))
+    target = random.choice((None, None, None, None, None, None, 8.0, 16.0))
     if target is not None:
         spec["objective"]["target"] = target
     seconds = random.choice((None, None, None, None, None, None, 90, 300))
@@ -151,6 +153,10 @@ class Experiment:
                 "pollSeconds": plan.choice((2, 10)),
             }
         )
+        self.script = Script(world)
+        if self.script.is_pure:
+            self.weather.spare("script crashes", "out of memory", "hangs", "trainer dies", "bad node")
+        self._ignores_gates = plan.random() < 0.15  # some of the trainers do, as those of other languages may
         self._steps = [plan.choice((0.5, 1.0, 3.0, 10.0)) for _ in range(16)]
         self.kubelet = Kubelet(
             world,
@@ -163,7 +169,7 @@ class Experiment:
             "digits", draw_budget(world.chance("budget"), draw_spec(world.chance("spec")))
         )
         base = f"pbt/team/digits-{body['metadata']['uid'][:8]}/"
-        self.laws = Laws(world, self.bucket, self.server, base=base)
+        self.laws = Laws(world, self.bucket, self.server, self.script, base=base)
         self.operators: list[Operator] = []
         self.misfortune = Misfortune(self)
         self._phase = "none"
@@ -179,6 +185,8 @@ class Experiment:
             step_seconds=self._steps[assignment.member],
             on_begin=self.laws.on_begin,
             on_step=self.laws.on_step,
+            script=self.script,
+            ignores_gates=self._ignores_gates and assignment.member % 2 == 0,
         )
         self.laws.facts.trainers[pod] = trainer
         return trainer

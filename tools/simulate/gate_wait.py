@@ -3,6 +3,7 @@
 import math
 
 from pbt_contract.errors import StoreUnavailable
+from pbt_contract.gates import Gate
 from pbt_trainer.courier.gate_watch import GateWatch
 from pbt_trainer.courier.incarnation import Incarnation
 from simulate.world import World
@@ -14,17 +15,34 @@ class GateWait:
     Attributes:
         ignores: it never waits, as a trainer in another language may.
         seconds: how long it has waited since its newest record.
+        in_vain: the numbers of the gates at which it gave up waiting.
     """
 
     def __init__(
         self, world: World, life: Incarnation, *, poll_seconds: float, ignores: bool = False
     ) -> None:
         self.ignores, self.seconds = ignores, 0.0
+        self.in_vain: list[int] = []
         self._world, self._poll_seconds = world, poll_seconds
         self._watch = GateWatch(life, poll_seconds=poll_seconds)
         self._awaited = 0
         self._is_in_vain = False
         self._watch.start(world.time.now)
+
+    @property
+    def gate(self) -> Gate | None:
+        """The newest one that it knows."""
+        return self._watch._gate
+
+    @property
+    def is_unbounded(self) -> bool:
+        """Whether it has given up waiting at that one."""
+        return self._watch.in_vain is not None
+
+    @property
+    def interval_seconds(self) -> float:
+        """The longest interval that it knows of."""
+        return self._watch._interval_seconds
 
     def becomes(self, life: Incarnation, interval_seconds: float) -> None:
         """The process has another life, from a record whose interval took so many seconds."""
@@ -60,3 +78,4 @@ class GateWait:
         was, self._is_in_vain = self._is_in_vain, self._watch.in_vain is not None
         if self._is_in_vain and not was:
             self._world.tell(f"waits in vain: {self._watch.in_vain}")
+            self.in_vain.append(self.gate.number if self.gate is not None else 0)

@@ -11,6 +11,8 @@ from simulate.weather import Weather
 from simulate.world import Process, World
 
 OOM = 137
+NODES = ("node-0", "node-1", "node-2")
+BAD_NODE = NODES[0]
 SLOW_SECONDS = 900.0
 
 
@@ -72,7 +74,7 @@ class Kubelet:
         if self._weather.strikes("refused by the node"):
             self._show(uid, {"phase": "Failed", "reason": "UnexpectedAdmissionError"})
             return
-        self._server.write_pod({**pod, "spec": {**pod["spec"], "nodeName": "node"}})
+        self._server.write_pod({**pod, "spec": {**pod["spec"], "nodeName": self._random.choice(NODES)}})
         seconds = self._random.uniform(0.1, self._start_seconds)
         if self._weather.strikes("slow start"):  # an image that takes long to pull, or a volume to attach
             seconds += SLOW_SECONDS
@@ -101,6 +103,7 @@ class Kubelet:
         assert assignment is not None
         placed, trainer = self.placed[uid], self._trainer_of(assignment, uid)
         placed.trainer = trainer
+        trainer.is_on_bad_node = pod["spec"]["nodeName"] == BAD_NODE and self._weather.strikes("bad node")
         self._show(uid, {"phase": "Running", "containerStatuses": [_container({"running": {}})]})
         trainer.start(on_end=placed.process.wake)
         stopped_by: float | None = None

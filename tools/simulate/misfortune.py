@@ -46,7 +46,8 @@ class Misfortune:
         spec = self._server.populations["digits"]["spec"]
         self._members = spec["members"]
         drawn = self._world.chance("deeds")
-        self._deeds = [deed for deed in DEEDS if drawn.random() < 0.3]
+        spared = {"pod killed"} if experiment.script.is_pure else set()
+        self._deeds = [deed for deed in DEEDS if drawn.random() < 0.3 and deed not in spared]
         self._most = drawn.choice((1, 3, 10, 30))
         experiment.laws.pods.most_slots = spec["parallelism"]
         self._weather.kill_current = self._kill_current

@@ -15,6 +15,7 @@ from pbt_contract.scores import wire_metrics
 from pbt_contract.stores.s3 import S3Store
 from pbt_trainer.courier.incarnation import Incarnation
 from simulate.gate_wait import GateWait
+from simulate.script import Script
 from simulate.stored_state import contents_of, listed, state_in
 from simulate.weather import Weather
 from simulate.world import Process, World
@@ -44,6 +45,9 @@ class Trainer:
         step: how far it has trained.
         code, message: how it ended.
         gates: what it knows of them.
+        is_on_bad_node: its GPU fails at its first step.
+        recorded_at: when it made its newest record, or began its life.
+        waits_since: when it began to wait at a gate; None while it trains.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Trainer:
         step_seconds: float,
         on_begin: Callable[["Trainer", Birth, dict[str, Any] | None], None],
         on_step: Callable[["Trainer"], None],
+        script: Script,
         ignores_gates: bool = False,
     ) -> None:
         self.pod, self.assignment = pod, assignment
@@ -65,7 +70,7 @@ class Trainer:
         self.life = Incarnation(
             store, member=assignment.member, incarnation=assignment.incarnation, pod=pod, nonce=pod
         )
-        self._world, self._weather, self._step_seconds = world, weather, step_seconds
+        self._world, self._weather, self._script, self._step_seconds = world, weather, script, step_seconds
         self._on_begin, self._on_step = on_begin, on_step
         self._process: Process | None = None
         self._terminating = False
@@ -73,6 +78,9 @@ class Trainer:
         self._looked = 0.0
         self.gates = GateWait(world, self.life, poll_seconds=assignment.poll_seconds, ignores=ignores_gates)
         self._may_yield = assignment.shared_slots
+        self.is_on_bad_node = False
+        self.waits_since: float | None = None
+        self.recorded_at = 0.0
 
     def start(self, on_end: Callable[[], None]) -> None:
         """Begins; `on_end` is called when it is over."""
@@ -144,17 +152,18 @@ class Trainer:
         self._quality: float = state["quality"] if state else 0.0
         self.step = self.recorded = birth.start_step
         self._may_yield = self.assignment.shared_slots
-        self._birth, self._since = birth, self._world.time.now
+        self._birth, self.recorded_at = birth, self._world.time.now
         self.gates.seconds = 0.0
         self.gates.becomes(self.life, 0.0 if source is None else source.seconds)
 
     def _train_to_due(self) -> None:
         interval = self.assignment.interval_steps
         due = min((self.step // interval + 1) * interval, self.assignment.total_steps)
+        pace = 4.0 if self._weather.strikes("slow interval") else 1.0
         if not self._wait_for(-(-due // interval)):
             return
         while self.step < due:
-            slow = 5.0 if self._weather.strikes("slow step") else 1.0
+            slow = 5.0 if self._weather.strikes("slow step") else pace
             self._world.idle(self._step_seconds * slow)
             if self._terminating:
                 self._leave()
@@ -165,7 +174,9 @@ class Trainer:
         diverges = self._weather.strikes("diverges") or self._weather.is_scoreless
         score = math.nan if diverges else self._quality
         number = -(-self.step // interval)
-        told: float | list[float] = [] if self._weather.strikes("no score yet") else self._evaluated(score)
+        told: float | list[float] = (
+            [] if self._weather.strikes("no score yet") else self._script.evaluated(score)
+        )
         metrics = {self.assignment.objective: told}
         way = self._world.chance(f"done {self.step}").choice(WAYS) if self._is_done() else None
         self._commit(round_number=number, metrics=metrics, ending=way if way is Ending.FINISHED else UNSET)
@@ -180,25 +191,28 @@ class Trainer:
         while True:
             if self.gates.may_train(number):
                 break
+            self.waits_since = began
             waits = True
             self._world.idle(self.gates.pause())
             if self._terminating:
                 self._leave()
             if self.assignment.in_place and self._take_over():
+                self.waits_since = None
                 return False
+        self.waits_since = None
         self.gates.seconds += self._world.time.now - began if waits else 0.0
         return True
-
-    def _evaluated(self, score: float) -> float | list[float]:
-        """One evaluation, or several around it: as many in all reports of a world."""
-        if self._world.chance("evaluations").random() < 0.7:
-            return score
-        return [score - 0.25, score, score + 0.25]
 
     def _is_done(self) -> bool:
         return self.step < self.assignment.total_steps and self._weather.strikes("script is done")
 
     def _do_step(self) -> None:
+        rate, made = float(self._birth.hyperparameters["rate"]), self.step - self._birth.start_step
+        fall = self._script.fall(self.life.member, rate, steps=made)
+        if fall is not None:
+            raise Left(fall.code, fall.message)
+        if self.is_on_bad_node:
+            raise Left(1, "RuntimeError: CUDA error: uncorrectable ECC error encountered")
         if self._weather.strikes("script crashes"):
             raise Left(1, "RuntimeError: a bug in the script")
         if self._weather.strikes("out of memory"):
@@ -208,7 +222,6 @@ class Trainer:
             self._step_seconds = math.inf
             self._world.sleep(3600.0)  # deaf to SIGTERM
         self.step += 1
-        rate = float(self._birth.hyperparameters["rate"])
         noise = int(hashlib.sha256(f"{self.life.member}/{self.step}/{rate}".encode()).hexdigest()[:6], 16)
         self._quality += 1.0 - abs(rate - 0.3) + noise / 2**24
 
@@ -233,12 +246,12 @@ class Trainer:
             hyperparameters=self._birth.hyperparameters,
             checkpoint=place,
             files=listed(contents),
-            seconds=max(0.0, self._world.time.now - self._since - self.gates.seconds),
+            seconds=max(0.0, self._world.time.now - self.recorded_at - self.gates.seconds),
             waited=self.gates.seconds or UNSET,
             ending=ending,
         )
         self._patiently(lambda: self.life.commit(report))
-        self.recorded, self._since, self.gates.seconds = self.step, self._world.time.now, 0.0
+        self.recorded, self.recorded_at, self.gates.seconds = self.step, self._world.time.now, 0.0
         if round_number is not None:
             self.gates.reported(round_number, report.seconds)
 

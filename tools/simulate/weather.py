@@ -24,6 +24,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "out of memory": (0.0, 0.0, 0.0, 0.01),
     "hangs": (0.0, 0.0, 0.0, 0.003),
     "slow step": (0.0, 0.0, 0.1),
+    # by interval
+    "slow interval": (0.0, 0.0, 0.3),
     # by report
     "diverges": (0.0, 0.0, 0.05, 0.3),
     "no score yet": (0.0, 0.0, 0.05, 0.3),
@@ -32,6 +34,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "unschedulable": (0.0, 0.0, 0.1, 0.3),
     "refused by the node": (0.0, 0.0, 0.0, 0.1),
     "slow start": (0.0, 0.0, 0.05, 0.2),
+    # by pod on one of the nodes
+    "bad node": (0.0, 0.0, 0.0, 0.5),
 }
 DELAYS = {"store": (0.0, 0.01, 0.2, 2.0), "api": (0.0, 0.01, 0.2, 1.0), "watch": (0.0, 0.1, 2.0, 20.0)}
 SERVICES = ("store", "api")
@@ -58,6 +62,10 @@ class Weather:
             None
         )  # a request to this path is under way for long
         self.counted: dict[str, int] = {}
+
+    def spare(self, *faults: str) -> None:
+        """These never happen in this world."""
+        self.rates.update(dict.fromkeys(faults, 0.0))
 
     @property
     def is_clear(self) -> bool:

@@ -30,7 +30,9 @@ class Living:
             if birth is not None and birth.cause.closes:
                 continue
             pod = live.get(member)
-            if pod is not None and pod.phase is Phase.PENDING:
+            # A watch may lag: who has recorded something in this life runs, whatever it shows.
+            is_proven = self._history.own_record(member) is not None
+            if pod is not None and pod.phase is Phase.PENDING and not is_proven:
                 self._timers.start(Timed.PENDING, pod.uid, now)
                 waited = self._timers.elapsed(Timed.PENDING, pod.uid, now)
                 if waited > spec.schedule.straggler_timeout_seconds:

@@ -123,9 +123,11 @@ class Session(Generic[P]):
             retry: by what somebody asks to continue if it failed; what was asked before asks for nothing.
 
         Raises:
+            LocationTaken: somebody else drives the location.
             AnotherExperiment: it is one.
             ManifestError: it gives what strategy Auto chooses.
         """
+        self.check_owner()  # else the spec of a former owner would be the one in force
         record = _accept(self.store, manifest, self._ownership, retry)
         if record.number == self.reconciler.spec_number:
             return  # in other words, or changed back: what has ended under it stays so

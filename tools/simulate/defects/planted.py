@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from simulate.defects import (
+    of_blame,
     of_budgets,
     of_copies,
     of_ends,
+    of_gates,
     of_keeping,
     of_pods,
     of_quorums,
@@ -15,7 +17,18 @@ from simulate.defects import (
     of_rounds,
 )
 
-AREAS = (of_records, of_rounds, of_quorums, of_copies, of_keeping, of_pods, of_ends, of_budgets)
+AREAS = (
+    of_records,
+    of_rounds,
+    of_quorums,
+    of_copies,
+    of_gates,
+    of_blame,
+    of_keeping,
+    of_pods,
+    of_ends,
+    of_budgets,
+)
 
 DEFECTS: dict[str, Callable[[], Any]] = {
     made.__name__.strip("_").replace("_", " "): made for area in AREAS for made in area.MADE

@@ -11,16 +11,19 @@ from pbt_operator.core.round_record import Round
 from pbt_operator.core.status import Result
 from simulate.apiserver import ApiServer, Body
 from simulate.bucket import Bucket
+from simulate.laws.blame_laws import BlameLaws
 from simulate.laws.budget_laws import BudgetLaws
 from simulate.laws.end_laws import EndLaws
 from simulate.laws.exploit_laws import ExploitLaws
 from simulate.laws.facts import Facts
 from simulate.laws.judge import Judge
 from simulate.laws.keeping_laws import OwnerLaws, RetentionLaws
+from simulate.laws.lead_laws import LeadLaws
 from simulate.laws.life_laws import LifeLaws
 from simulate.laws.pod_laws import PodLaws
 from simulate.laws.quorum_laws import QuorumLaws
 from simulate.laws.term_laws import TermLaws
+from simulate.script import Script
 from simulate.trainer import Trainer
 from simulate.world import World
 
@@ -35,13 +38,16 @@ class Laws:
         pods: the laws of pods.
     """
 
-    def __init__(self, world: World, bucket: Bucket, server: ApiServer, *, base: str) -> None:
+    def __init__(self, world: World, bucket: Bucket, server: ApiServer, script: Script, *, base: str) -> None:
+        """Takes what is watched, and what the trainers' script does by itself."""
         self.facts = facts = Facts(world, bucket, server, base=base)
-        self.pods = PodLaws(facts)
+        self.pods, quorums = PodLaws(facts), QuorumLaws(facts)
         self._judges: Sequence[Judge] = (
             LifeLaws(facts),
             self.pods,
-            QuorumLaws(facts),
+            quorums,
+            LeadLaws(facts, quorums),
+            BlameLaws(facts, script),
             ExploitLaws(facts),
             RetentionLaws(facts),
             OwnerLaws(facts),

@@ -1,6 +1,7 @@
 """The laws of quorums: no round from fewer than its quorum of the living, none left that could be decided (10, 7)."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pbt_operator.control.pods import Phase
@@ -49,8 +50,14 @@ class QuorumLaws(Judge):
         elif uid in self._pending:
             self._pending[uid].until = min(self._pending[uid].until, self.now)
 
-    def _may_be_missing(self, member: int, timeout: float) -> bool:
+    def may_be_missing(self, member: int, timeout: float) -> bool:
         """Whether an operator may think that the member has been without a running pod for too long."""
+        birth = self.facts.newest_birth(member)
+        if birth is not None and any(
+            self.facts.written[r.key] < self.now - SEEN_SECONDS
+            for r in self.facts.records.get(birth.life, ())
+        ):
+            return False
         return any(
             min(one.until + SEEN_SECONDS, self.now) - one.since > timeout
             for uid, one in self._pending.items()
@@ -76,13 +83,33 @@ class QuorumLaws(Judge):
         if facts.is_lawless or any(number > decided.number for number in facts.rounds):
             return
         timeout = spec.schedule.straggler_timeout_seconds
-        sure = {m for m in self._living(spec) if not self._may_be_missing(m, timeout)}
+        sure = {m for m in self._living(spec) if not self.may_be_missing(m, timeout)}
         awaited = {m for m in sure - have if facts.position(m) < decided.step}
         percent, living = spec.schedule.quorum_percent, len(sure | have)
         if percent >= 100 and awaited and not facts.had_zombies:
             self.blame(f"10: {decided.key} is decided without {sorted(awaited)}, at quorum 100")
         if percent < 100 and len(have) < math.ceil(living * percent / 100):
             self.blame(f"10: {decided.key} compares {len(have)} of {living} living, at quorum {percent}")
+
+        if percent < 100:
+            self.blame_all(f"10: {decided.key}", self._skipped(decided, spec))
+
+    def _skipped(self, decided: Round, spec: Spec) -> Iterator[str]:
+        """Older rounds that had their quorum long ago, and were passed over though nobody was far ahead."""
+        facts = self.facts
+        before = max((number for number in facts.rounds if number < decided.number), default=0)
+        if decided.number > before + spec.schedule.max_lead + 1:
+            return
+        for number in range(before + 1, decided.number):
+            step = spec.schedule.step_of(number)
+            records = (r for m in range(spec.members) for r in facts.line_records(m))
+            known = {
+                r.member
+                for r in records
+                if r.round == number and r.step == step and facts.written[r.key] < self.now - SEEN_SECONDS
+            }
+            if len(known) >= max(2, math.ceil(spec.members * spec.schedule.quorum_percent / 100)):
+                yield f"skips round {number}, which {sorted(known)} have reported long ago"
 
     def _living(self, spec: Spec) -> set[int]:
         """Members that were born, are not closed and have still something to report."""
