@@ -53,7 +53,7 @@ class BlameLaws(Judge):
             self.blame_all(f"13: {birth.key}", self._wrong_counts(birth, previous, spec))
         if birth.cause in {Cause.CRASH, Cause.REPLACE}:
             self._count_start(birth, spec)
-        if birth.cause is Cause.CRASH and self._is_pure:
+        if birth.cause is Cause.CRASH and self._is_pure and not self._is_mistaken:
             self.blame_all(f"13: {birth.key}", self._unblamed(birth, previous))
         if birth.cause is Cause.SCALE and previous.cause is Cause.FAILED:
             self._again.pop(birth.member, None)
