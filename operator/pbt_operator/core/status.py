@@ -277,4 +277,5 @@ class Result(Status, frozen=True, kw_only=True):
     def closing(self, status: Status) -> Status:
         """A status made after the end: what trainers still recorded as they were stopped is no part of it."""
         seconds = status.seconds if isinstance(self.seconds, UnsetType) else self.seconds
-        return replace(status, final=self.final, rounds=self.rounds, steps=self.steps, seconds=seconds)
+        steps = replace(self.steps, remaining=self.steps.left)
+        return replace(status, final=self.final, rounds=self.rounds, steps=steps, seconds=seconds)

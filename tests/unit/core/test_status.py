@@ -61,8 +61,12 @@ def test_a_result_keeps_its_seconds_whatever_was_recorded_since() -> None:
     )
     later = Status(phase=PopulationPhase.COMPLETE, reason="", seconds=SecondsSpent(productive=11.0))
     assert Result.of(status, spec=1, lineage=[]).closing(later).seconds == status.seconds
-    older = Status(phase=PopulationPhase.COMPLETE, reason="AllStepsDone")
-    assert Result.of(older, spec=1, lineage=[]).closing(later).seconds == later.seconds
+    older = Status(
+        phase=PopulationPhase.COMPLETE, reason="AllStepsDone", steps=Steps(productive=9, waiting=2)
+    )
+    closed = Result.of(older, spec=1, lineage=[]).closing(later)
+    assert closed.seconds == later.seconds
+    assert closed.steps == Steps(productive=9, remaining=2, waiting=2)
 
 
 def test_a_result_is_its_status_with_the_lineage() -> None:
