@@ -51,7 +51,7 @@ class Vacancies:
         """The stored birth to go on with, of each of these members that nobody lives."""
         claimed = self._learn(members)
         hidden = self._hidden(claimed)
-        self._repository.ends.learn(birth.life for m, birth in claimed.items() if m not in hidden)
+        self._repository.ends.learn([birth.life for m, birth in claimed.items() if m not in hidden])
         for member in claimed:
             if member not in hidden:
                 self._repository.catch_up(member)
