@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from fixtures.manifests import DETERMINISTIC, spec
+from fixtures.scaled import scale
 from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
@@ -14,8 +15,8 @@ from pbt_contract.records import Cause
 from pbt_operator.core.crashed import AFTER_CRASHES
 from pbt_operator.core.end_record import End
 from pbt_operator.core.status import MemberState, PopulationPhase
-from pbt_operator.manifest.population import to_core, to_wire, written_out
-from pbt_operator.records import audit, specs
+from pbt_operator.manifest.population import to_core
+from pbt_operator.records import audit
 from pbt_operator.records.archive import Archive, read_archive
 from simulation import Simulation, TrainerCrashed
 from simulation.pods import Durations
@@ -189,14 +190,6 @@ def test_suspending_saves_and_resuming_trains_no_step_twice():
     assert max(birth.start_step % 10 for birth in resumed) > 0
 
 
-def scale(simulation: Simulation, members: int) -> None:
-    """As an operator does when the manifest changes."""
-    manifest = spec(DETERMINISTIC, members=members)
-    asked = to_wire(written_out(manifest))
-    record = specs.accept(simulation.store, name="simulated", namespace="simulation", asked=lambda _: asked)
-    simulation.reconciler.replace_spec(to_core(manifest), record.number)
-
-
 def test_scaling_up_and_down_keeps_the_best():
     simulation = Simulation(spec(DETERMINISTIC, members=4), Deterministic())
 
@@ -205,13 +198,13 @@ def test_scaling_up_and_down_keeps_the_best():
             simulation.step()
 
     until(55)
-    scale(simulation, 8)
+    scale(simulation, DETERMINISTIC, 8)
     until(105)
     grown = read_archive(simulation.store)
     assert {causes(grown, member)[0] for member in range(4, 8)} == {Cause.SCALE}
     assert all(grown.births[member, 1].source is not None for member in range(4, 8))
     best = grown.best
-    scale(simulation, 6)
+    scale(simulation, DETERMINISTIC, 6)
     found = told(simulation.run())
     assert {member.state for member in found.status().members[6:]} == {MemberState.REMOVED}
     assert found.best is not None

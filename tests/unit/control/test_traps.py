@@ -3,12 +3,12 @@
 Each test names its trap by the number in the project's list of correctness traps.
 """
 
-from dataclasses import replace
 from random import Random
 
 import pytest
 
 from fixtures.manifests import DETERMINISTIC, spec
+from fixtures.scaled import scale
 from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
@@ -138,7 +138,7 @@ def test_trap_10_failed_and_departed_members_are_in_no_ranking():
     simulation = Simulation(spec(DETERMINISTIC, members=6), Deterministic())
     while simulation.time.now < 55:
         simulation.step()
-    simulation.reconciler.spec = replace(simulation.reconciler.spec, members=4)
+    scale(simulation, DETERMINISTIC, 4)
     found = told(simulation.run())
     late = [decided for decided in found.rounds if decided.number > 6]
     assert late
