@@ -41,6 +41,10 @@ class Populations:
         patch = api.patch_namespaced_custom_object_status if status else api.patch_namespaced_custom_object
         return self._asked(patch, name=name, body=change, keep=keep)
 
+    def delete(self, name: str) -> None:
+        """Removes a Population that is kept."""
+        self._api.delete_namespaced_custom_object(**OURS, name=name)
+
     def _asked(self, request: Any, *, keep: bool, **arguments: Any) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = request(**OURS, **arguments, **({} if keep else {"dry_run": "All"}))

@@ -1,5 +1,6 @@
 """What identifies an experiment can't be changed, what steers it can; the status is written beside it."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -76,9 +77,10 @@ FORBIDDEN: list[tuple[str, Any, str]] = [
 
 
 @pytest.fixture(scope="module")
-def running(populations: Populations) -> dict[str, Any]:
+def running(populations: Populations) -> Iterator[dict[str, Any]]:
     """A Population with every field."""
-    return populations.create({**FULL, "metadata": {"name": "running"}}, keep=True)
+    yield populations.create({**FULL, "metadata": {"name": "running"}}, keep=True)
+    populations.delete("running")  # tests of this module may come again after those of another one
 
 
 def patch(where: str, value: Any) -> dict[str, Any]:
