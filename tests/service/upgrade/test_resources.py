@@ -47,8 +47,10 @@ def stored(custom: client.CustomObjectsApi, **status: Any) -> dict[str, Any]:
 
 
 def test_the_api_server_keeps_a_recorded_resource_as_it_is(custom):
+    """But for what has a default now: it is the same whether it is filled in or not."""
     found = stored(custom)
-    assert found["spec"] == POPULATION["spec"]
+    schedule = {**POPULATION["spec"]["schedule"], "maxLead": 2}
+    assert found["spec"] == {**POPULATION["spec"], "schedule": schedule}
     assert found["status"] == POPULATION["status"]
 
 
