@@ -144,18 +144,25 @@ class _Judge:
     def _awaited(self, gate: Gate, spec: Spec, left: int) -> Sequence[int]:
         """The rounds that it may await; 0 is none. One that too few could report any more is passed over.
 
-        None of those that were was ever decided.
+        None of those that were was ever decided, unless others joined: by another spec, or since they came back.
         """
         following = next_choice(self._rounds.get(gate.decided), spec)
         if following is None or left < 2:
             return [0]
-        place = bisect_left(self._numbers, following)
-        later = self._numbers[place] if place < len(self._numbers) else None
-        if later is None:
-            return [following, *([gate.awaits] if gate.awaits > following else [0])]
-        if not gate.awaits:  # from a round near the end the lead reaches the last one
-            return [following, later]
-        return [following, *([gate.awaits] if following < gate.awaits <= later else [])]
+        later = self._first_from(following)
+        awaited = [following]
+        joined = later is not None and self._rounds[later].spec != gate.spec
+        joined = joined or any(Life(m, i + 1) in self._archive.births for m, i in _lives_in(gate.without))
+        if gate.awaits > following and (later is None or joined or gate.awaits <= later):
+            awaited.append(gate.awaits)
+        elif not gate.awaits:  # from a round near the end the lead reaches the last one
+            awaited.append(0 if later is None or joined else later)
+        return awaited
+
+    def _first_from(self, number: int) -> int | None:
+        """The first decided round from this one on."""
+        place = bisect_left(self._numbers, number)
+        return self._numbers[place] if place < len(self._numbers) else None
 
 
 def _lives_in(names: Sequence[LifeName] | UnsetType) -> tuple[Life, ...]:
