@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from msgspec import UNSET
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract.records import Cause
+from pbt_operator.control import decide
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.status import Forecast, SecondsSpent
 from pbt_operator.core.time_words import spent_text
@@ -27,24 +29,23 @@ from pbt_operator.runners.kubernetes.status_summary import (
 from simulation import Simulation, TrainerCrashed
 from simulation.pods import Durations
 
-BROKEN = (7, 41, 97)  # crash for good
+BROKEN = (7, 41, 97)  # crash whatever they train with
 SHAKEN = (12, 60)  # crash once
 SHORT = {**DETERMINISTIC["schedule"], "totalSteps": 60}
 TARGET = {**DETERMINISTIC["objective"], "target": -1.0}
 
 
 class Troubled(Deterministic):
-    """Some members crash, recognized by the hyperparameter that `spec.initial` gives them."""
+    """Some members crash."""
 
     def __init__(self) -> None:
         self.shaken = set(SHAKEN)
 
-    def train(self, state, hyperparameters, step, rng):
-        member = round(hyperparameters["rate"] * 1e5) - 1000
+    def fate(self, member, step):
         if member in BROKEN or (member in self.shaken and step > 25):
             self.shaken.discard(member)
-            raise TrainerCrashed("RuntimeError: " + "x" * 5000)
-        super().train(state, hyperparameters, step, rng)
+            return TrainerCrashed("RuntimeError: " + "x" * 5000)
+        return None
 
 
 class Waiting(SimpleNamespace):
@@ -96,8 +97,11 @@ def hundred() -> Any:
         backoffLimit=1,
     )
     simulation = Simulation(manifest, Troubled(), durations=Durations(step=lambda _: 1.0), tick_seconds=1)
-    while simulation.time.now < 35:
-        simulation.step()
+    with patch.object(
+        decide, "returned", lambda *_: None
+    ):  # those that failed would try again with each round
+        while simulation.time.now < 35:
+            simulation.step()
     return experiment_of(simulation)
 
 
