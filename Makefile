@@ -30,7 +30,7 @@ SOURCES := operator trainer_image tests tools examples
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast check generate wheel simulate programs libraries optimizers cluster-up cluster-down cluster-env e2e faults \
+.PHONY: help demo test fast check generate wheel simulate trials programs libraries optimizers cluster-up cluster-down cluster-env e2e faults \
   soak bench bench-check bench-learning format lock clean
 
 help: ## Show what can be made
@@ -73,6 +73,9 @@ wheel: $(VENV)/.ready ## Build a wheel of the operator and the SDK into dist/
 
 simulate: $(VENV)/.ready ## Experiments with faults in virtual time: SEEDS=10000 FIRST=0; TRACE=1 shows all of the first
 	@$(TOOL) simulate --seeds $(SEEDS) --first $(FIRST) $(if $(TRACE),--trace)
+
+trials: $(VENV)/.ready ## Figures in virtual time: TRIALS='speeds outage regions leads' SEEDS=12
+	@PYTHONHASHSEED=0 $(TOOL) simulate.trials $(TRIALS) --seeds $(SEEDS)
 
 programs: ## Build the servers and tools that tests use, once (outside the checkout)
 	@$(PYTHON) tools/programs/build.py $(PROGRAMS) > /dev/null

@@ -165,14 +165,16 @@ class Experiment:
             start_seconds=plan.choice((0.5, 5.0, 30.0, 120.0)),
             trainer_of=self._trainer,
         )
-        body = self.server.create_population(
-            "digits", draw_budget(world.chance("budget"), draw_spec(world.chance("spec")))
-        )
+        body = self.server.create_population("digits", self._spec())
         base = f"pbt/team/digits-{body['metadata']['uid'][:8]}/"
         self.laws = Laws(world, self.bucket, self.server, self.script, base=base)
         self.operators: list[Operator] = []
         self.misfortune = Misfortune(self)
         self._phase = "none"
+
+    def _spec(self) -> dict[str, Any]:
+        """What is asked."""
+        return draw_budget(self.world.chance("budget"), draw_spec(self.world.chance("spec")))
 
     def _trainer(self, assignment: Assignment, pod: str) -> Trainer:
         store = S3Store(BUCKET, assignment.location.removeprefix(f"s3://{BUCKET}/"), client=self.bucket)  # type: ignore[arg-type]

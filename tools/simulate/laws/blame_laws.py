@@ -9,7 +9,7 @@ from pbt_contract.records import Birth, Cause, Ending, Report
 from pbt_operator.core.end_record import End
 from pbt_operator.core.round_record import Round
 from pbt_operator.core.spec import Spec
-from pbt_operator.core.status import Result
+from pbt_operator.core.status import PopulationPhase, Result
 from simulate.apiserver import Body
 from simulate.laws.facts import Facts
 from simulate.laws.judge import Judge
@@ -17,7 +17,7 @@ from simulate.script import MISTAKE, Script
 from simulate.trainer import Trainer
 
 AFTER_CRASHES = frozenset({Cause.CRASH, Cause.REPLACE, Cause.FAILED})
-MOST_BLAMED = 3
+MOST_BLAMED, MOST_EXCUSED = 3, 3
 RETURN_SECONDS = 400.0
 """How long a slot that failed may stay so after a decided round, with a working operator."""
 
@@ -57,7 +57,8 @@ class BlameLaws(Judge):
             self.blame_all(f"13: {birth.key}", self._unblamed(birth, previous))
         if birth.cause is Cause.SCALE and previous.cause is Cause.FAILED:
             self._again.pop(birth.member, None)
-            self._returned.add(birth.member)
+            if birth.blamed == MOST_BLAMED:
+                self._returned.add(birth.member)
             self.blame_all(f"13: {birth.key}", self._wrong_returns(birth, previous, spec))
         if birth.cause is Cause.REPLACE and birth.source is not None:
             self.blame_all(f"13: {birth.key}", self._changed_values(birth))
@@ -111,6 +112,10 @@ class BlameLaws(Judge):
         line = self.facts.line(birth.member)
         records = any(self.facts.records.get(one.life) for one in line)
         crashes = sum(one.cause is Cause.CRASH for one in line)
+        ends = [self.facts.ends.get(Life(birth.member, birth.incarnation - back)) for back in (1, 2)]
+        nodes = {end.node for end in ends if end is not None}
+        if len(nodes) == 1 and crashes <= MOST_EXCUSED:
+            return  # the node may be to blame
         if not records and crashes > 1 and line[-1].source is None and blamed_of(previous) < MOST_BLAMED:
             yield f"is the {crashes}th crash of a newborn with the same values"
 
@@ -125,6 +130,8 @@ class BlameLaws(Judge):
             self.blame(f"13: {birth.key} is start {count + 1} without a record; {most + 1} are allowed")
 
     def _wrong_returns(self, birth: Birth, previous: Birth, spec: Spec) -> Iterator[str]:
+        if any(result.phase is PopulationPhase.FAILED for result in self.facts.results.values()):
+            return  # somebody asked a population that had failed to try again
         since = previous.decided if isinstance(previous.decided, int) else 0
         if self.facts.decided <= since:
             yield f"comes back, and no round was decided since {since}"
