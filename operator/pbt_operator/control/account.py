@@ -91,7 +91,9 @@ class Accounting:
         self._brake.release(end.member)
         if not crash.fails:  # what it may begin again from
             self._repository.learn_rounds()
-            self._repository.learn_source(self._history.line(end.member)[-1])
+            line = self._history.line(end.member)
+            self._repository.ends.learn_crashes(line)
+            self._repository.learn_source(line[-1])
         setting = setting_of(end, self._history)
         (stored,) = self._recorder.births([after_crash(crash, self._history, spec, setting)])
         if not crash.fails:

@@ -78,7 +78,9 @@ class Vacancies:
         birth = self._history.newest_birth(member)
         end = self._history.ends.get(birth.life) if birth is not None else None
         if end is not None and fault_of(end, has_record=False) is not None:
-            self._repository.learn_source(self._history.line(member)[-1])
+            line = self._history.line(member)
+            self._repository.ends.learn_crashes(line)
+            self._repository.learn_source(line[-1])
 
     def _hidden(self, claimed: Mapping[int, Birth]) -> set[int]:
         """Members that in fact run: in a pod the watch has not shown, or in one still labelled as another member's.

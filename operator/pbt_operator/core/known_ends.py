@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pbt_contract.keys import Life
 from pbt_operator.core.end_record import End
 
-ENDS_KEPT = 4
+ENDS_KEPT = 16
 
 
 class KnownEnds:

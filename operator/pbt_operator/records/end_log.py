@@ -6,6 +6,7 @@ from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
 from pbt_contract.errors import NewerFormat, RecordRefused
 from pbt_contract.keys import Life
+from pbt_contract.records import Birth, Cause
 from pbt_contract.stores import Store
 from pbt_operator.core.end_record import End
 from pbt_operator.core.known_ends import ENDS_KEPT, KnownEnds
@@ -52,6 +53,10 @@ class EndLog:
                 raise
             except RecordRefused as refusal:
                 self._on_refused(key, str(refusal))
+
+    def learn_crashes(self, line: Iterable[Birth]) -> None:
+        """Learns of the ends that births of a line follow from; another operator may have recorded them."""
+        self.learn([Life(b.member, b.incarnation - 1) for b in line if b.cause is Cause.CRASH])
 
     def _read(self, names: Sequence[str]) -> list[bytes | RecordRefused | None]:
         return read_each(self._store, names, readers=self._readers)

@@ -435,3 +435,26 @@ def test_two_of_eight_that_crash_alike_stop_nobody_who_has_recorded_something(co
     manifest = spec(DETERMINISTIC, members=8, schedule=QUORUM_75)
     simulation = Simulation(manifest, Some({2, 5})).run()
     assert told(simulation).status().phase is PopulationPhase.COMPLETE
+
+
+def test_what_another_operator_recorded_of_the_crash_before_counts():
+    """Of two SIGKILLs in a row, the first one seen by another operator, nobody blames the hyperparameters."""
+
+    class Killed(Deterministic):
+        left = 2
+
+        def fate(self, member, step):
+            if member == 0 and self.left:
+                self.left -= 1
+                return TrainerCrashed("", code=137)
+            return None
+
+    simulation = Simulation(spec(DETERMINISTIC, members=2, exploit=NONE), Killed())
+    other = simulation.reconciler
+    simulation.operator_restarts()
+    simulation.step()
+    while not list(simulation.store.names(keys.ENDS)):
+        other.run_once()
+        simulation.time.advance()
+    found = told(simulation.run())
+    assert causes(found, 0)[:3] == [Cause.INITIAL, Cause.CRASH, Cause.CRASH]
