@@ -127,9 +127,11 @@ def is_over(history: History, member: int, spec: Spec) -> bool:
 
 
 def _prospect(attendance: Attendance, history: History, spec: Spec, *, awaits: int) -> Prospect:
-    births = [history.newest_birth(member) for member in range(spec.members) if member not in attendance.left]
-    over = [birth.life for birth in births if birth is not None and is_over(history, birth.member, spec)]
-    missing = [birth.life for birth in births if birth is not None and birth.life not in over]
+    over, missing = list[Life](), list[Life]()
+    for member in range(spec.members):
+        birth = None if member in attendance.left else history.newest_birth(member)
+        if birth is not None:
+            (over if is_over(history, member, spec) else missing).append(birth.life)
     return Prospect(awaits, left=len(attendance.left), without=tuple(over), missing=tuple(missing))
 
 
