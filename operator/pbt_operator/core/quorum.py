@@ -12,7 +12,7 @@ from statistics import median
 
 from msgspec import UNSET, UnsetType
 
-from pbt_contract.records import Report
+from pbt_contract.records import Cause, Report
 from pbt_operator.core.crashed import crashed_since
 from pbt_operator.core.exploit import choose, judge
 from pbt_operator.core.history import History
@@ -148,7 +148,9 @@ def judge_straggler(report: Report, *, own: Round, history: History, spec: Spec)
     Once that is the last one, there is nothing left to train from a donor, and the straggler goes on. One that is done
     is not replaced, nor one that this round or a later one has thrown back already: it reports the round once more.
     """
-    newest, begun = history.newest_round, history.line(report.member)[-1].round
+    newest, first = history.newest_round, history.line(report.member)[-1]
+    # A line that began again after crashes is still the one that the round began.
+    begun = first.seed_round if first.cause is Cause.REPLACE else first.round
     if history.has_ended(report.member) or (begun is not None and begun >= own.number):
         return None
     if newest is None or not newest.step < spec.schedule.total_steps or report.step != own.step:
