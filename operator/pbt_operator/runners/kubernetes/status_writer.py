@@ -74,7 +74,8 @@ class StatusWriter:
         if self._is_late:
             return
         if wanted != before:
-            gone = {name: None for name in before if name not in wanted}
+            # The watch may be behind: what it doesn't show may be there all the same.
+            gone = dict.fromkeys(sorted({*before, *self._fields} - wanted.keys()))
             patched = self._api.patch_status(self._owner.namespace, self._owner.name, {**wanted, **gone})
             if patched is not None:
                 self._written, self._stored = wanted, patched["status"]

@@ -205,3 +205,11 @@ def test_a_clock_that_is_set_back_holds_nothing_up(server, publisher):
     publisher.show({"phase": "Running", "rounds": 2})
     publish(publisher, server.status, now=NOW - 3600)
     assert server.status["rounds"] == 2
+
+
+def test_what_the_watch_does_not_show_yet_is_taken_away_all_the_same(server, publisher):
+    server.status = {"phase": "Running", "final": {"member": 1}}
+    publisher.show({"phase": "Failed", "final": None})
+    publish(publisher, {"phase": "Running"})
+    assert server.status["phase"] == "Failed"
+    assert "final" not in server.status
