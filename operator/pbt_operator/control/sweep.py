@@ -1,11 +1,11 @@
 """Deletes the checkpoints that nothing needs any more: few keys in a pass, so that nobody waits for it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from pbt_contract import keys
-from pbt_operator.core.retention import doomed
+from pbt_operator.core.retention import doomed, unread_saves
 from pbt_operator.core.spec import Spec
 from pbt_operator.records.repository import Repository
 
@@ -38,12 +38,19 @@ class Retention:
         self._repository.learn_births()
         store = self._repository.store
         names = list(islice(store.names(keys.CHECKPOINTS, start_after=self._position or ""), KEYS_A_PASS))
-        store.delete(doomed(names, history=self._history, spec=spec))
+        store.delete(self._doomed(names, spec))
         if len(names) == KEYS_A_PASS:
             self._position = names[-1]
         elif not self._repository.abandon_uploads(most=UPLOADS_A_PASS):
             self._position = None
             self._history.forget()
+
+    def _doomed(self, names: Sequence[str], spec: Spec) -> list[str]:
+        gone = doomed(names, history=self._history, spec=spec)
+        unread = unread_saves(gone, history=self._history, spec=spec)
+        for key in unread:
+            self._repository.learn_record(key)
+        return doomed(names, history=self._history, spec=spec) if unread else gone
 
     def _begin(self, spec: Spec, *, is_last: bool) -> bool:
         now = self._clock()

@@ -51,6 +51,20 @@ def doomed(names: Iterable[str], *, history: History, spec: Spec) -> list[str]:
     ]
 
 
+def unread_saves(gone: Iterable[str], *, history: History, spec: Spec) -> list[str]:
+    """Records to look for before these keys are deleted: saves that would be among a member's newest few.
+
+    An operator that was started lately has read no saves between two reports.
+    """
+    most, found = spec.retention.checkpoints_per_member, set()
+    for place in sorted({place for key in gone if (place := _place_in(key))}):
+        member, incarnation, step = place
+        known = sorted({_place(record)[1:] for record in history.counting(member)})
+        if place[1:] not in known and place[1:] > (known[-most] if len(known) >= most else (0, 0)):
+            found.add(keys.save(member, incarnation, step))
+    return sorted(found)
+
+
 def _open(place: Place, history: History) -> bool:
     """Whether somebody may be writing this checkpoint: the current incarnation of a member, or one that isn't known.
 

@@ -3,11 +3,13 @@
 from collections import defaultdict
 
 import pytest
+from msgspec.structs import replace
 
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_contract.records import Ending
+from pbt_operator.core.retention import unread_saves
 from pbt_operator.records import audit
 from pbt_operator.records.archive import read_archive
 from simulation import Simulation
@@ -47,6 +49,17 @@ def test_the_last_word_of_a_member_takes_no_checkpoints_place():
     manifest = spec(DETERMINISTIC, exploit={"none": {}}, retention={"checkpointsPerMember": 3})
     simulation = Simulation(manifest, LeavesEarly()).run()
     assert {int(key.split("/")[2].split("-")[0]) for key in kept(simulation)[0]} >= {10, 20, 30}
+
+
+def test_a_save_that_a_new_operator_has_not_read_keeps_its_checkpoint():
+    simulation = Simulation(spec(DETERMINISTIC, retention={"checkpointsPerMember": 2}), Deterministic()).run()
+    history = simulation.repository.history
+    report = history.counting(0)[-1]
+    save = replace(report, step=report.step + 1, round=None)
+    names = [f"{keys.checkpoint(0, report.incarnation, save.step, 'nonce')}state.json"]
+    assert unread_saves(names, history=history, spec=simulation.spec) == [save.key]
+    history.add_record(save)
+    assert unread_saves(names, history=history, spec=simulation.spec) == []
 
 
 def test_at_every_moment_every_start_and_every_donor_can_be_read():
