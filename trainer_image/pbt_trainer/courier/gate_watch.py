@@ -38,8 +38,8 @@ class GateWatch:
     """What one process knows of the gates. Seconds are those of any clock that never goes back.
 
     A trainer begins the steps of a round only if `bound` is that round or a later one. It waits for its peers without
-    limit. Only where a round has had its quorum for long, and isn't decided, nobody decides: it goes on, until it sees
-    a later gate.
+    limit. Only where a round has had its quorum for long, and isn't decided, nobody decides; where it is decided and no
+    gate follows, nobody writes gates. Then it goes on, until it sees a later one.
 
     Attributes:
         bound: the last round that may be trained for; infinite where nothing bounds it, negative while that isn't
@@ -67,6 +67,7 @@ class GateWatch:
         self._interval_seconds = 0.0  # the longest one that is known of
         self._failing_since: float | None = None
         self._quorum_since: float | None = None
+        self._decided_since: float | None = None
         self._may_list = True
 
     # what happens
@@ -157,7 +158,8 @@ class GateWatch:
             self._is_known = True
             return
         if newest is not None and newest != self._gate:
-            self._gate, self.in_vain, self._quorum_since = newest, None, None
+            self._gate, self.in_vain = newest, None
+            self._quorum_since = self._decided_since = None
         self._is_known = True
 
     def _knows(self) -> float:
@@ -194,7 +196,14 @@ class GateWatch:
         """Gives up waiting where the quorum has been there for long."""
         gate = self._gate
         self._next_count = now + COUNT_SECONDS
-        if gate is None or self.in_vain is not None or gate.is_strict is True or not gate.awaits:
+        if gate is None or self.in_vain is not None or not gate.awaits:
+            return
+        if self._is_left(gate, now):
+            self.in_vain = (
+                f"round {gate.awaits} is decided, and no gate follows: training goes on without a bound"
+            )
+            logger.warning("%s", self.in_vain)
+        if self.in_vain is not None or gate.is_strict is True:
             return
         if self._quorum_since is None and self._has_quorum(gate):
             self._quorum_since = now
@@ -210,6 +219,19 @@ class GateWatch:
             )
             logger.warning("%s", self.in_vain)
         self._next_count = min(self._next_count, self._quorum_since + self._patience)
+
+    def _is_left(self, gate: Gate, now: float) -> bool:
+        """Whether who decides now writes no gates any more: an operator of a version that knows none."""
+        if self._decided_since is None and self._is_decided(gate.awaits):
+            self._decided_since = now
+        return self._decided_since is not None and now - self._decided_since >= MARGIN_SECONDS
+
+    def _is_decided(self, number: int) -> bool:
+        try:
+            self._life.store.read(keys.round_(number))
+        except (NotFound, StoreRefused):
+            return False
+        return True
 
     @property
     def _patience(self) -> float:

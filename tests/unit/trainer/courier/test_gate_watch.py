@@ -215,6 +215,19 @@ def test_who_waits_strictly_waits_for_the_decision() -> None:
     assert not [key for key in world.store.asked if key.startswith("reports/")]
 
 
+@pytest.mark.parametrize("is_strict", [True, False])
+def test_a_round_that_is_decided_without_a_gate_after_it_lets_it_go_on(is_strict: bool) -> None:
+    """As after a rollback to an operator that knows no gates."""
+    world = World(gate(1, 1, awaits=1, **({"is_strict": True} if is_strict else {}))).started()
+    world.watch.awaits(2, world.now)
+    assert world.pass_by(1_000.0) == []
+    world.store.put(keys.round_(1), b"{}")
+    assert world.pass_by(MARGIN_SECONDS - 1.0) == []
+    assert world.pass_by(2 * COUNT_SECONDS + POLL_SECONDS) == [Found.OPENED]
+    assert world.watch.in_vain is not None
+    assert "round 1 is decided, and no gate follows" in world.watch.in_vain
+
+
 def test_who_may_not_list_waits_and_asks_for_no_list_again() -> None:
     world = World(gate(1, 1, awaits=1)).started()
     world.reports(1, 0, 1)

@@ -167,7 +167,10 @@ def test_a_save_between_two_rounds_is_gone_on_from_where_the_round_is_open(popul
 
 def test_a_wait_in_vain_ends_and_the_next_record_says_why(population: Population) -> None:
     """With a courier whose patience is short."""
-    quick = "import pbt_trainer.courier.gate_watch as g; g.FIRST_COUNT_SECONDS = 0.1; g.MARGIN_SECONDS = 0.3"
+    quick = (
+        "import pbt_trainer.courier.gate_watch as g; "
+        "g.FIRST_COUNT_SECONDS = g.COUNT_SECONDS = 0.1; g.MARGIN_SECONDS = 0.3"
+    )
     folder = population.folder / "site"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(f"try:\n    {quick}\nexcept ImportError:\n    pass\n")
