@@ -4,6 +4,7 @@ Its second one is what befalls it: `ends`, `faulty` (a mistake), `crashing` (any
 step, for a line).
 """
 
+import signal
 import sys
 import threading
 
@@ -40,6 +41,8 @@ def train(run=None):
     print("ended", run.stopped.name, flush=True)
 
 
+if sys.argv[2] == "waits":
+    signal.signal(signal.SIGTERM, lambda *_: print("asked to leave", flush=True))  # `join` calls it too
 thread = threading.Thread(target=train, args=(joined(),) if sys.argv[1] == "loop" else ())
 thread.start()
 thread.join()
