@@ -47,11 +47,7 @@ class RetentionLaws(Judge):
         counting = [one for life in sorted(lives) for one in facts.counting_of(life)]
         counting.sort(key=lambda one: (one.incarnation, one.step))
         newest = list(dict.fromkeys((one.life, one.step) for one in reversed(counting)))
-        # Of saves before a line began, an operator that begins later hears no more: it keeps an older report instead.
-        is_known = record.round is not None or any(
-            one.life == record.life for one in facts.line(record.member)
-        )
-        if is_known and (record.life, record.step) in newest[:asked]:
+        if (record.life, record.step) in newest[:asked]:
             yield f"it is one of the newest {asked} of member {record.member}"
         if record.round is not None and record.round >= facts.decided > 0:
             yield f"round {record.round} is not older than the newest decided one, {facts.decided}"
