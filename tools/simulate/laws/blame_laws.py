@@ -31,7 +31,7 @@ class BlameLaws(Judge):
     def __init__(self, facts: Facts, script: Script) -> None:
         """Knows of the script what its world made of it."""
         super().__init__(facts)
-        self._is_pure, self._is_mistaken = script.is_pure, script.is_mistaken
+        self._script = script
         self._again: dict[int, int] = {}  # by member, births after crashes since a record of its own
         self._returned: set[int] = set()  # members that came back and haven't recorded anything since
         self._failed_since: dict[int, tuple[int, float]] = {}
@@ -53,7 +53,7 @@ class BlameLaws(Judge):
             self.blame_all(f"13: {birth.key}", self._wrong_counts(birth, previous, spec))
         if birth.cause in {Cause.CRASH, Cause.REPLACE}:
             self._count_start(birth, spec)
-        if birth.cause is Cause.CRASH and self._is_pure and not self._is_mistaken:
+        if birth.cause is Cause.CRASH and self._script.is_pure and not self._script.is_mistaken:
             self.blame_all(f"13: {birth.key}", self._unblamed(birth, previous))
         if birth.cause is Cause.SCALE and previous.cause is Cause.FAILED:
             self._again.pop(birth.member, None)
@@ -205,7 +205,11 @@ class BlameLaws(Judge):
         if facts.is_lawless or facts.had_zombies:
             return
         self._judge_returns(facts.decided, spec)
-        if self._is_mistaken and result.reason not in {"Mistake", "DeadlineExceeded", "TooManyFailedMembers"}:
+        if self._script.is_mistaken and result.reason not in {
+            "Mistake",
+            "DeadlineExceeded",
+            "TooManyFailedMembers",
+        }:
             self.blame(f"13: all members met a mistake, and it ended with {result.reason}")
         if result.reason == "Mistake":
             if any(facts.records.values()):
@@ -224,7 +228,13 @@ class BlameLaws(Judge):
         """Where only a region of the search space crashes, no slot is lost."""
         facts, spec = self.facts, self.facts.in_force
         phase = population["status"].get("phase")
-        if spec is None or not self._is_pure or phase != "Complete" or facts.is_lawless or facts.had_zombies:
+        if (
+            spec is None
+            or not self._script.is_pure
+            or phase != "Complete"
+            or facts.is_lawless
+            or facts.had_zombies
+        ):
             return
         for birth in self._lost(spec):
             self.blame(f"13: member {birth.member} is failed at the end, and only a region crashes")
