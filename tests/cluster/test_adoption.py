@@ -27,7 +27,7 @@ def test_a_new_population_goes_on_where_a_deleted_one_was(space: Space, local: A
     stored, store = first.keys, first.store
     best = Best.of(read_archive(store).best)  # the status may be a pass behind
     first.delete()
-    assert set(store.names("")) == stored
+    assert stored <= set(store.names(""))  # how the stopped trainers ended may be recorded meanwhile
     second = space.apply(space.population("second", SMALL, template=template, storage={"adopt": leaf(first)}))
     found = second.until_ended()
     shown = [c.body["status"]["best"] for c in space.populations.changes if is_shown_by(second, c.body)]

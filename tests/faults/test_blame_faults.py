@@ -45,7 +45,7 @@ def test_a_mistake_of_the_script(space: Space, recoveries: Recoveries) -> None:
     applied = space.apply(space.population("mistake", {**SMALL, "members": 8}, template=template))
     found = applied.until_ended("Failed", reason="Mistake")
     message = applied.condition("Failed")["message"]
-    assert message.count("the manifest asks for what this script can't do") == 1
+    assert message.count("UsageError: the manifest asks for what this script can't do") == 1
     assert "kubectl pbt logs mistake --member" in message
     assert len(found.claimed) <= 8
     applied.space.kubectl("annotate", "population", "mistake", "pbt.dev/retry=1")
