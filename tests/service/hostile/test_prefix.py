@@ -173,7 +173,7 @@ def test_whatever_members_write_the_operator_asks_only_for_keys_of_the_layout(
     simulation.run(max_seconds=1e6)
     read_archive(store)
     tops = {keys.BIRTHS, keys.CLAIMS, keys.YIELDS, keys.ROUNDS, keys.REPORTS, keys.SAVES, keys.CHECKPOINTS}
-    tops |= {keys.SPECS, keys.OWNERS, keys.RESULTS, keys.PROBES}
+    tops |= {keys.SPECS, keys.OWNERS, keys.RESULTS, keys.PROBES, keys.GATES, keys.ENDS}
     for verb, key in store.uses:
         check_key(key.removesuffix("/"))
         assert f"{key.split('/')[0]}/" in tops
