@@ -78,7 +78,7 @@ class Runner:
 
     def assert_no_stray_process(self) -> None:
         """Every process of the population is gone; one that was killed just now may take a moment."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while left := processes_of(self.location):
             assert time.monotonic() < deadline, left
             time.sleep(0.05)
