@@ -15,6 +15,7 @@ from pbt_operator.control.ripening import Ripening
 from pbt_operator.core import births, quorum, scaling
 from pbt_operator.core.comeback import retried, returned
 from pbt_operator.core.gates import gate_after
+from pbt_operator.core.outcome import too_many_failed
 from pbt_operator.core.quorum import Attendance
 from pbt_operator.core.round_record import Decision, Round
 from pbt_operator.core.spec import Spec
@@ -87,7 +88,9 @@ class Decisions:
         self._bring_back(spec)
 
     def _bring_back(self, spec: Spec) -> None:
-        """Lets members that failed try again, once after each decided round."""
+        """Lets members that failed try again, once after each decided round, unless they are too many."""
+        if too_many_failed(self._history, spec) is not None:
+            return
         if any(returned(self._history, spec, member) for member in range(spec.members)):
             self._repository.learn_rounds()  # for their donors
         self._return(returned(self._history, spec, member) for member in range(spec.members))

@@ -42,20 +42,34 @@ def done_words(ends: Report) -> str:
 def outcome_of(history: History, spec: Spec, *, used: Used) -> Outcome | None:
     """The outcome, once there is one."""
     newest = {m: history.newest_birth(m) for m in range(spec.members)}
-    failed = [m for m, birth in newest.items() if birth is not None and birth.cause is Cause.FAILED]
+    failed = _failed_now(history, spec)
     wished = _as_wished(history, spec)
     if wished is not None:
         return _as_it_is(wished, history, spec, failed)
-    if spec.max_failed_members is not None and len(failed) > spec.max_failed_members:
-        told = f"{len(failed)} members failed, above maxFailedMembers {spec.max_failed_members}. "
-        return Outcome(PopulationPhase.FAILED, "TooManyFailedMembers", told + _causes(history, failed))
-    if len(failed) == spec.members:
-        return Outcome(PopulationPhase.FAILED, "AllMembersFailed", _causes(history, failed))
+    lost_too_many = too_many_failed(history, spec)
+    if lost_too_many is not None:
+        return lost_too_many
     lost = set(failed)
     if all(m in lost or (newest[m] is not None and finished(history, m, spec)) for m in newest):
         done = Outcome(PopulationPhase.COMPLETE, "AllStepsDone", _all_through(history, spec, failed))
         return _as_it_is(done, history, spec, failed)
     return _spent(history, spec, used, failed)
+
+
+def too_many_failed(history: History, spec: Spec) -> Outcome | None:
+    """The end of a population that has more failed members than it may have; none of them comes back first."""
+    failed = _failed_now(history, spec)
+    if spec.max_failed_members is not None and len(failed) > spec.max_failed_members:
+        told = f"{len(failed)} members failed, above maxFailedMembers {spec.max_failed_members}. "
+        return Outcome(PopulationPhase.FAILED, "TooManyFailedMembers", told + _causes(history, failed))
+    if len(failed) == spec.members:
+        return Outcome(PopulationPhase.FAILED, "AllMembersFailed", _causes(history, failed))
+    return None
+
+
+def _failed_now(history: History, spec: Spec) -> Sequence[int]:
+    newest = {m: history.newest_birth(m) for m in range(spec.members)}
+    return [m for m, birth in newest.items() if birth is not None and birth.cause is Cause.FAILED]
 
 
 def _spent(history: History, spec: Spec, used: Used, failed: Sequence[int]) -> Outcome | None:

@@ -142,6 +142,21 @@ def test_a_population_fails_with_the_reason_of_its_members(limit, reason):
     assert "out of luck" in result.message
 
 
+def test_who_failed_does_not_come_back_before_the_population_is_found_to_have_failed():
+    """The round awaited the crashed one alone, so it is decided in the pass in which that one fails."""
+
+    class FailsLast(Deterministic):
+        def fate(self, member, step):
+            return TrainerCrashed("RuntimeError: out of luck") if member == 0 and step > 10 else None
+
+    durations = Durations(step=lambda member: 3.0 if member == 0 else 1.0)
+    manifest = spec(DETERMINISTIC, members=4, backoffLimit=0, maxFailedMembers=0)
+    found = told(Simulation(manifest, FailsLast(), durations=durations).run())
+    assert found.result is not None
+    assert (found.result.phase, found.result.reason) == (PopulationPhase.FAILED, "TooManyFailedMembers")
+    assert causes(found, 0) == [Cause.INITIAL, Cause.FAILED]
+
+
 def test_crashes_wait_longer_each_time():
     class Numbered(Crashing):
         def train(self, state, hyperparameters, step, rng):
