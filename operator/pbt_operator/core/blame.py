@@ -52,7 +52,11 @@ def setting_of(end: End, history: History) -> Setting:
 
 
 def _crashed_though_proven(end: End, history: History) -> bool:
-    return fault_of(end, has_record=True) is not None and bool(history.line_records(end.member))
+    """Whether a life of the member's line ended by its own fault, after that line had recorded something."""
+    line = history.line(end.member)
+    if end.incarnation < line[-1].incarnation or fault_of(end, has_record=True) is None:
+        return False
+    return any(record.incarnation <= end.incarnation for record in history.line_records(end.member))
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,19 @@ def test_a_node_is_bad_where_others_crash_whose_hyperparameters_have_run(loser):
     assert not setting_of(ended, newborn.history).is_bad_node
 
 
+def test_what_crashed_before_its_line_had_recorded_anything_says_nothing_of_its_node(loser):
+    ended = End(member=0, incarnation=2, pod="p", exit_code=1, node="a")
+    other = Lives()
+    other.crash(2, node="a")
+    other.report(2, INTERVAL)
+    assert not setting_of(ended, other.history).is_bad_node, "it crashed before it had run"
+    loser.crash(2, node="a")
+    loser.round(2, [0.0, 1.0, -1.0, 9.0])
+    assert loser.newest(2).cause is Cause.EXPLOIT
+    loser.report(2, 3 * INTERVAL)
+    assert not setting_of(ended, loser.history).is_bad_node, "that line is over"
+
+
 def test_a_record_of_its_own_sets_both_counters_back_and_nothing_else_does(loser):
     loser.crash(0), loser.crash(0)
     loser.report(0, 15)
