@@ -1,5 +1,6 @@
 """Station "account": each pod that ended is accounted for once, by the restart policy, and then forgotten."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from pbt_contract.errors import ExitCode
@@ -9,7 +10,14 @@ from pbt_operator.control.brake import Brake
 from pbt_operator.control.events import Event
 from pbt_operator.control.pods import Pod, Pods
 from pbt_operator.control.record import Recorder
-from pbt_operator.core.blame import after_crash, crash_of, has_failed_after_all, setting_of, wait_seconds
+from pbt_operator.core.blame import (
+    Crash,
+    after_crash,
+    crash_of,
+    has_failed_after_all,
+    setting_of,
+    wait_seconds,
+)
 from pbt_operator.core.crash_words import last_words
 from pbt_operator.core.end_record import End
 from pbt_operator.core.outcome import finished
@@ -50,6 +58,10 @@ class Accounting:
             self.hung.discard(pod.uid)
             self._pods.forget(pod)
 
+    def waits(self, member: int) -> bool:
+        """Whether the member may not start yet."""
+        return self._clock() < self.not_before.get(member, -math.inf)
+
     def forget(self, ended: Sequence[Pod]) -> None:
         """Looks no more at pods that ended, of a population that has ended too."""
         for pod in ended:
@@ -87,7 +99,12 @@ class Accounting:
         crash = crash_of(end, self._history, spec)
         if crash is None:
             self._excuse(end, pod)
-            return
+        else:
+            self.answer(crash, spec)
+
+    def answer(self, crash: Crash, spec: Spec) -> None:
+        """Records the birth that follows from a crash, tells of it, and lets its member wait before the next start."""
+        end = crash.end
         self._brake.release(end.member)
         if not crash.fails:  # what it may begin again from
             self._repository.learn_rounds()

@@ -53,7 +53,7 @@ class Placement:
         """Takes a repository that was loaded; `accounting` is told of processes that hang, and says who has to wait."""
         self._repository, self._history, self._pods = repository, repository.history, pods
         self._accounting, self._recorder = accounting, recorder
-        self._vacancies = Vacancies(repository, pods=pods, recorder=recorder)
+        self._vacancies = Vacancies(repository, pods=pods, accounting=accounting, recorder=recorder)
         self._clock, self._emit = clock, emit
         self._timers = Timers()
         self._takeover: tuple[Round | None, float] | None = None

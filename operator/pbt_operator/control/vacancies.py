@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from pbt_contract.records import Birth, Cause
+from pbt_operator.control.account import Accounting
 from pbt_operator.control.occupancy import has_left, lived
 from pbt_operator.control.pods import Pods
 from pbt_operator.control.record import Recorder
 from pbt_operator.core import births
-from pbt_operator.core.blame import after_crash, crash_of, setting_of
-from pbt_operator.core.crash_words import fault_of
+from pbt_operator.core.blame import crash_of
 from pbt_operator.core.history import History
 from pbt_operator.core.outcome import finished
 from pbt_operator.core.spec import Spec
@@ -18,8 +18,9 @@ from pbt_operator.records.repository import Repository
 def next_birth(history: History, spec: Spec, member: int, *, claimed: bool) -> Birth | None:
     """The birth to go on with, now that the member has a slot and no process; None if it needs none any more. Pure.
 
-    Unclaimed: the birth stands. Claimed: its process is gone, so the member resumes from its newest record, which the
-    history must know. A slot that is new or came back: a copy of a donor, or sampled where there is none.
+    Unclaimed: the birth stands. Claimed: its process is gone by nobody's fault, so the member resumes from its newest
+    record, which the history must know. A slot that is new or came back: a copy of a donor, or sampled where there is
+    none.
     """
     newest = history.newest_birth(member)
     if newest is None or newest.cause is Cause.REMOVED:
@@ -32,34 +33,34 @@ def next_birth(history: History, spec: Spec, member: int, *, claimed: bool) -> B
         return newest
     if finished(history, member, spec):  # another operator has seen it through meanwhile
         return None
-    end = history.ends.get(newest.life)
-    crash = crash_of(end, history, spec) if end is not None else None
-    if crash is not None:  # whoever recorded that end came no further
-        return after_crash(crash, history, spec, setting_of(crash.end, history))
     return births.resumed(newest, history.own_record(member), reason="goes on after its process ended")
 
 
 class Vacancies:
     """Finds the births to start members with, and records those that are new."""
 
-    def __init__(self, repository: Repository, *, pods: Pods, recorder: Recorder) -> None:
-        """Takes a repository that was loaded."""
+    def __init__(
+        self, repository: Repository, *, pods: Pods, accounting: Accounting, recorder: Recorder
+    ) -> None:
+        """Takes a repository that was loaded; `accounting` answers crashes that nobody has answered."""
         self._repository, self._history, self._pods = repository, repository.history, pods
-        self._recorder = recorder
+        self._accounting, self._recorder = accounting, recorder
 
     def births(self, members: Sequence[int], spec: Spec) -> dict[int, Birth]:
-        """The stored birth to go on with, of each of these members that nobody lives."""
+        """The stored birth to start, of each of these members that nobody lives and that needn't wait."""
         claimed = self._learn(members)
         hidden = self._hidden(claimed)
-        self._repository.ends.learn([birth.life for m, birth in claimed.items() if m not in hidden])
-        for member in claimed:
-            if member not in hidden:
-                self._repository.catch_up(member)
-                self._learn_origin(member)
+        gone = [member for member in claimed if member not in hidden]
+        self._repository.ends.learn([claimed[member].life for member in gone])
+        for member in gone:
+            self._repository.catch_up(member)
+        crashed = {member for member in gone if self._answer(member, spec)}
         found = {}
         for member in members:
-            if member not in hidden:
-                found[member] = next_birth(self._history, spec, member, claimed=member in claimed)
+            is_to_wait = member in crashed and self._accounting.waits(member)
+            if member not in hidden and not is_to_wait:
+                is_over = member in claimed and member not in crashed
+                found[member] = next_birth(self._history, spec, member, claimed=is_over)
         new = [b for m, b in found.items() if b is not None and b != self._history.newest_birth(m)]
         stored = {birth.member: birth for birth in self._recorder.births(new)}
         return {m: stored.get(m, birth) for m, birth in found.items() if birth is not None}
@@ -73,14 +74,16 @@ class Vacancies:
         self._repository.learn_claims(open_.values())
         return {m: birth for m, birth in open_.items() if self._repository.claim(birth) is not None}
 
-    def _learn_origin(self, member: int) -> None:
-        """What the member may begin again from, where its process ended by its own fault."""
+    def _answer(self, member: int, spec: Spec) -> bool:
+        """Whether its newest life has crashed; if whoever recorded that came no further, what follows is recorded."""
         birth = self._history.newest_birth(member)
         end = self._history.ends.get(birth.life) if birth is not None else None
-        if end is not None and fault_of(end, has_record=False) is not None:
-            line = self._history.line(member)
-            self._repository.ends.learn_crashes(line)
-            self._repository.learn_source(line[-1])
+        if end is None or finished(self._history, member, spec):
+            return False
+        crash = crash_of(end, self._history, spec)
+        if crash is not None:
+            self._accounting.answer(crash, spec)
+        return crash is not None
 
     def _hidden(self, claimed: Mapping[int, Birth]) -> set[int]:
         """Members that in fact run: in a pod the watch has not shown, or in one still labelled as another member's.

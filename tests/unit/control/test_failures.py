@@ -405,24 +405,49 @@ def test_a_region_of_the_space_that_crashes_costs_no_slot(seed):
     assert all(found.births[b.member, b.incarnation - 1].hyperparameters["depth"] > 5 for b in reverted)
 
 
-def test_an_operator_that_dies_before_the_birth_that_follows_leaves_it_to_the_next_one():
-    manifest = spec(DETERMINISTIC, members=2, exploit=NONE, initial=INITIAL)
-    simulation = Simulation(manifest, Crashing(at=35, times=1, rate=0.05))
-    create = simulation.store.create
+@pytest.mark.parametrize(
+    ("limit", "incarnation", "cause", "waits"),
+    [(6, 2, Cause.CRASH, 0.0), (6, 3, Cause.CRASH, 1.0), (0, 2, Cause.FAILED, None)],
+)
+def test_an_operator_that_dies_before_the_birth_that_follows_leaves_it_to_the_next_one(
+    limit, incarnation, cause, waits
+):
+    """That one tells of the crash, lets the member wait, and starts nothing for one that failed."""
+    manifest = spec(DETERMINISTIC, members=2, exploit=NONE, initial=INITIAL, backoffLimit=limit)
+    simulation = Simulation(manifest, Crashing(at=35, times=incarnation - 1, rate=0.05))
+    create, start, recorded, started = simulation.store.create, simulation.pods.start, [], {}
 
     def dies(key, data):
-        if key == keys.birth(0, 2):
+        if key == keys.birth(0, incarnation):
             raise KeyboardInterrupt
         return create(key, data)
+
+    def noted(key, data):
+        if key == keys.birth(0, incarnation):
+            recorded.append(simulation.time.now)
+        return create(key, data)
+
+    def starts(birth):
+        started.setdefault(birth.life, simulation.time.now)
+        start(birth)
 
     simulation.store.create = dies
     with pytest.raises(KeyboardInterrupt):
         simulation.run()
-    simulation.store.create = create
+    simulation.store.create = noted
+    simulation.pods.start = starts
     simulation.pods.kill()
     simulation.operator_restarts()
+    before = reasons(simulation)
     found = told(simulation.run())
-    assert causes(found, 0)[:2] == [Cause.INITIAL, Cause.CRASH]
+    assert found.births[0, incarnation].cause is cause
+    after = reasons(simulation)
+    reason = "MemberFailed" if cause is Cause.FAILED else "Crashed"
+    assert after[reason] - before[reason] == 1
+    if waits is None:
+        assert (0, incarnation) not in started
+    else:
+        assert started[0, incarnation] - recorded[0] >= waits
 
 
 def test_a_mistake_of_the_script_ends_the_population_at_the_second_member_that_meets_it():
