@@ -71,6 +71,13 @@ def result_under(store: Store, spec_number: int) -> Result | None:
 
 
 def write_result(store: Store, result: Result) -> Result:
-    """Records how it ended."""
-    key = keys.result(1 + keys.newest_number(store.names(keys.RESULTS)))
-    return decode(Result, store.create(key, encode(result)), key=key)
+    """Records how it ended; returns the one record under its spec, whoever was first to write it."""
+    while True:
+        number = 1 + keys.newest_number(store.names(keys.RESULTS))
+        known = result_under(store, result.spec)
+        if known is not None:
+            return known
+        key = keys.result(number)  # whoever has written meanwhile has this number too
+        stored = decode(Result, store.create(key, encode(result)), key=key)
+        if stored.spec == result.spec:
+            return stored

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from pbt_operator.control import decide
 from pbt_operator.control.record import Recorder
-from pbt_operator.core import births, blame, mistakes
+from pbt_operator.core import births, blame, comeback, mistakes
 from pbt_operator.core.births import Counters
 from simulate.defects.patches import both
 
@@ -77,7 +77,7 @@ def _what_is_blamed_gets_the_same_values_again() -> Any:
 
 
 def _who_failed_comes_back_again_and_again() -> Any:
-    returned = blame.returned
+    returned = comeback.returned
 
     class Blind:
         def __init__(self, history: Any) -> None:
@@ -98,7 +98,7 @@ def _who_failed_never_comes_back() -> Any:
 
 
 def _who_comes_back_has_all_its_starts_again() -> Any:
-    returned = blame.returned
+    returned = comeback.returned
 
     def afresh(*args: Any) -> Any:
         birth = returned(*args)

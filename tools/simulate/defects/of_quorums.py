@@ -64,11 +64,11 @@ def _a_pending_pod_is_dropped_at_once() -> Any:
 def _rounds_are_decided_while_it_is_suspended() -> Any:
     ended = Reconciler._ended
 
-    def decide_first(self: Reconciler) -> Any:
+    def decide_first(self: Reconciler, live: Any) -> Any:
         if self.spec.suspend:
             living = set(range(self.spec.members))
             self._decisions.decide(self.spec, spec_number=self.spec_number, living=living)
-        return ended(self)
+        return ended(self, live)
 
     return patch.object(Reconciler, "_ended", decide_first)
 
@@ -81,10 +81,10 @@ def _the_deadline_counts_a_suspension() -> Any:
         begun.setdefault(id(self), self._active_since)
         return run_once(self, *args, **options)
 
-    def since_then(self: Reconciler) -> Any:
+    def since_then(self: Reconciler, live: Any) -> Any:
         self._active_since, now = begun[id(self)], self._active_since
         try:
-            return ended(self)
+            return ended(self, live)
         finally:
             self._active_since = now
 
