@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from pbt_contract.records import Birth, Cause, Report
+from pbt_contract.records import Birth, Cause, Report, Source
 from pbt_operator.core.chance import chance
 from pbt_operator.core.exploit import donors
 from pbt_operator.core.explore import explore, initial, sample
@@ -137,17 +137,19 @@ def from_donor(
     member: int,
     cause: Cause,
     explores: bool = True,
+    other_than: Source | None = None,
     counters: Counters | None = None,
     decided: int | UnsetType = UNSET,
     reason: str,
 ) -> Birth | None:
     """A birth from a donor of the newest decided round; None where there is no donor yet.
 
-    `explores`: whether the donor's hyperparameters are changed. `counters` are the birth's; None carries on those of
-    the one before. `decided` is the newest decided round after a crash. To `reason` the copy is added.
+    `explores`: whether the donor's hyperparameters are changed. `other_than`: a record that isn't to be copied.
+    `counters` are the birth's; None carries on those of the one before. `decided` is the newest decided round after a
+    crash. To `reason` the copy is added.
     """
     newest = history.newest_round
-    donor = pick_donor(newest, spec=spec, member=member) if newest else None
+    donor = pick_donor(newest, spec=spec, member=member, other_than=other_than) if newest else None
     if newest is None or donor is None:
         return None
     previous = history.newest_birth(member)
@@ -190,9 +192,12 @@ def sampled(history: History, *, spec: Spec, member: int, reason: str) -> Birth:
     )
 
 
-def pick_donor(newest: Round, *, spec: Spec, member: int) -> Entry | None:
-    """A donor out of the best of a round, drawn for `member`; None if there is nobody else with a finite score."""
-    others = [entry for entry in newest.entries if entry.member != member]
+def pick_donor(newest: Round, *, spec: Spec, member: int, other_than: Source | None = None) -> Entry | None:
+    """A donor out of the best of a round, drawn for `member`; None if there is nobody else with a finite score.
+
+    The record `other_than` is left out.
+    """
+    others = [entry for entry in newest.entries if entry.member != member and entry.source != other_than]
     best = donors(others, spec=spec, round_number=newest.number)
     return chance(spec.seed, newest.number, member, "replacement").choice(best) if best else None
 

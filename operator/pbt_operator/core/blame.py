@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pbt_contract.keys import Life
-from pbt_contract.records import Birth, Cause, Ending, Report, Value
+from pbt_contract.records import Birth, Cause, Ending, Report, Source, Value
 from pbt_operator.core import births
 from pbt_operator.core.births import KEPT, MOST_BLAMED, Counters
 from pbt_operator.core.crash_words import fault_of, is_mistake
@@ -186,7 +186,7 @@ def _with_other_values(crash: Crash, history: History, spec: Spec) -> Birth | No
             crash, history, begun, values, operation="resampled", why="drawn again: there is no donor"
         )
     if donor is None or donor.hyperparameters == begun.hyperparameters:
-        return _from_donor(crash, history, spec, other_than=begun)
+        return _from_donor(crash, history, spec, other_than=begun.source)
     why = f"goes back to the hyperparameters of member {donor.member} at step {donor.step}, which have run"
     return _again(crash, history, begun, donor.hyperparameters, operation=KEPT, why=why)
 
@@ -220,21 +220,20 @@ def _again(
 
 
 def _from_donor(
-    crash: Crash, history: History, spec: Spec, *, other_than: Birth | None = None
+    crash: Crash, history: History, spec: Spec, *, other_than: Source | None = None
 ) -> Birth | None:
-    """A copy of a donor of the newest round, unchanged; None where there is no other one than the line began with."""
-    copied = births.from_donor(
+    """A copy of a donor of the newest round, unchanged, but for one of its records; None where there is none."""
+    return births.from_donor(
         history,
         spec=spec,
         member=crash.end.member,
         cause=Cause.REPLACE,
         explores=False,
+        other_than=other_than,
         counters=crash.counters._replace(blamed=crash.counters.blamed + 1),
         decided=history.decided,
         reason=crash.reason,
     )
-    is_the_same = copied is not None and other_than is not None and copied.source == other_than.source
-    return None if is_the_same else copied
 
 
 def waits_for_others(crash: Crash, setting: Setting) -> bool:

@@ -120,6 +120,17 @@ def test_the_second_in_a_row_goes_back_to_the_donors_values_which_have_run(loser
     assert (after.source, after.seed_round, after.start_step) == (newborn.source, 1, INTERVAL)
 
 
+def test_values_that_are_the_donors_already_blame_its_record_and_another_donor_is_copied(loser):
+    """Also where the rule would draw the same one again: the donors of four members are one."""
+    begun = loser.newest(0).source
+    for _ in range(3):
+        loser.crash(0)
+    after = loser.crash(0)
+    assert after.cause is Cause.REPLACE
+    assert after.source is not None
+    assert (after.source.member, after.source == begun) == (2, False)
+
+
 def test_where_there_is_no_donor_yet_they_are_drawn_again_and_others_each_time(lives):
     seen = [lives.newest(0).hyperparameters]
     for _ in range(MOST_BLAMED):
