@@ -30,6 +30,7 @@ class Accounting:
 
     Attributes:
         hung: uids of pods that were stopped because no record came in time.
+        asked: uids of pods that this operator asked to stop; a restart forgets them, which only slows starts down.
         not_before: by member, when it may start again, by the clock.
         logs: by member, where the output of its newest process that ended is.
     """
@@ -47,6 +48,7 @@ class Accounting:
         self._repository, self._history, self._pods = repository, repository.history, pods
         self._recorder, self._clock, self._emit = recorder, clock, emit
         self.hung: set[str] = set()
+        self.asked: set[str] = set()
         self.not_before: dict[int, float] = {}
         self.logs: dict[int, str] = {}
         self._brake = Brake(clock)
@@ -55,8 +57,7 @@ class Accounting:
         """Draws the consequence of each pod's end. A resume is written later, once a slot is free."""
         for pod in ended:
             self._settle(pod, spec)
-            self.hung.discard(pod.uid)
-            self._pods.forget(pod)
+            self._forget(pod)
 
     def waits(self, member: int) -> bool:
         """Whether the member may not start yet."""
@@ -65,8 +66,12 @@ class Accounting:
     def forget(self, ended: Sequence[Pod]) -> None:
         """Looks no more at pods that ended, of a population that has ended too."""
         for pod in ended:
-            self.hung.discard(pod.uid)
-            self._pods.forget(pod)
+            self._forget(pod)
+
+    def _forget(self, pod: Pod) -> None:
+        self.hung.discard(pod.uid)
+        self.asked.discard(pod.uid)
+        self._pods.forget(pod)
 
     def _settle(self, pod: Pod, spec: Spec) -> None:
         birth = self._history.newest_birth(pod.member)
@@ -125,7 +130,7 @@ class Accounting:
         seconds = restarts.STORAGE_SECONDS if end.exit_code == ExitCode.STORAGE else 0.0
         if self._history.own_record(end.member) is not None:
             self._brake.release(end.member)
-        else:
+        elif pod.uid not in self.asked:
             pause = self._brake.pause(end.member)
             seconds = max(seconds, pause.seconds)
             if pause.is_worth_a_warning:

@@ -69,7 +69,7 @@ class Placement:
                 self._timers.start(Timed.THROUGH, pod.uid, now)
             waited = self._timers.elapsed(Timed.THROUGH, pod.uid, now)
             if not through or waited > tenancy.TAKEOVER_SECONDS:
-                self._pods.stop(pod)
+                self._stop(pod)
 
     def place(self, live: Live, spec: Spec) -> None:
         """Stops what shouldn't run and starts what should."""
@@ -79,6 +79,10 @@ class Placement:
         heirs = {member: to for member, to in asked.items() if to is not None}
         self._supersede(live, heirs, spec)
         self._fill(live, heirs, spec)
+
+    def _stop(self, pod: Pod) -> None:
+        self._accounting.asked.add(pod.uid)
+        self._pods.stop(pod)
 
     # stop what is wrong
 
@@ -102,7 +106,7 @@ class Placement:
                 self._accounting.hung.add(pod.uid)
             if notice.event is not None:
                 self._emit(notice.event)
-            self._pods.stop(pod)
+            self._stop(pod)
 
     def _left_to_later(self, live: Live, spec: Spec) -> set[int]:
         """Looks at once who has taken newer births, and tells whose pods are too many to be stopped in this pass."""
@@ -196,7 +200,7 @@ class Placement:
         for pod in live.values():
             self._timers.start(Timed.THROUGH, pod.uid, now)
             if self._timers.elapsed(Timed.THROUGH, pod.uid, now) > tenancy.TAKEOVER_SECONDS:
-                self._pods.stop(pod)
+                self._stop(pod)
 
     def _has_reported(self, pod: Pod, spec: Spec) -> bool:
         """Whether the pod's process has made a ready report since it started or took over, or waits at a gate."""
@@ -220,7 +224,7 @@ class Placement:
                     continue  # the waiter is lived somewhere after all
                 heir = self._recorder.handover(own, to)
             if heir is None:
-                self._pods.stop(live[member])
+                self._stop(live[member])
             position = self._history.position(member)
             self._emit(sharing.yield_event(member, heir, position=position))
 

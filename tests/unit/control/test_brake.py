@@ -1,5 +1,6 @@
 """Starts that nobody is to blame for are slowed down where they follow one another."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 from fixtures.manifests import DETERMINISTIC, spec
@@ -64,3 +65,18 @@ def test_a_loop_of_evictions_is_slowed_down_and_told():
     assert gaps[0] < 2
     assert gaps[-1] > 30
     assert "waits" in next(event.message for event in simulation.events if event.reason == "StartSlowed")
+
+
+def test_who_is_stopped_by_the_operator_before_its_first_record_does_not_wait():
+    """Suspended again and again, each time before anybody has recorded anything."""
+    simulation = Simulation(spec(DETERMINISTIC, members=2), Deterministic(), durations=Durations(start=1.0))
+    active = simulation.reconciler.spec
+    for _ in range(5):
+        simulation.step()
+        simulation.reconciler.spec = replace(active, suspend=True)
+        while simulation.pods.observe():
+            simulation.step()
+        simulation.reconciler.spec = active
+    simulation.step()
+    assert len(simulation.pods.observe()) == 2
+    assert "StartSlowed" not in {event.reason for event in simulation.events}
