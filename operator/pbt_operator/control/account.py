@@ -114,7 +114,7 @@ class Accounting:
         if not crash.fails:  # what it may begin again from
             self._repository.learn_rounds()
             line = self._history.line(end.member)
-            self._repository.ends.learn_crashes(line)
+            self._repository.ends.learn_crash(line)
             self._repository.learn_source(line[-1])
         setting = setting_of(end, self._history)
         (stored,) = self._recorder.births([after_crash(crash, self._history, spec, setting)])

@@ -54,9 +54,10 @@ class EndLog:
             except RecordRefused as refusal:
                 self._on_refused(key, str(refusal))
 
-    def learn_crashes(self, line: Iterable[Birth]) -> None:
-        """Learns of the ends that births of a line follow from; another operator may have recorded them."""
-        self.learn([Life(b.member, b.incarnation - 1) for b in line if b.cause is Cause.CRASH])
+    def learn_crash(self, line: Iterable[Birth]) -> None:
+        """Learns of the newest crash in a line, the newest birth first; another operator may have recorded its end."""
+        crashed = [Life(b.member, b.incarnation - 1) for b in line if b.cause is Cause.CRASH]
+        self.learn(crashed[:1])
 
     def _read(self, names: Sequence[str]) -> list[bytes | RecordRefused | None]:
         return read_each(self._store, names, readers=self._readers)
