@@ -31,8 +31,8 @@ def returned(history: History, spec: Spec, member: int) -> Birth | None:
 def retried(history: History, spec: Spec, member: int, *, incarnation: int) -> Birth | None:
     """The birth by which a member tries again where a population that failed is continued; None if it needs none.
 
-    Those need one that had failed, and all that had crashed if nobody has ever recorded anything. Their counters begin
-    again.
+    Those need one that had failed, and, if nobody has ever recorded anything, all whose process had ended: also where
+    an operator that died hasn't written what follows. Their counters begin again.
 
     Args:
         history: what is known.
@@ -43,7 +43,8 @@ def retried(history: History, spec: Spec, member: int, *, incarnation: int) -> B
     newest = history.newest_birth(member)
     if newest is None or newest.incarnation != incarnation or member >= spec.members:
         return None
-    if newest.cause is Cause.FAILED or (newest.cause in AFTER_CRASHES and not history.has_recorded):
+    has_ended = newest.cause in AFTER_CRASHES or history.ends.get(newest.life) is not None
+    if newest.cause is Cause.FAILED or (has_ended and not history.has_recorded):
         return again(history, spec, member)
     return None
 

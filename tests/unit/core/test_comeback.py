@@ -7,6 +7,7 @@ from pbt_contract.records import Birth, Cause, Report
 from pbt_operator.core import births, scaling
 from pbt_operator.core.births import Counters
 from pbt_operator.core.comeback import retried
+from pbt_operator.core.end_record import End
 from pbt_operator.core.history import History
 from pbt_operator.core.quorum import attend, decide
 from pbt_operator.manifest.population import to_core
@@ -97,7 +98,9 @@ def test_once_and_only_who_had_failed_unless_nobody_has_recorded_anything():
     crashed = births.resumed(known.newest_birth(1), None, crash=Counters(1, 0), decided=0, reason="a test")
     known.add_birth(crashed)
     assert retried(known, SPEC, 1, incarnation=crashed.incarnation) is not None
-    assert retried(known, SPEC, 2, incarnation=1) is None
+    assert retried(known, SPEC, 2, incarnation=1) is None, "it may train"
+    known.ends.add(End(member=2, incarnation=1, pod="p", exit_code=83))
+    assert retried(known, SPEC, 2, incarnation=1) is not None, "what follows from its end was never written"
     known.has_recorded = True
     assert retried(known, SPEC, 1, incarnation=crashed.incarnation) is None
     assert retried(known, replace(SPEC, members=1), 1, incarnation=crashed.incarnation) is None
