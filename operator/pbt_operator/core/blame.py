@@ -222,7 +222,9 @@ def _again(
 def _from_donor(
     crash: Crash, history: History, spec: Spec, *, other_than: Source | None = None
 ) -> Birth | None:
-    """A copy of a donor of the newest round, unchanged, but for one of its records; None where there is none."""
+    """A copy of a donor of the newest round, unchanged, but for one of its records; None where nobody is copied."""
+    if spec.exploit.rule.never_replaces:
+        return None
     return births.from_donor(
         history,
         spec=spec,

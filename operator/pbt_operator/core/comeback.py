@@ -1,9 +1,12 @@
 """How members come back that failed: after each decided round, and where a population that failed is continued."""
 
-from pbt_contract.records import Birth, Cause
+from collections.abc import Mapping
+
+from pbt_contract.records import Birth, Cause, Value
 from pbt_operator.core import births
 from pbt_operator.core.births import MOST_BLAMED, Counters
 from pbt_operator.core.crashed import AFTER_CRASHES
+from pbt_operator.core.explore import sample
 from pbt_operator.core.history import History
 from pbt_operator.core.spec import Spec
 
@@ -12,6 +15,7 @@ def returned(history: History, spec: Spec, member: int) -> Birth | None:
     """The birth by which a member that failed comes back, once after each decided round; None if it doesn't now.
 
     It copies a donor of that round, unchanged, and has two starts until its first record: one if `backoffLimit` is 0.
+    Where nobody copies it continues from its own newest record, or is drawn again.
     """
     closing, newest = history.newest_birth(member), history.newest_round
     if closing is None or closing.cause is not Cause.FAILED or newest is None:
@@ -19,12 +23,13 @@ def returned(history: History, spec: Spec, member: int) -> Birth | None:
     since = closing.decided if isinstance(closing.decided, int) else 0
     if newest.number <= since or newest.step >= spec.schedule.total_steps:
         return None
-    return _of_donor(
-        history,
-        spec,
-        member,
-        counters=Counters(max(0, spec.backoff_limit - 1), MOST_BLAMED),
-        reason="comes back after it failed",
+    counters = Counters(max(0, spec.backoff_limit - 1), MOST_BLAMED)
+    reason = "comes back after it failed"
+    if not spec.exploit.rule.never_replaces:
+        return _of_donor(history, spec, member, counters=counters, reason=reason)
+    drawn = sample(spec, member=member, round_number=newest.number)
+    return _by_itself(
+        history, spec, member, drawn=drawn, seed_round=newest.number, counters=counters, reason=reason
     )
 
 
@@ -57,21 +62,38 @@ def again(history: History, spec: Spec, member: int) -> Birth:
     """
     newest, total = history.newest_round, spec.schedule.total_steps
     reason = "tries again after the population failed"
-    if newest is not None and newest.step < total:
+    if newest is not None and newest.step < total and not spec.exploit.rule.never_replaces:
         copied = _of_donor(history, spec, member, counters=Counters(), reason=reason)
         if copied is not None:
             return copied
-    previous, first = history.newest_birth(member), births.first(spec, member=member)
+    first = births.first(spec, member=member).hyperparameters
+    return _by_itself(history, spec, member, drawn=first, seed_round=0, counters=Counters(), reason=reason)
+
+
+def _by_itself(
+    history: History,
+    spec: Spec,
+    member: int,
+    *,
+    drawn: Mapping[str, Value],
+    seed_round: int,
+    counters: Counters,
+    reason: str,
+) -> Birth:
+    """From the member's own newest record; else from the start, with hyperparameters that were drawn for a round."""
+    previous, total = history.newest_birth(member), spec.schedule.total_steps
     own = next((record for record in reversed(history.counting(member)) if record.step < total), None)
     return Birth(
         member=member,
         incarnation=previous.incarnation + 1 if previous is not None else 1,
         cause=Cause.SCALE,
-        hyperparameters=first.hyperparameters if own is None else own.hyperparameters,
+        hyperparameters=dict(drawn) if own is None else own.hyperparameters,
         start_step=0 if own is None else own.step,
         previous_step=history.position(member),
         source=None if own is None else own.source,
-        seed_round=0 if own is None else history.decided,
+        seed_round=seed_round if own is None else history.decided,
+        crashes=counters.crashes,
+        blamed=counters.recorded_blame,
         reason=f"{reason}; {'begins again' if own is None else 'continues from its own newest record'}",
     )
 

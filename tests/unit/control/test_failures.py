@@ -46,6 +46,7 @@ class Doomed(Deterministic):
 
 
 NONE = {"none": {}}
+NOBODY_LOSES = {"truncation": {"percent": 25}, "minGap": 1e9}
 QUORUM_75 = {**DETERMINISTIC["schedule"], "quorumPercent": 75}
 INITIAL = [{"rate": 0.05, "depth": 1}]
 
@@ -76,7 +77,7 @@ def test_a_crash_resumes_from_the_newest_record_and_loses_at_most_an_interval():
 
 
 def test_after_three_crashes_in_a_row_without_a_record_a_donor_takes_over():
-    manifest = spec(DETERMINISTIC, members=4, exploit=NONE, initial=INITIAL)
+    manifest = spec(DETERMINISTIC, members=4, exploit=NOBODY_LOSES, initial=INITIAL)
     simulation = Simulation(manifest, Crashing(at=25, times=99, rate=0.05)).run()
     found = told(simulation)
     assert causes(found, 0)[:4] == [Cause.INITIAL, Cause.CRASH, Cause.CRASH, Cause.REPLACE]
@@ -319,7 +320,7 @@ def test_the_target_needs_two_reports_in_a_row_or_several_evaluations():
 
 def test_who_is_replaced_after_the_end_needs_no_process():
     """A member that crashes on while all others are through takes over a finished donor."""
-    manifest = spec(DETERMINISTIC, members=4, exploit=NONE, initial=INITIAL, schedule=QUORUM_75)
+    manifest = spec(DETERMINISTIC, members=4, exploit=NOBODY_LOSES, initial=INITIAL, schedule=QUORUM_75)
     simulation = Simulation(manifest, Crashing(at=195, times=99, rate=0.05)).run()
     found = told(simulation)
     assert causes(found, 0)[-1] is Cause.REPLACE

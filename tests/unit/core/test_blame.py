@@ -273,6 +273,34 @@ def test_who_failed_comes_back_once_after_each_round_with_two_starts(limit):
     assert returned(lives.history, lives.spec, 0) is None
 
 
+def test_where_nobody_copies_a_member_goes_on_from_its_own_record_or_is_drawn_again():
+    lives = Lives(to_core(spec({**DETERMINISTIC, "members": 4, "exploit": {"none": {}}, "backoffLimit": 1})))
+    lives.round(1, [0.0, 1.0, 2.0, 9.0])
+    own = lives.newest(0).hyperparameters
+    while lives.newest(0).cause is not Cause.FAILED:
+        after = lives.crash(0)
+        assert after.cause is not Cause.REPLACE
+        assert after.hyperparameters == own
+    for member in (1, 2, 3):
+        lives.report(member, 2 * INTERVAL, float(member))
+    attendance = attend(lives.history, lives.spec, 2, living={1, 2, 3})
+    lives.history.add_round(decide(lives.history, lives.spec, attendance, spec_number=1))
+    again = returned(lives.history, lives.spec, 0)
+    assert again is not None
+    assert again.source is not None
+    assert (again.source.member, again.start_step, again.hyperparameters) == (0, INTERVAL, own)
+    bare = Lives(replace(lives.spec, backoff_limit=0))
+    bare.crash(0)
+    for member in (1, 2, 3):
+        bare.report(member, INTERVAL, float(member))
+    attendance = attend(bare.history, bare.spec, 1, living={1, 2, 3})
+    bare.history.add_round(decide(bare.history, bare.spec, attendance, spec_number=1))
+    drawn = returned(bare.history, bare.spec, 0)
+    assert drawn is not None
+    assert (drawn.source, drawn.start_step, drawn.seed_round) == (None, 0, 1)
+    assert drawn.hyperparameters not in [birth.hyperparameters for birth in bare.history.births(0)]
+
+
 def test_the_next_round_says_what_crashed_with_which_values(loser):
     newborn = loser.newest(0)
     loser.crash(0), loser.crash(0)
