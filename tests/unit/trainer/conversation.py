@@ -71,6 +71,7 @@ class Conversation:
             }
         )
         self.channel: Channel[Notice] = Channel(ours, Notice)
+        self._knows_bound = False
         self._theirs: Channel[Order] = Channel(theirs, Order)
         courier = Courier(self._theirs, begin, store=store)
         self._thread = threading.Thread(target=courier.serve)
@@ -80,9 +81,16 @@ class Conversation:
         """The next notice, which is of this kind. How far it may go is told at any time."""
         notice = self.channel.receive(60.0)
         while isinstance(notice, Opened) and kind is not Opened:
+            self._knows_bound = True
             notice = self.channel.receive(60.0)
         assert isinstance(notice, kind), notice
         return notice
+
+    def hear_bound(self) -> None:
+        """Waits until it was told how far it may go."""
+        if not self._knows_bound:
+            self.hear(Opened)
+            self._knows_bound = True
 
     def upload(self, report: Report, **contents: bytes) -> None:
         descriptors = [os.memfd_create(name) for name in contents]

@@ -244,7 +244,10 @@ class Courier:
 
     def _open_gates(self) -> Gatekeeper:
         watch = GateWatch(self._current, poll_seconds=self._begin.poll_seconds)
-        self._gatekeeper = Gatekeeper(watch, opened=self._tell, followed=self._look_now)
+        patience = self._begin.patience_seconds
+        self._gatekeeper = Gatekeeper(
+            watch, patience_seconds=patience, opened=self._tell, followed=self._look_now
+        )
         if self._begin.leads:  # other ranks may never need to know
             self._gatekeeper.start()
         self._work(self._gatekeeper.serve)

@@ -66,6 +66,8 @@ class GateWatch:
         self._next = self._next_count = math.inf
         self._interval_seconds = 0.0  # the longest one that is known of
         self._failing_since: float | None = None
+        self._outage_since: float | None = None
+        self._awaited_since = -math.inf
         self._quorum_since: float | None = None
         self._decided_since: float | None = None
         self._may_list = True
@@ -97,6 +99,8 @@ class GateWatch:
         """The trainer waits to begin the steps of this round."""
         if number != self._awaited:
             self._next_count = now + FIRST_COUNT_SECONDS
+            if self.bound >= 0:
+                self._awaited_since = now
         self._awaited = number
         self._needed = max(self._needed, number)
         if self.bound < number:
@@ -129,12 +133,30 @@ class GateWatch:
             if self._is_waiting and now >= self._next_count:
                 self._count(now)
             found = self._tell()
-        except StoreUnavailable:
+        except StoreUnavailable as error:
             self._failing_since = now if self._failing_since is None else self._failing_since
+            if self._outage_since is None:
+                self._outage_since = now
+                logger.warning("how far training may go can't be read: %s", error)
             raise
+        self._outage_since = None
         if self._is_known and not self._is_waiting:
             self._next = math.inf
         return found
+
+    def gives_up(self, error: StoreUnavailable, now: float, *, patience_seconds: float) -> bool:
+        """Whether the process is to end after a look that failed, since it can't train meanwhile.
+
+        Args:
+            error: that the look raised.
+            now: the time.
+            patience_seconds: how long the store may be out of reach.
+        """
+        if self.bound < 0 and isinstance(error, StoreRefused):
+            return True  # before training began a refusal doesn't mend itself
+        if self._outage_since is None or not self._is_waiting:
+            return False
+        return now - max(self._outage_since, self._awaited_since) >= patience_seconds
 
     # parts of it
 

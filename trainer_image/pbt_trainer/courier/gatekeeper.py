@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 
@@ -17,16 +16,23 @@ class Gatekeeper:
     """Drives a watch over the gates. Any thread may say what has happened."""
 
     def __init__(
-        self, watch: GateWatch, *, opened: Callable[[Opened], None], followed: Callable[[], None]
+        self,
+        watch: GateWatch,
+        *,
+        patience_seconds: float,
+        opened: Callable[[Opened], None],
+        followed: Callable[[], None],
     ) -> None:
         """Asks nothing yet.
 
         Args:
             watch: nobody else uses it from now on.
+            patience_seconds: how long the store may be out of reach while the trainer waits.
             opened: receives each change of the bound.
             followed: called where the life turns out to have a successor.
         """
         self._watch, self._opened, self._followed = watch, opened, followed
+        self._patience = patience_seconds
         self._events: SimpleQueue[Callable[[float], None]] = SimpleQueue()
 
     def start(self) -> None:
@@ -50,7 +56,12 @@ class Gatekeeper:
         self._events.put(partial(self._watch.becomes, life))
 
     def serve(self) -> None:
-        """Works until the process ends."""
+        """Works until the process ends.
+
+        Raises:
+            StoreUnavailable: the trainer waits, and the store couldn't be reached for too long, or refused to say at
+                the start how far it may train.
+        """
         while True:
             pause = self._watch.wait(time.monotonic())
             try:
@@ -61,9 +72,12 @@ class Gatekeeper:
                 event(time.monotonic())
 
     def _look(self) -> None:
-        found = None
-        with suppress(StoreUnavailable):  # it is asked again
+        try:
             found = self._watch.look(time.monotonic())
+        except StoreUnavailable as error:
+            if self._watch.gives_up(error, time.monotonic(), patience_seconds=self._patience):
+                raise
+            return  # it is asked again
         if found is Found.FOLLOWED:
             self._followed()
         elif found is Found.OPENED:

@@ -14,7 +14,18 @@ from pbt_contract.encoding import encode
 from pbt_contract.errors import NotFound, StoreRefused, StoreUnavailable
 from pbt_contract.records import MAX_RECORD_BYTES, Birth, Cause
 from pbt_trainer import ExitCode
-from pbt_trainer.courier.messages import Began, Failed, Look, Looked, Offer, Take, Taken, Unclaimed, Uploaded
+from pbt_trainer.courier.messages import (
+    Began,
+    Failed,
+    Fetched,
+    Look,
+    Looked,
+    Offer,
+    Take,
+    Taken,
+    Unclaimed,
+    Uploaded,
+)
 from support.checksums import sha256
 from unit.trainer.conversation import Conversation, Flaky, begun, born, report, store, stored_report, talk
 from unit.trainer.population import Population, is_gone, until
@@ -64,9 +75,34 @@ def test_a_refusal_ends_the_start_at_once_but_not_a_later_upload(
     assert talk().hear(Failed).error == "StoreRefused"
     conversation = talk()
     begun(conversation)
+    conversation.hear_bound()
     store.failures = 2
     conversation.upload(report())
     conversation.hear(Uploaded)
+
+
+@pytest.mark.parametrize("error", [StoreRefused, StoreUnavailable])
+def test_gates_that_cannot_be_read_end_the_start(
+    error: type[StoreUnavailable],
+    store: Flaky,
+    talk: Callable[..., Conversation],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = store.read
+
+    def refusing(key: str) -> bytes:
+        if key.startswith("gates/"):
+            raise error("grant s3:GetObject")
+        return read(key)
+
+    monkeypatch.setattr(store, "read", refusing)
+    conversation = talk(patience_seconds=0.1 if error is StoreUnavailable else 60.0)
+    conversation.hear(Began)
+    failed = conversation.channel.receive(60.0)
+    if isinstance(failed, Fetched):  # what to start from may be there first
+        failed = conversation.hear(Failed)
+    assert isinstance(failed, Failed)
+    assert (failed.error, failed.message) == (error.__name__, "grant s3:GetObject")
 
 
 def test_a_record_of_another_process_is_never_replaced(

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pbt_contract import keys
@@ -34,11 +34,12 @@ class Counted(MemoryStore):
         super().__init__()
         self.asked: list[str] = []
         self.is_down = self.refuses_lists = False
+        self.error: type[StoreUnavailable] = StoreUnavailable
 
     def read(self, key: str) -> bytes:
         self.asked.append(key)
         if self.is_down:
-            raise StoreUnavailable("the network is down")
+            raise self.error("the network is down")
         return super().read(key)
 
     def names(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
@@ -271,6 +272,56 @@ def test_a_start_while_the_store_is_out_of_reach_waits_for_what_the_gates_say() 
     assert world.watch.bound == 1
 
 
+def _gives_up(world: World, patience: float = 100.0) -> bool:
+    """What a look that fails now would come to."""
+    try:
+        world.watch.look(world.now)
+    except StoreUnavailable as error:
+        return world.watch.gives_up(error, world.now, patience_seconds=patience)
+    return False
+
+
+def test_a_start_ends_at_once_where_the_store_refuses_and_after_a_while_where_it_is_out_of_reach() -> None:
+    world = World(gate(1, 1))
+    world.watch.start(world.now)
+    world.store.is_down = True
+    assert not _gives_up(world)
+    world.pass_by(50.0)
+    world.watch.awaits(1, world.now)
+    assert not _gives_up(world)
+    world.pass_by(50.0)
+    assert _gives_up(world)
+    world = World(gate(1, 1))
+    world.store.is_down, world.store.error = True, StoreRefused
+    world.watch.start(world.now)
+    assert _gives_up(world)
+
+
+@pytest.mark.parametrize("error", [StoreRefused, StoreUnavailable])
+def test_a_wait_ends_once_the_store_has_been_out_of_reach_for_long(
+    error: type[StoreUnavailable], caplog: pytest.LogCaptureFixture
+) -> None:
+    """An outage that began while it trained counts from the wait on: its report has just been handed over."""
+    world = World(gate(1, 1)).started()
+    world.store.is_down, world.store.error = True, error
+    world.watch.reported(1, 1.0, world.now)
+    world.pass_by(500.0)
+    assert not _gives_up(world)
+    world.watch.awaits(2, world.now)
+    world.pass_by(99.0)
+    assert not _gives_up(world)
+    world.store.is_down = False
+    world.pass_by(2 * POLL_SECONDS)
+    assert len(caplog.records) == 1
+    world.store.is_down = True
+    assert not _gives_up(world)
+    world.pass_by(99.0)
+    assert not _gives_up(world)
+    world.pass_by(1.0)
+    assert _gives_up(world)
+    assert len(caplog.records) == 2
+
+
 def test_a_gate_that_cannot_be_read_bounds_nothing(caplog: pytest.LogCaptureFixture) -> None:
     world = World(gate(1, 1))
     world.store.put(keys.gate(2), b'{"format": 99}')
@@ -281,6 +332,7 @@ def test_a_gate_that_cannot_be_read_bounds_nothing(caplog: pytest.LogCaptureFixt
     assert len(caplog.records) == 1
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(
