@@ -210,8 +210,12 @@ class GateWatch:
 
     def _recover(self, now: float) -> None:
         """While the store couldn't be reached nobody could decide anything in it."""
-        if self._failing_since is not None and self._quorum_since is not None:
-            self._quorum_since += now - self._failing_since
+        if self._failing_since is not None:
+            away = now - self._failing_since
+            if self._quorum_since is not None:
+                self._quorum_since += away
+            if self._decided_since is not None:
+                self._decided_since += away
         self._failing_since = None
 
     def _count(self, now: float) -> None:

@@ -229,6 +229,18 @@ def test_a_round_that_is_decided_without_a_gate_after_it_lets_it_go_on(is_strict
     assert "round 1 is decided, and no gate follows" in world.watch.in_vain
 
 
+def test_an_outage_after_a_decision_is_no_time_without_a_gate() -> None:
+    world = World(gate(1, 1, awaits=1)).started()
+    world.store.put(keys.round_(1), b"{}")
+    world.watch.awaits(2, world.now)
+    world.pass_by(FIRST_COUNT_SECONDS + POLL_SECONDS)
+    world.store.is_down = True
+    world.pass_by(1_000.0)
+    world.store.is_down = False
+    assert world.pass_by(MARGIN_SECONDS - 2 * POLL_SECONDS) == []
+    assert world.pass_by(COUNT_SECONDS) == [Found.OPENED]
+
+
 def test_who_may_not_list_waits_and_asks_for_no_list_again() -> None:
     world = World(gate(1, 1, awaits=1)).started()
     world.reports(1, 0, 1)
