@@ -70,6 +70,7 @@ class GateWatch:
         self._awaited_since = -math.inf
         self._quorum_since: float | None = None
         self._decided_since: float | None = None
+        self._decided = 0
         self._may_list = True
 
     # what happens
@@ -226,7 +227,7 @@ class GateWatch:
             return
         if self._is_left(gate, now):
             self.in_vain = (
-                f"round {gate.awaits} is decided, and no gate follows: training goes on without a bound"
+                f"round {self._decided} is decided, and no gate follows: training goes on without a bound"
             )
             logger.warning("%s", self.in_vain)
         if self.in_vain is not None or gate.is_strict is True:
@@ -247,9 +248,14 @@ class GateWatch:
         self._next_count = min(self._next_count, self._quorum_since + self._patience)
 
     def _is_left(self, gate: Gate, now: float) -> bool:
-        """Whether who decides now writes no gates any more: an operator of a version that knows none."""
-        if self._decided_since is None and self._is_decided(gate.awaits):
-            self._decided_since = now
+        """Whether who decides now writes no gates any more: an operator of a version that knows none.
+
+        Such a one may skip the awaited round for any that has been reported, which is one within the lead.
+        """
+        if self._decided_since is None:
+            rounds = range(gate.awaits, gate.awaits + gate.lead + 2)
+            self._decided = next(filter(self._is_decided, rounds), 0)
+            self._decided_since = now if self._decided else None
         return self._decided_since is not None and now - self._decided_since >= MARGIN_SECONDS
 
     def _is_decided(self, number: int) -> bool:

@@ -216,17 +216,18 @@ def test_who_waits_strictly_waits_for_the_decision() -> None:
     assert not [key for key in world.store.asked if key.startswith("reports/")]
 
 
-@pytest.mark.parametrize("is_strict", [True, False])
-def test_a_round_that_is_decided_without_a_gate_after_it_lets_it_go_on(is_strict: bool) -> None:
-    """As after a rollback to an operator that knows no gates."""
-    world = World(gate(1, 1, awaits=1, **({"is_strict": True} if is_strict else {}))).started()
-    world.watch.awaits(2, world.now)
+@pytest.mark.parametrize(("is_strict", "decided"), [(True, 1), (False, 1), (False, 3), (False, 4)])
+def test_a_round_that_is_decided_without_a_gate_after_it_lets_it_go_on(is_strict: bool, decided: int) -> None:
+    """As after a rollback to an operator that knows no gates, and skips rounds for the newest one that is ripe."""
+    known = {"awaits": 1, "lead": 2, **({"is_strict": True} if is_strict else {})}
+    world = World(gate(1, 3, **known)).started()
+    world.watch.awaits(4, world.now)
     assert world.pass_by(1_000.0) == []
-    world.store.put(keys.round_(1), b"{}")
+    world.store.put(keys.round_(decided), b"{}")
     assert world.pass_by(MARGIN_SECONDS - 1.0) == []
     assert world.pass_by(2 * COUNT_SECONDS + POLL_SECONDS) == [Found.OPENED]
     assert world.watch.in_vain is not None
-    assert "round 1 is decided, and no gate follows" in world.watch.in_vain
+    assert f"round {decided} is decided, and no gate follows" in world.watch.in_vain
 
 
 def test_an_outage_after_a_decision_is_no_time_without_a_gate() -> None:
