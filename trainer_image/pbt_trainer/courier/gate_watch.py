@@ -290,6 +290,6 @@ class GateWatch:
     def _ask_peers(self, gate: Gate) -> None:
         """Some of the others may take much longer than this one, and a decision gives them half of their interval."""
         names = list(self._reported(gate).values())
-        for name in names[:: max(1, len(names) // MOST_PEERS)]:
+        for name in names[:: max(1, math.ceil(len(names) / MOST_PEERS))]:
             with suppress(NotFound, RecordRefused):
                 self.lasted(decode_report(self._life.store.read(name), key=name).seconds)

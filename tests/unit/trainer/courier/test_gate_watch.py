@@ -17,6 +17,7 @@ from pbt_trainer.courier.gate_watch import (
     COUNT_SECONDS,
     FIRST_COUNT_SECONDS,
     MARGIN_SECONDS,
+    MOST_PEERS,
     QUICK_SECONDS,
     Found,
     GateWatch,
@@ -206,6 +207,18 @@ def test_half_an_interval_of_much_slower_members_is_no_wait_in_vain() -> None:
     world.watch.awaits(2, world.now)
     assert world.pass_by(FIRST_COUNT_SECONDS + 2 * 1000.0) == []
     assert world.pass_by(MARGIN_SECONDS + POLL_SECONDS) == [Found.OPENED]
+
+
+@given(st.integers(1, 100))
+@settings(deadline=None)
+def test_few_of_the_peers_are_asked_how_long_they_take(members: int) -> None:
+    world = World(gate(1, 1, awaits=1, quorum=1)).started()
+    for member in range(members):
+        world.store.put(keys.report(1, member, 1), b"{}")
+    world.watch.awaits(2, world.now)
+    assert world.pass_by(FIRST_COUNT_SECONDS + MARGIN_SECONDS + POLL_SECONDS) == [Found.OPENED]
+    asked = [key for key in world.store.asked if key.startswith("reports/") and not key.endswith("/")]
+    assert 1 <= len(asked) <= MOST_PEERS
 
 
 def test_who_waits_strictly_waits_for_the_decision() -> None:
