@@ -1,7 +1,7 @@
 """The deterministic trainer, which breaks as BREAK says at the step AT of the first life of the member MEMBER.
 
 One that loops breaks whenever it goes on behind that step, in each of its lives. Those of a region do where a
-hyperparameter is large, and a mistake, scores that are no numbers and a full disk are everybody's.
+hyperparameter is large. A mistake and scores that are no numbers are everybody's.
 """
 
 import atexit
