@@ -75,7 +75,7 @@ simulate: $(VENV)/.ready ## Experiments with faults in virtual time: SEEDS=10000
 	@$(TOOL) simulate --seeds $(SEEDS) --first $(FIRST) $(if $(TRACE),--trace)
 
 trials: $(VENV)/.ready ## Figures in virtual time: TRIALS='speeds outage regions leads' SEEDS=12
-	@PYTHONHASHSEED=0 $(TOOL) simulate.trials $(TRIALS) --seeds $(SEEDS)
+	@PYTHONHASHSEED=0 $(TOOL) simulate.trials $(TRIALS) $(if $(filter command,$(word 1,$(origin SEEDS))),--seeds $(SEEDS))
 
 programs: ## Build the servers and tools that tests use, once (outside the checkout)
 	@$(PYTHON) tools/programs/build.py $(PROGRAMS) > /dev/null
