@@ -100,6 +100,7 @@ def test_where_there_is_no_gate_nothing_bounds_it_until_there_is_one() -> None:
     assert world.watch.bound == 3
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300))
 def test_the_newest_gate_is_found_by_few_questions(newest: int) -> None:
     world = World(*(gate(number, number + 2) for number in range(1, newest + 1)))
@@ -209,8 +210,8 @@ def test_half_an_interval_of_much_slower_members_is_no_wait_in_vain() -> None:
     assert world.pass_by(MARGIN_SECONDS + POLL_SECONDS) == [Found.OPENED]
 
 
-@given(st.integers(1, 100))
 @settings(deadline=None)
+@given(st.integers(1, 100))
 def test_few_of_the_peers_are_asked_how_long_they_take(members: int) -> None:
     world = World(gate(1, 1, awaits=1, quorum=1)).started()
     for member in range(members):
