@@ -21,6 +21,9 @@ MOST_BLAMED, MOST_EXCUSED = 3, 3
 RETURN_SECONDS = 400.0
 """How long a slot that failed may stay so after a decided round, with a working operator."""
 
+STOP_SECONDS = 120.0
+"""How long ago a process that was stopped for hanging may have saved its member after all."""
+
 PROMPT_SECONDS = 120.0
 """How long that may take where another round is decided."""
 
@@ -84,7 +87,11 @@ class BlameLaws(Judge):
             waited = trainer.gates.seconds
             if trainer.waits_since is not None:
                 yield f"{trainer.pod} is said to hang, and it waits at a gate since {trainer.waits_since:.1f} s"
-            elif self.now - trainer.recorded_at - waited < spec.schedule.progress_deadline_seconds:
+            elif (
+                STOP_SECONDS
+                < self.now - trainer.recorded_at - waited
+                < spec.schedule.progress_deadline_seconds
+            ):
                 yield f"{trainer.pod} is said to hang before its deadline"
         elif trainer.code in {81, 82}:
             yield f"{trainer.pod} ended blamelessly, with exit code {trainer.code}"

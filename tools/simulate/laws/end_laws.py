@@ -1,5 +1,6 @@
 """The laws of the end: the audit finds nothing, and what resource and result tell is true (4, 7, 9, 11, 12)."""
 
+from pbt_contract import keys
 from pbt_contract.records import Birth
 from pbt_contract.stores.s3 import S3Store
 from pbt_operator.core.round_record import Round
@@ -9,8 +10,18 @@ from simulate.apiserver import Body
 from simulate.bucket import BUCKET
 from simulate.laws.ending_laws import replaced_though_done
 from simulate.laws.judge import Judge
-from simulate.laws.result_laws import false_results, lines_of, untrue_ends, wrong_counts, wrong_finals
+from simulate.laws.result_laws import (
+    NO_SCORE,
+    false_results,
+    lines_of,
+    untrue_ends,
+    wrong_counts,
+    wrong_finals,
+)
 from simulate.laws.spec_laws import judge_specs
+
+KNOWN_SECONDS = 60.0
+"""How long an operator that ends a population may not know of a report."""
 
 
 class EndLaws(Judge):
@@ -57,6 +68,13 @@ class EndLaws(Judge):
         if told.result is None or self.facts.is_lawless:
             return
         members, births = told.spec.members, self.facts.births.values()
+        if told.result.reason == NO_SCORE:  # what came after a limit or a deadline had ended it is no fault
+            known = self.facts.written[keys.result(max(self.facts.results))] - KNOWN_SECONDS
+            is_scored = any(
+                one.score("score") is not None and self.facts.written[one.key] < known
+                for one in self.facts.counting()
+                if one.round is not None
+            )
         self.blame_all("12:", untrue_ends(told.result, members=members, births=births, is_scored=is_scored))
         if not self.facts.had_zombies:
             goal, lines = population["spec"]["objective"]["goal"], lines_of(births, self.facts.counting())
