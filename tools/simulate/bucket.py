@@ -1,5 +1,6 @@
 """An S3 bucket in memory, as boto3's client shows it: the real `S3Store` runs over it, with S3's many failures."""
 
+import hashlib
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ class Bucket:
     """The objects, and the operations that the store uses.
 
     Attributes:
+        written: a hash of all that was ever written, in its order.
         on_write: called with each key, its bytes and what was there before, at the moment of the write.
         on_delete: called with each key that is deleted and was there.
     """
@@ -32,6 +34,7 @@ class Bucket:
     def __init__(self, world: World, weather: Weather) -> None:
         self.objects: dict[str, bytes] = {}
         self.on_write: Callable[[str, bytes, bytes | None], None] = lambda *_: None
+        self.written = hashlib.sha256()
         self.on_delete: Callable[[str], None] = lambda _: None
         self._names: list[str] = []
         self._world, self._weather = world, weather
@@ -95,6 +98,7 @@ class Bucket:
         if before is None:
             insort(self._names, key)
         self.objects[key] = data
+        self.written.update(key.encode() + b"\0" + data)
         self.on_write(key, data, before)
 
     def has(self, prefix: str) -> bool:

@@ -67,7 +67,7 @@ def test_a_deliberate_defect_is_caught(defect: str) -> None:
 
 def test_every_fault_happens() -> None:
     happened: Counter[str] = Counter()
-    for seed in range(60):
+    for seed in range(150):
         happened.update(run(seed).faults)
     assert set(happened) >= {*RATES, *DEEDS}
 
