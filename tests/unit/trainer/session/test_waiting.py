@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from msgspec import UNSET
 
+from pbt_contract import keys
 from pbt_contract.encoding import encode
+from pbt_contract.errors import ExitCode
 from pbt_contract.yields import LifeName, Yield
 from unit.trainer.population import Population, Trainer, until
 
@@ -84,6 +86,16 @@ def test_sigterm_ends_a_wait_at_once(population: Population) -> None:
     [mark] = population.saves()  # exit code 0 right after a report would say that the member is done
     assert (mark.step, mark.checkpoint) == (4, population.reported(1).checkpoint)
     assert isinstance(mark.waited, float)
+
+
+def test_a_wait_at_a_gate_that_stays_out_of_reach_blames_nobody(population: Population) -> None:
+    population.gate(1, 1)
+    trainer = at_bound(population, store_patience_seconds=1.0)
+    next_gate = population.folder / "store" / keys.gate(2)
+    next_gate.symlink_to(next_gate.name)  # too many levels of symbolic links
+    assert trainer.end() == ExitCode.STORAGE
+    assert trainer.errors().count("how far training may go can't be read") == 1
+    assert "giving up on the store" in trainer.errors()
 
 
 def test_a_loser_at_its_bound_takes_its_next_birth_over_though_the_gate_opens(population: Population) -> None:
