@@ -6,6 +6,7 @@ simulation in virtual time. Everything that must survive is in the store.
 
 from collections.abc import Callable, Collection
 from enum import Enum, auto
+from typing import NamedTuple
 
 from pbt_operator.control.account import Accounting
 from pbt_operator.control.decide import Decisions
@@ -28,6 +29,18 @@ from pbt_operator.core.status import PopulationPhase, Result
 from pbt_operator.records.repository import Repository
 
 FEW = 8  # reports that are looked for one by one between two listings
+
+
+class Active(NamedTuple):
+    """Since when a population has been active, in seconds.
+
+    Attributes:
+        since: activeDeadlineSeconds and limits.activeSeconds are counted from there; None is now.
+        ended_at: since when it has been over, as far as that was told; None if it goes on.
+    """
+
+    since: float | None
+    ended_at: float | None
 
 
 class Looks(Enum):
@@ -56,7 +69,7 @@ class Reconciler:
         spec: Spec,
         spec_number: int,
         emit: Callable[[Event], None],
-        active_since: float | None = None,
+        active: Active | None = None,
     ) -> None:
         """Needs a repository that was loaded.
 
@@ -67,8 +80,8 @@ class Reconciler:
             spec: what is asked.
             spec_number: the number of the spec record.
             emit: takes each event once, at once: what a pass has told stays told if the pass fails later.
-            active_since: seconds by `clock`; activeDeadlineSeconds is counted from there. None is now. A suspension
-                resets it.
+            active: since when it has been, by `clock`; None is now. A suspension resets it, and what passes after an
+                end doesn't count.
         """
         self.spec, self.spec_number = spec, spec_number
         self._cursor: Cursor | None = None
@@ -77,7 +90,11 @@ class Reconciler:
         self._failed: Result | None = None
         self._repository, self._history, self._pods = repository, repository.history, pods
         self._clock, self._emit = clock, emit
-        self._active_since = clock() if active_since is None else active_since
+        active = Active(None, None) if active is None else active
+        self._active_since, self._ended_at = (
+            clock() if active.since is None else active.since,
+            active.ended_at,
+        )
         self._costs, self._living = Costs(), Living(self._history)
         self._retention = Retention(repository, clock=clock)
         self._started_anew = StartedAnew(self._history)
@@ -101,8 +118,7 @@ class Reconciler:
         Raises:
             StoreUnavailable: the store can't be reached; nothing is lost, try again later.
         """
-        if self.spec.suspend:
-            self._active_since = self._clock()
+        self._keep_time()
         self._look(looks, allowance)
         if self._cursor is not None:
             return self._answer()
@@ -124,6 +140,7 @@ class Reconciler:
                 self._decisions.decide(self.spec, spec_number=self.spec_number, living=living)
                 self._decisions.open(self.spec, spec_number=self.spec_number, living=living)
             self._outcome = self._ended(seen.live)
+            self._ended_at = None if self._outcome is None else self._clock()
         if self._outcome is not None and self._result is None:
             self._conclude(self._outcome)
         if self._outcome is not None or self.spec.suspend:
@@ -146,18 +163,28 @@ class Reconciler:
     def take_up(self, ended: Result | None) -> None:
         """Takes up a population that has ended: under this spec it stays so, under one before it continues.
 
-        If it failed, its failed members come back, and time begins again.
+        If it failed, its failed members come back. Time begins again once: while nothing was done since.
         """
         if ended is None:
             return
         if ended.spec == self.spec_number:
             self._stay(ended)
         elif ended.phase is PopulationPhase.FAILED:
-            self._failed, self._active_since = ended, self._clock()
+            self._failed = ended
+            self._active_since = self._active_since if self._ended_at is None else self._ended_at
 
     def _stay(self, ended: Result) -> None:
         self._result = ended
+        self._ended_at = self._clock() if self._ended_at is None else self._ended_at
         self._outcome = Outcome(ended.phase, ended.reason, ended.message)
+
+    def _keep_time(self) -> None:
+        """Counts as active neither what passed after an end nor a suspension, which starts anew."""
+        now = self._clock()
+        if self._outcome is None and self._ended_at is not None:
+            self._active_since, self._ended_at = min(now, self._active_since + now - self._ended_at), None
+        if self.spec.suspend:
+            self._active_since = now
 
     def _look(self, looks: Looks, allowance: Allowance | None) -> None:
         """Learns of reports; first of those that the pass before has left unread."""

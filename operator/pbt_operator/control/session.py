@@ -12,7 +12,7 @@ from pbt_operator.control.events import Event
 from pbt_operator.control.ownership import Ownership
 from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.pods import Pods
-from pbt_operator.control.reconcile import Looks, Reconciler
+from pbt_operator.control.reconcile import Active, Looks, Reconciler
 from pbt_operator.control.runner import Runner
 from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.crossing import crossings
@@ -65,7 +65,7 @@ class Session(Generic[P]):
         ownership: Ownership,
         emit: Callable[[Event], None],
         counts: bool = False,
-        active_since: float | None = None,
+        active: Active | None = None,
         retry: str | None = None,
         allowance: Callable[[], Allowance] = Allowance,
     ) -> "Session[P]":
@@ -77,7 +77,7 @@ class Session(Generic[P]):
             ownership: who drives it.
             emit: takes each event at once.
             counts: whether the ledger of the history is kept, for which every birth is read.
-            active_since: see `Reconciler`.
+            active: see `Reconciler`.
             retry: see `replace_spec`.
             allowance: of each piece of what is read.
 
@@ -97,7 +97,7 @@ class Session(Generic[P]):
             spec=to_core(as_run),
             spec_number=record.number,
             emit=emit,
-            active_since=active_since,
+            active=active,
         )
         reconciler.take_up(results.newest_result(store))
         return cls(ownership, repository, pods, reconciler, is_new=is_new)
@@ -131,8 +131,9 @@ class Session(Generic[P]):
         record = _accept(self.store, manifest, self._ownership, retry)
         if record.number == self.reconciler.spec_number:
             return  # in other words, or changed back: what has ended under it stays so
+        ended = results.newest_result(self.store)  # before anything is changed: the store may be away
         self.reconciler.replace_spec(to_core(recorded(record)), record.number)
-        self.reconciler.take_up(results.newest_result(self.store))
+        self.reconciler.take_up(ended)
 
     def run_pass(self, looks: Looks = Looks.LISTS, allowance: Allowance | None = None) -> PassResult:
         """One pass; see `Reconciler.run_once`.

@@ -27,7 +27,8 @@ class Limits(Wire):
     )
     active_seconds: Seconds | None = Field(
         default=None,
-        description="Seconds since the population has been active; a suspension starts them anew.",
+        description="Seconds since the population has been active. A suspension starts them anew, and what passes "
+        "between an end and a change that continues the population doesn't count.",
     )
     total_member_steps: Steps | None = Field(
         default=None,

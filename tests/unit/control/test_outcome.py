@@ -13,6 +13,9 @@ from pbt_contract import keys
 from pbt_contract.errors import StoreUnavailable
 from pbt_contract.records import Cause
 from pbt_operator.cli.run_population import summary
+from pbt_operator.control.ownership import Ownership
+from pbt_operator.control.reconcile import Active
+from pbt_operator.control.session import Session
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.manifest.population import to_core, to_wire, written_out
 from pbt_operator.page import page
@@ -249,6 +252,32 @@ def test_what_ended_too_early_goes_on_when_the_reason_is_gone(changes):
     resumed = [birth for birth in found.births.values() if birth.cause is Cause.RESUME]
     assert resumed
     assert all(birth.start_step for birth in resumed)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_raised_limit_on_active_seconds_gives_what_it_was_raised_by_whenever_that_is(restarts):
+    simulation = simulate(limits={"activeSeconds": 50}).run()
+    ended_at = simulation.time.now
+    until(simulation, 5000)
+    if restarts:
+        reopen(simulation, ended_at=ended_at)
+    again = simulation.time.now
+    replace_spec(simulation, limits={"activeSeconds": 100})
+    assert ended_by(simulation) == (PopulationPhase.COMPLETE, "LimitReached")
+    assert 45 <= simulation.time.now - again <= 65
+
+
+def reopen(simulation: Simulation, *, ended_at: float) -> None:
+    """As an operator does that starts, with the times of the status."""
+    session = Session.open(
+        simulation,
+        simulation._manifest,
+        ownership=Ownership(name="simulated", namespace="simulation"),
+        emit=simulation.events.append,
+        active=Active(0.0, ended_at),
+    )
+    simulation.repository, simulation.reconciler = session.repository, session.reconciler
+    simulation.passes()
 
 
 def test_a_restart_takes_the_end_up_and_writes_nothing():

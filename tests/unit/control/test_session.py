@@ -10,13 +10,14 @@ from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_operator.control.ownership import AnotherExperiment, LocationTaken, Ownership
-from pbt_operator.control.reconcile import Looks
+from pbt_operator.control.reconcile import Active, Looks
 from pbt_operator.control.session import Session, earlier_result, failed_result
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.records import audit, results, specs
 from pbt_operator.records.archive import read_archive
 from simulation import Simulation, TrainerCrashed
 from simulation.memory_store import MemoryStore
+from simulation.pods import Durations
 
 SHORT = {**DETERMINISTIC["schedule"], "totalSteps": 20}
 HERE = Ownership(name="digits", namespace="local")
@@ -185,6 +186,35 @@ def test_a_population_that_failed_is_continued_with_a_result_of_its_own(at, code
     if at > 10:
         assert {b.start_step for b in found.births.values() if "tries again" in b.reason} == {10}
     assert failed_result(place.store) is None
+
+
+def test_time_begins_again_once_where_a_failed_population_is_continued_not_with_each_operator():
+    manifest = spec(DETERMINISTIC, members=4, schedule=SHORT, backoffLimit=0)
+    place = Simulation(manifest, Broken(1), durations=Durations(step=lambda _member: 1.0)).run()
+    left = place.time.now + 100
+    while place.time.now < left:
+        place.step()
+
+    def opens(active_since: float, ended_at: float | None, retry: str | None) -> Session:
+        return Session.open(
+            place,
+            manifest,
+            ownership=HERE,
+            emit=place.events.append,
+            active=Active(active_since, ended_at),
+            retry=retry,
+        )
+
+    began = place.time.now
+    session = opens(0.0, began - 100, failed_result(place.store))
+    assert session.run_pass().active_since == began
+    place.time.after(5.0, lambda: None)
+    while place.time.now == began:
+        place.time.advance()
+    session = opens(began, None, None)
+    assert session.run_pass().active_since == began
+    session.replace_spec(spec(DETERMINISTIC, members=4, schedule=SHORT, backoffLimit=1))
+    assert session.run_pass().active_since == began
 
 
 def test_what_was_asked_once_is_no_wish_to_try_again(place):

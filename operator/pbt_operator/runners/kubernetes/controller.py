@@ -12,7 +12,7 @@ from typing import Any
 from pbt_operator.control.events import Event
 from pbt_operator.control.ownership import AnotherExperiment
 from pbt_operator.control.pass_result import PassResult
-from pbt_operator.control.reconcile import Looks
+from pbt_operator.control.reconcile import Active, Looks
 from pbt_operator.control.session import Session
 from pbt_operator.core.polling import Pace
 from pbt_operator.core.status import PopulationPhase
@@ -105,16 +105,7 @@ class Controller:
                     manifest, session = self._accept(body), self.session
                     if manifest is not None:
                         if session is None:
-                            session = Session.open(
-                                self._runner,
-                                manifest,
-                                ownership=ownership_of(self._owner, manifest),
-                                emit=self._status_writer.tell,
-                                counts=True,
-                                active_since=self._active_since(body),
-                                retry=retry_of(body),
-                            )
-                            self._begin(session, manifest, body)
+                            session = self._open(manifest, body)
                         else:
                             self._check_owner(session)
                         looks = self._looks()
@@ -165,7 +156,7 @@ class Controller:
         """Raises: Rejected, where the location is for another spec than this."""
         try:
             session.replace_spec(manifest, retry=retry)
-            self._times = Times() if session.retries else self._times
+            self._times = self._times.taken_up(retries=session.retries)
         except (AnotherExperiment, ManifestError) as error:
             raise rejection_of(error) from error
 
@@ -178,21 +169,30 @@ class Controller:
             self._manifest = self._runner.recall(body) or self._manifest
             raise
 
-    def _active_since(self, body: Body) -> float | None:
-        """By the clock, from the times of the status, which outlive the operator."""
-        start = Times.of(body.get("status") or {}).start
-        return None if start is None else self._clock() - max(0.0, self._now() - start)
+    def _by_clock(self, time: float | None) -> float | None:
+        """A time of the status, which outlives the operator, by the clock."""
+        return None if time is None else self._clock() - max(0.0, self._now() - time)
 
-    def _begin(self, session: Session[ClusterPods], manifest: PopulationSpec, body: Body) -> None:
-        """Drives what was opened, from now on."""
-        owner = self._owner
+    def _open(self, manifest: PopulationSpec, body: Body) -> Session[ClusterPods]:
+        """Opens the location, and drives it from now on."""
+        owner, times = self._owner, Times.of(body.get("status") or {})
+        session = Session.open(
+            self._runner,
+            manifest,
+            ownership=ownership_of(owner, manifest),
+            emit=self._status_writer.tell,
+            counts=True,
+            active=Active(self._by_clock(times.start), self._by_clock(times.completion)),
+            retry=retry_of(body),
+        )
         for event in session.newest_exploits():  # an operator may have died between the record and the Event
             self._status_writer.tell(event)
         self._follower = self._metrics.follow(owner.namespace, owner.name, session.repository.history)
         if session.is_new and manifest.storage.adopt is None:
             self._runner.tell_of_siblings(manifest.storage, self._status_writer.tell)
-        self._times = Times() if session.retries else Times.of(body.get("status") or {})
+        self._times = times.taken_up(retries=session.retries)
         self.session, self._faults.is_driven = session, True
+        return session
 
     def _check_owner(self, session: Session[ClusterPods]) -> None:
         if self._clock() - self._owner_checked > OWNER_CHECK_SECONDS:

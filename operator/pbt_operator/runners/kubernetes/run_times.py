@@ -26,15 +26,21 @@ class Times:
         return cls(_posix(status.get("startTime")), _posix(status.get("completionTime")))
 
     def keep(self, done: PassResult, *, now: float) -> None:
-        """Brings them up to date; a suspension starts the one anew, as that of a Job."""
+        """Brings them up to date; a suspension starts the one anew, as that of a Job, an end only stops it."""
         if done.outcome is not None:
             self.completion = now if self.completion is None else self.completion
             return
+        if self.start is not None and self.completion is not None:
+            self.start = min(now, self.start + now - self.completion)
         self.completion = None
         if done.spec.suspend:
             self.start = None
         elif self.start is None:
             self.start = now
+
+    def taken_up(self, *, retries: bool) -> "Times":
+        """As they are where a population is taken up; those of one that failed begin again where it is left."""
+        return Times() if retries and self.completion is not None else self
 
     def to_status(self) -> dict[str, str | None]:
         """As the status holds them."""
