@@ -78,6 +78,6 @@ def summary(result: Result, *, location: str) -> str:
         lines.append(f"process time: {spent_text(result.seconds)}")
     commands = ("report", "schedule", "fetch") if result.best else ("status",)
     lines += [f"  pbt {command} {location}" for command in commands]
-    if result.phase is PopulationPhase.FAILED:
+    if result.can_be_retried:
         lines.append("the same command continues it, once the reason is gone")
     return "\n".join(lines)

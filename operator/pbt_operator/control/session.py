@@ -18,7 +18,7 @@ from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.crossing import crossings
 from pbt_operator.core.location_records import SpecHistory, SpecRecord
 from pbt_operator.core.spec import Restart, Spec
-from pbt_operator.core.status import PopulationPhase, Result
+from pbt_operator.core.status import Result
 from pbt_operator.core.strategy import Strategy
 from pbt_operator.manifest.population import PopulationSpec, as_now, recorded, to_core, to_wire
 from pbt_operator.manifest.settled_spec import is_another, settled
@@ -170,9 +170,12 @@ def earlier_result(store: Store, manifest: PopulationSpec) -> Result | None:
 
 
 def failed_result(store: Store) -> str | None:
-    """The key of the spec in force, if the population failed under it: by that one asks to continue."""
+    """The key of the spec in force, if the population failed under it: by that one asks to continue.
+
+    None also where that would find the same: see `Result.can_be_retried`.
+    """
     known, ended = specs.newest(store), results.newest_result(store)
-    if known is None or ended is None or ended.phase is not PopulationPhase.FAILED:
+    if known is None or ended is None or not ended.can_be_retried:
         return None
     return keys.spec(ended.spec) if ended.spec == known.number else None
 

@@ -274,6 +274,11 @@ class Result(Status, frozen=True, kw_only=True):
         words = {name: getattr(status, name) for name in status.__struct_fields__}
         return cls(**words, spec=spec, lineage=lineage, schedule=schedule(lineage))
 
+    @property
+    def can_be_retried(self) -> bool:
+        """Whether it failed and trying again may help: without a finite score it ends again as it is."""
+        return self.phase is PopulationPhase.FAILED and self.reason != "NoFiniteScore"
+
     def closing(self, status: Status) -> Status:
         """A status made after the end: what trainers still recorded as they were stopped is no part of it."""
         seconds = status.seconds if isinstance(self.seconds, UnsetType) else self.seconds

@@ -17,7 +17,7 @@ from pbt_operator.control.pods import Pod, Pods
 from pbt_operator.control.reconcile import Looks
 from pbt_operator.control.runner import Runner
 from pbt_operator.control.session import Session, earlier_result, failed_result
-from pbt_operator.core.status import PopulationPhase, Result
+from pbt_operator.core.status import Result
 from pbt_operator.manifest.population import Population
 from pbt_operator.runners.display import Display, view
 
@@ -73,7 +73,7 @@ class Stopped(Exception):
 
 
 def run_to_end(runner: ForegroundRunner[WaitingPods], population: Population, display: Display) -> Result:
-    """Runs a population to its end; one that is complete under this very spec isn't touched, one that failed continues.
+    """Runs a population to its end; one over under this very spec isn't touched, one that failed continues.
 
     Raises:
         Stopped: by SIGINT or SIGTERM, with every trainer saved and ended; or the population is suspended.
@@ -83,7 +83,7 @@ def run_to_end(runner: ForegroundRunner[WaitingPods], population: Population, di
     """
     store = runner.open_store(population.spec)
     ended = earlier_result(store, population.spec)
-    if ended is not None and ended.phase is not PopulationPhase.FAILED:
+    if ended is not None and not ended.can_be_retried:
         return ended
     name = population.metadata.name
     try:

@@ -15,7 +15,7 @@ from pbt_contract.records import Cause
 from pbt_operator.cli.run_population import summary
 from pbt_operator.control.ownership import Ownership
 from pbt_operator.control.reconcile import Active
-from pbt_operator.control.session import Session
+from pbt_operator.control.session import Session, failed_result
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.manifest.population import to_core, to_wire, written_out
 from pbt_operator.page import page
@@ -102,7 +102,10 @@ def test_a_population_without_a_finite_score_failed_and_says_so_everywhere():
     assert event.warning
     assert event.message == found.result.message
     assert found.result.message in page(found)
-    assert summary(found.result, location="x").startswith(f"Failed: NoFiniteScore, {found.result.message}")
+    shown = summary(found.result, location="x")
+    assert shown.startswith(f"Failed: NoFiniteScore, {found.result.message}")
+    assert "the same command continues it" not in shown
+    assert failed_result(simulation.store) is None  # it would only end again
 
 
 def test_one_finite_score_is_enough_to_be_complete():
