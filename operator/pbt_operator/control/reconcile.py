@@ -202,7 +202,7 @@ class Reconciler:
 
     def _awaited(self) -> frozenset[int]:
         """The few members whose reports a round lacks; empty if it lacks many, or none waits for any."""
-        awaited = self._decisions.awaited if self._outcome is None and not self.spec.suspend else frozenset()
+        awaited = self._decisions.awaited if self._decides else frozenset()
         return awaited if len(awaited) <= FEW else frozenset()
 
     def _tell_news(self) -> None:
@@ -245,6 +245,10 @@ class Reconciler:
             best=None if newest is None else newest.best,
         )
 
+    @property
+    def _decides(self) -> bool:
+        return self._outcome is None and not self.spec.suspend
+
     def _answer(self) -> PassResult:
         return PassResult(
             spec=self.spec,
@@ -253,7 +257,7 @@ class Reconciler:
             result=self._result,
             active_since=self._active_since,
             awaited=self._awaited(),
-            ripe_in=self._decisions.ripe_in,
+            ripe_in=self._decisions.ripe_in if self._decides else None,
             num_left=self._placement.num_left,
             sweeps=self._retention.under_way,
             usage=self._costs.usage,

@@ -343,3 +343,17 @@ def test_a_process_that_crashes_after_the_end_has_no_consequence():
         trainer.kill()
     simulation.run()
     assert list(simulation.store.names(keys.BIRTHS)) == born
+
+
+def test_nothing_ripens_after_an_end_or_in_a_suspension():
+    """Or else `pbt run` would make pass after pass while trainers end."""
+    slow = Durations(step=lambda member: 1.0 if member else 3.0, stop=30.0)
+    for change in ({"finish": True}, {"suspend": True}):
+        schedule = {**DETERMINISTIC["schedule"], "quorumPercent": 75}
+        simulation = Simulation(spec(DETERMINISTIC, schedule=schedule), Deterministic(), durations=slow)
+        while simulation.passes().ripe_in is None:
+            assert simulation.time.now < 100
+            simulation.step()
+        replace_spec(simulation, **change)
+        assert simulation.passes().ripe_in is None
+        assert simulation.passes().ripe_in is None
