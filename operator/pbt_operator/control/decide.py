@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
 
 from pbt_contract.errors import NotFound
-from pbt_contract.records import Birth, Value
+from pbt_contract.records import Birth, Cause, Value
 from pbt_operator.control.events import Event
 from pbt_operator.control.record import Recorder
 from pbt_operator.control.ripening import Ripening
@@ -92,15 +92,22 @@ class Decisions:
         if too_many_failed(self._history, spec) is not None:
             return
         if any(returned(self._history, spec, member) for member in range(spec.members)):
-            self._repository.learn_rounds()  # for their donors
+            self._learn_origins(range(spec.members))
         self._return(returned(self._history, spec, member) for member in range(spec.members))
 
     def retry(self, failed: Result, spec: Spec) -> None:
         """Lets members try again that had failed when the population did."""
-        self._repository.learn_rounds()
+        self._learn_origins(one.member for one in failed.members)
         self._return(
             retried(self._history, spec, one.member, incarnation=one.incarnation) for one in failed.members
         )
+
+    def _learn_origins(self, members: Iterable[int]) -> None:
+        """Learns what failed members may come back from: a donor, or the record that their last life began with."""
+        self._repository.learn_rounds()
+        for birth in map(self._history.newest_birth, members):
+            if birth is not None and birth.cause is Cause.FAILED:
+                self._repository.learn_source(birth)
 
     def _return(self, found: Iterable[Birth | None]) -> None:
         wanted = [birth for birth in found if birth is not None]

@@ -21,7 +21,7 @@ from pbt_operator.manifest.population import to_core, to_wire, written_out
 from pbt_operator.page import page
 from pbt_operator.records import audit, results, specs
 from pbt_operator.records.archive import Archive, read_archive
-from simulation import Simulation
+from simulation import Simulation, TrainerCrashed
 from simulation.memory_store import MemoryStore
 from simulation.pods import Durations
 
@@ -357,3 +357,31 @@ def test_nothing_ripens_after_an_end_or_in_a_suspension():
         replace_spec(simulation, **change)
         assert simulation.passes().ripe_in is None
         assert simulation.passes().ripe_in is None
+
+
+def test_who_tries_again_after_a_restart_goes_on_from_the_save_that_its_last_life_began_with():
+    class FailsLater(Deterministic):
+        fails = False
+
+        def fate(self, member, step):
+            return TrainerCrashed("RuntimeError: out of luck") if member == 0 and self.fails else None
+
+    task, changes = FailsLater(), {"members": 2, "exploit": {"none": {}}, "backoffLimit": 0}
+    manifest = spec(DETERMINISTIC, **changes, maxFailedMembers=0)
+    simulation = until(Simulation(manifest, task, durations=SECOND_A_STEP), 44)
+    active = simulation.reconciler.spec
+    simulation.reconciler.spec = replace(active, suspend=True)
+    while simulation.pods.observe():
+        simulation.step()
+    saved = simulation.repository.history.position(0)
+    assert saved % 10, "it has saved between two reports"
+    task.fails, simulation.reconciler.spec = True, active
+    assert told(simulation.run()).result is not None
+    task.fails = False
+    simulation.operator_restarts()
+    number = replace_spec(simulation, **changes, maxFailedMembers=1)
+    simulation.reconciler.take_up(results.newest_result(simulation.store))
+    simulation.run()
+    found = told(simulation)
+    again = next(birth for (m, _), birth in found.births.items() if m == 0 and birth.cause is Cause.SCALE)
+    assert (number, again.start_step) == (2, saved)
