@@ -141,12 +141,12 @@ class Reconciler:
                 self._decisions.open(self.spec, spec_number=self.spec_number, living=living)
             self._outcome = self._ended(seen.live)
             self._ended_at = None if self._outcome is None else self._clock()
-        if self._outcome is not None and self._result is None:
-            self._conclude(self._outcome)
         if self._outcome is not None or self.spec.suspend:
             self._placement.clear(seen.live, self.spec, ended=self._outcome is not None)
         else:
             self._placement.place(seen.live, self.spec)
+        if self._outcome is not None and self._result is None:
+            self._conclude(self._outcome)
         self._retention.sweep(self.spec, begins=goes_on, is_last=self._outcome is not None)
         return self._answer()
 
@@ -223,7 +223,10 @@ class Reconciler:
         return mistake or outcome_of(self._history, self.spec, used=self._used())
 
     def _conclude(self, outcome: Outcome) -> None:
-        """Records how the population ended. Nothing more is decided, even if the store's answer is lost."""
+        """Records how the population ended. Nothing more is decided, even if the store's answer is lost.
+
+        It may take long to read what the result tells, so its pods were stopped before.
+        """
         ended = self._recorder.end(outcome, self.spec, spec_number=self.spec_number)
         self._stay(ended)  # another operator may have found another end before
         failed = ended.phase is PopulationPhase.FAILED

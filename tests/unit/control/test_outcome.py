@@ -322,6 +322,7 @@ def test_nothing_is_decided_after_an_end_whose_answer_was_lost():
     replace_spec(simulation, finish=True)
     with pytest.raises(StoreUnavailable):
         simulation.passes()
+    assert all(pod.stopping or pod.ended for pod in simulation.pods.observe())  # before its record
     simulation.reconciler.spec = replace(
         simulation.reconciler.spec, finish=False
     )  # as a deadline's clock, say
