@@ -22,7 +22,8 @@ class Limits(Wire):
     gpu_hours: Hours | None = Field(
         default=None,
         description="GPUs that a pod asks for, of whichever vendor, times the hours of all processes, as far as "
-        "reports and saves tell them: training, discarded or not, waiting and starting. The template must ask for "
+        "reports and saves tell them: training, discarded or not, waiting and starting. What the template asks for "
+        "now counts for all of these hours, also where it asked for another number before. The template must ask for "
         "GPUs.",
     )
     active_seconds: Seconds | None = Field(
