@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from msgspec import UNSET, UnsetType
 
@@ -14,7 +14,7 @@ from pbt_contract.keys import Life
 from pbt_contract.stores import Store
 from pbt_contract.yields import LifeName
 from pbt_operator.core.gates import Prospect, gate_of
-from pbt_operator.core.lead import next_choice
+from pbt_operator.core.lead import lead_of, next_choice
 from pbt_operator.core.spec import Spec
 from pbt_operator.records.archive import Archive
 from pbt_operator.records.audit_rounds import AcceptedSpecs
@@ -90,8 +90,8 @@ class _Judge:
         if previous is not None and (gate.decided < previous.decided or gate.spec < previous.spec):
             yield "follows from an older round or spec than the gate before"
         schedule = spec.schedule
-        shared = max(1, schedule.max_lead) if schedule.quorum_percent < 100 else schedule.max_lead
-        if gate.lead not in {schedule.max_lead, shared}:  # a runner may have fewer slots than its spec says
+        leads = {lead_of(replace(spec, parallelism=slots)) for slots in (spec.members, 1)}
+        if gate.lead not in leads:  # a runner may have other slots than its spec says
             yield f"says the lead {gate.lead}; should be {schedule.max_lead}"
         yield from self._lives(gate, spec)
         expected = self._expected(gate, previous, spec)
