@@ -24,7 +24,7 @@ from pbt_trainer.log import logger
 QUICK_SECONDS, QUICK_LOCAL_SECONDS = 0.25, 0.02
 FIRST_COUNT_SECONDS, COUNT_SECONDS = 15.0, 60.0
 MARGIN_SECONDS = 60.0
-MOST_PEERS = 8
+MOST_PEERS = MOST_ROUNDS = 8
 
 
 class Found(Enum):
@@ -253,8 +253,8 @@ class GateWatch:
         Such a one may skip the awaited round for any that has been reported, which is one within the lead.
         """
         if self._decided_since is None:
-            rounds = range(gate.awaits, gate.awaits + gate.lead + 2)
-            self._decided = next(filter(self._is_decided, rounds), 0)
+            newest = range(max(gate.awaits + 1, self._awaited - MOST_ROUNDS), self._awaited + 1)
+            self._decided = next(filter(self._is_decided, [gate.awaits, *newest]), 0)
             self._decided_since = now if self._decided else None
         return self._decided_since is not None and now - self._decided_since >= MARGIN_SECONDS
 

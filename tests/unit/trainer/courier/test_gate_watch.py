@@ -256,6 +256,13 @@ def test_an_outage_after_a_decision_is_no_time_without_a_gate() -> None:
     assert world.pass_by(COUNT_SECONDS) == [Found.OPENED]
 
 
+def test_a_large_lead_costs_a_bounded_number_of_looks() -> None:
+    world = World(gate(1, 1_000, awaits=1, lead=999)).started()
+    world.watch.awaits(1_001, world.now)
+    world.pass_by(FIRST_COUNT_SECONDS + POLL_SECONDS)
+    assert len([key for key in world.store.asked if key.startswith(keys.ROUNDS)]) <= 10
+
+
 def test_who_may_not_list_waits_and_asks_for_no_list_again() -> None:
     world = World(gate(1, 1, awaits=1)).started()
     world.reports(1, 0, 1)
