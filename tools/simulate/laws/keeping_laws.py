@@ -23,10 +23,14 @@ class RetentionLaws(Judge):
     def on_delete(self, key: str) -> None:
         """A checkpoint that somebody may need, or that is promised to stay, does not go."""
         facts, spec = self.facts, self.facts.in_force
-        if not key.startswith(keys.CHECKPOINTS) or spec is None or facts.is_lawless or facts.had_zombies:
+        if not key.startswith(keys.CHECKPOINTS) or spec is None:
             return
         record = self._committed(key)
-        if record is not None and not is_leaving(self._owning_resource()):
+        if record is None or is_leaving(self._owning_resource()):
+            return
+        if record.step > spec.schedule.step_of(facts.decided):  # another operator may decide about it yet
+            self.blame(f"12: {record.checkpoint} is deleted, and lies past round {facts.decided}")
+        if not (facts.is_lawless or facts.had_zombies):
             self.blame_all(f"12: {record.checkpoint} is deleted, and", self._needs(record, spec))
 
     def _owning_resource(self) -> Body | None:
