@@ -105,7 +105,16 @@ class Controller:
                     manifest, session = self._accept(body), self.session
                     if manifest is not None:
                         if session is None:
-                            session = self._open(manifest, body)
+                            session = Session.open(
+                                self._runner,
+                                manifest,
+                                ownership=ownership_of(self._owner, manifest),
+                                emit=self._status_writer.tell,
+                                counts=True,
+                                active=self._active(body),
+                                retry=retry_of(body),
+                            )
+                            self._begin(session, manifest, body)
                         else:
                             self._check_owner(session)
                         looks = self._looks()
@@ -173,26 +182,20 @@ class Controller:
         """A time of the status, which outlives the operator, by the clock."""
         return None if time is None else self._clock() - max(0.0, self._now() - time)
 
-    def _open(self, manifest: PopulationSpec, body: Body) -> Session[ClusterPods]:
-        """Opens the location, and drives it from now on."""
-        owner, times = self._owner, Times.of(body.get("status") or {})
-        session = Session.open(
-            self._runner,
-            manifest,
-            ownership=ownership_of(owner, manifest),
-            emit=self._status_writer.tell,
-            counts=True,
-            active=Active(self._by_clock(times.start), self._by_clock(times.completion)),
-            retry=retry_of(body),
-        )
+    def _active(self, body: Body) -> Active:
+        times = Times.of(body.get("status") or {})
+        return Active(self._by_clock(times.start), self._by_clock(times.completion))
+
+    def _begin(self, session: Session[ClusterPods], manifest: PopulationSpec, body: Body) -> None:
+        """Drives what was opened, from now on."""
+        owner = self._owner
         for event in session.newest_exploits():  # an operator may have died between the record and the Event
             self._status_writer.tell(event)
         self._follower = self._metrics.follow(owner.namespace, owner.name, session.repository.history)
         if session.is_new and manifest.storage.adopt is None:
             self._runner.tell_of_siblings(manifest.storage, self._status_writer.tell)
-        self._times = times.taken_up(retries=session.retries)
+        self._times = Times.of(body.get("status") or {}).taken_up(retries=session.retries)
         self.session, self._faults.is_driven = session, True
-        return session
 
     def _check_owner(self, session: Session[ClusterPods]) -> None:
         if self._clock() - self._owner_checked > OWNER_CHECK_SECONDS:
