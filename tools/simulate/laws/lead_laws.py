@@ -47,7 +47,7 @@ class LeadLaws(Judge):
             return
         self._gave_up[trainer.pod] = len(given_up)
         gate = self.facts.gates.get(given_up[-1])
-        if gate is None:
+        if gate is None or self._is_left(gate):
             return
         if gate.is_strict is True:
             self.blame(f"9: {trainer.pod} gave up at {gate.key}, at quorum 100")
@@ -57,6 +57,12 @@ class LeadLaws(Judge):
             self.blame(f"9: {trainer.pod} gave up at {gate.key}, and round {gate.awaits} {told}")
         if self.now > self.facts.calm_since + OPENED_SECONDS + VAIN_SECONDS and self.facts.is_at_work:
             self.blame(f"9: {trainer.pod} gave up at {gate.key}, and somebody decides")
+
+    def _is_left(self, gate: Gate) -> bool:
+        """Whether what the gate awaits has been decided for long, and no gate follows: its operator is down."""
+        facts = self.facts
+        decided = [facts.written[one.key] for number, one in facts.rounds.items() if number >= gate.awaits]
+        return bool(decided) and self.now - min(decided) >= VAIN_SECONDS
 
     def _quorum_since(self, gate: Gate) -> float:
         """When the quorum that a gate awaits was there; infinite if it isn't yet."""
