@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from msgspec import UNSET, UnsetType
 
 from pbt_contract import keys
-from pbt_contract.encoding import decode
 from pbt_contract.errors import RecordRefused
 from pbt_contract.gates import Gate
 from pbt_contract.keys import Life
@@ -18,7 +17,7 @@ from pbt_operator.core.lead import lead_of, next_choice
 from pbt_operator.core.spec import Spec
 from pbt_operator.records.archive import Archive
 from pbt_operator.records.audit_rounds import AcceptedSpecs
-from pbt_operator.records.parallel import read_each
+from pbt_operator.records.parallel import decoded, read_each
 from pbt_operator.records.violation import Violation
 from pbt_operator.records.written_form import form_fault
 
@@ -39,13 +38,12 @@ def read_gates(store: Store, *, readers: int = 1) -> Gates:
         if data is None:
             continue  # deleted just now
         try:
-            if isinstance(data, RecordRefused):
-                raise data
-            gate = decode(Gate, data, key=key)
+            gate = decoded(Gate, data, key=key)
         except RecordRefused as refusal:
             found.faults.append(Violation(0, key, str(refusal).removeprefix(f"{key}: ")))
             continue
         found.known.append(gate)
+        assert isinstance(data, bytes), "it was decoded"
         fault = form_fault(gate, data)
         if fault is not None:
             found.faults.append(Violation(0, key, fault))

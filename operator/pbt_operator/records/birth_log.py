@@ -14,7 +14,7 @@ from pbt_contract.stores import Store
 from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.crashed import AFTER_CRASHES
 from pbt_operator.core.history import History
-from pbt_operator.records.parallel import create_each, read_each
+from pbt_operator.records.parallel import create_each, decoded, read_each
 
 
 class BirthLog:
@@ -142,9 +142,7 @@ class BirthLog:
 def _birth_of(data: bytes | RecordRefused | None, key: str) -> Birth:
     if data is None:
         raise NotFound(f"nothing is stored under {key}")
-    if isinstance(data, RecordRefused):
-        raise data
-    return decode(Birth, data, key=key)
+    return decoded(Birth, data, key=key)
 
 
 def newest_lives(names: Iterable[str]) -> dict[int, int]:

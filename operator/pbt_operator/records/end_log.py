@@ -1,6 +1,6 @@
 """How lives ended: each is written once, and what is stored counts."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
@@ -11,7 +11,7 @@ from pbt_contract.stores import Store
 from pbt_operator.core.end_record import End
 from pbt_operator.core.known_ends import ENDS_KEPT, KnownEnds
 from pbt_operator.records.birth_log import by_life
-from pbt_operator.records.parallel import read_each
+from pbt_operator.records.parallel import decoded, read_each
 
 
 class EndLog:
@@ -42,13 +42,11 @@ class EndLog:
         """Learns how these lives ended, whoever recorded it; of those that haven't nothing is remembered."""
         unknown = [life for life in lives if self._known.get(life) is None]
         names = [keys.ended(*life) for life in unknown]
-        for key, data in zip(names, self._read(names), strict=True):
+        for key, data in zip(names, read_each(self._store, names, readers=self._readers), strict=True):
             if data is None:
                 continue
             try:
-                if isinstance(data, RecordRefused):
-                    raise data
-                self._known.add(decode(End, data, key=key))
+                self._known.add(decoded(End, data, key=key))
             except NewerFormat:
                 raise
             except RecordRefused as refusal:
@@ -58,9 +56,6 @@ class EndLog:
         """Learns of the newest crash in a line, the newest birth first; another operator may have recorded its end."""
         crashed = [Life(b.member, b.incarnation - 1) for b in line if b.cause is Cause.CRASH]
         self.learn(crashed[:1])
-
-    def _read(self, names: Sequence[str]) -> list[bytes | RecordRefused | None]:
-        return read_each(self._store, names, readers=self._readers)
 
     def write(self, end: End) -> End:
         """Records how a life ended; returns what is stored, which another operator may have seen otherwise."""

@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from pbt_contract.encoding import decode
 from pbt_contract.errors import NotFound, RecordRefused
+from pbt_contract.records import Record
 from pbt_contract.stores import Store
 
 A = TypeVar("A")
 R = TypeVar("R")
+K = TypeVar("K", bound=Record)
 
 
 def read_all(read: Callable[[A], R], names: Iterable[A], *, readers: int) -> list[R]:
@@ -41,6 +44,17 @@ def read_each(store: Store, names: Iterable[str], *, readers: int) -> list[bytes
             return refusal
 
     return read_all(read, names, readers=readers)
+
+
+def decoded(kind: type[K], data: bytes | RecordRefused, *, key: str) -> K:
+    """The record that `read_each` has found under a key.
+
+    Raises:
+        RecordRefused: it can't be one, or is not of that kind.
+    """
+    if isinstance(data, RecordRefused):
+        raise data
+    return decode(kind, data, key=key)
 
 
 def create_each(store: Store, records: Sequence[tuple[str, bytes]], *, writers: int) -> list[bytes]:
