@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace as changed
 
 from fixtures.manifests import DETERMINISTIC, spec
+from fixtures.told import told
 from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_contract.encoding import encode
@@ -46,12 +47,6 @@ class Leaving(Deterministic):
 def simulation(task: Deterministic, **changes: object) -> Simulation:
     manifest = spec(DETERMINISTIC, **{"members": 4, "initial": RATES, "exploit": HALF, **changes})
     return Simulation(manifest, task, durations=Durations(step=lambda _: 1.0))
-
-
-def told(run: Simulation) -> Archive:
-    found = read_archive(run.store)
-    assert audit.violations(run.store, found) == []
-    return found
 
 
 def compared(found: Archive, member: int) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fixtures.manifests import DETERMINISTIC, spec
+from fixtures.told import told
 from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_contract.errors import StoreUnavailable
@@ -19,8 +20,8 @@ from pbt_operator.control.session import Session, failed_result
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.manifest.population import to_core, to_wire, written_out
 from pbt_operator.page import page
-from pbt_operator.records import audit, results, specs
-from pbt_operator.records.archive import Archive, read_archive
+from pbt_operator.records import results, specs
+from pbt_operator.records.archive import read_archive
 from simulation import Simulation, TrainerCrashed
 from simulation.memory_store import MemoryStore
 from simulation.pods import Durations
@@ -49,12 +50,6 @@ def replace_spec(simulation: Simulation, **changes: Any) -> int:
     simulation.pods.spec = to_core(manifest)
     simulation.last = None  # no pass was made under it yet
     return record.number
-
-
-def told(simulation: Simulation) -> Archive:
-    found = read_archive(simulation.store)
-    assert audit.violations(simulation.store, found) == []
-    return found
 
 
 def test_who_asks_to_finish_keeps_the_best():

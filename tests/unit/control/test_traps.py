@@ -9,21 +9,15 @@ import pytest
 
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.scaled import scale
+from fixtures.told import told
 from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
 from pbt_contract.records import Birth, Cause, File, Report
-from pbt_operator.records import audit
 from pbt_operator.records.archive import Archive, read_archive
 from simulation import Simulation
 from simulation.pods import STATE, Durations
 from support.checksums import sha256
-
-
-def told(simulation: Simulation) -> Archive:
-    found = read_archive(simulation.store)
-    assert audit.violations(simulation.store, found) == []
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,13 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from fixtures.manifests import DETERMINISTIC, spec
+from fixtures.told import told
 from fixtures.toys import Deterministic
 from pbt_contract.encoding import encode
 from pbt_operator.core.rules import EXPLOITS
 from pbt_operator.page.words import member_score_text
 from pbt_operator.records import audit
-from pbt_operator.records.archive import Archive, read_archive
+from pbt_operator.records.archive import read_archive
 from simulation import Simulation
 from simulation.pods import Durations
 
@@ -43,12 +44,6 @@ def simulation(*, until: int = 1000, **changes: object) -> Simulation:
     return Simulation(
         spec(DETERMINISTIC, **given), Slow(until=until), durations=Durations(step=lambda _: 1.0)
     )
-
-
-def told(run: Simulation) -> Archive:
-    found = read_archive(run.store)
-    assert audit.violations(run.store, found) == []
-    return found
 
 
 @pytest.mark.parametrize("exploit", sorted(EXPLOITS))
