@@ -90,11 +90,8 @@ class Reconciler:
         self._failed: Result | None = None
         self._repository, self._history, self._pods = repository, repository.history, pods
         self._clock, self._emit = clock, emit
-        active = Active(None, None) if active is None else active
-        self._active_since, self._ended_at = (
-            clock() if active.since is None else active.since,
-            active.ended_at,
-        )
+        since, self._ended_at = Active(None, None) if active is None else active
+        self._active_since = clock() if since is None else since
         self._costs, self._living = Costs(), Living(self._history)
         self._retention = Retention(repository, clock=clock)
         self._started_anew = StartedAnew(self._history)

@@ -46,7 +46,7 @@ def outcome_of(history: History, spec: Spec, *, used: Used) -> Outcome | None:
     wished = _as_wished(history, spec)
     if wished is not None:
         return _as_it_is(wished, history, spec, failed)
-    lost_too_many = too_many_failed(history, spec)
+    lost_too_many = _too_many(failed, history, spec)
     if lost_too_many is not None:
         return lost_too_many
     lost = set(failed)
@@ -58,7 +58,10 @@ def outcome_of(history: History, spec: Spec, *, used: Used) -> Outcome | None:
 
 def too_many_failed(history: History, spec: Spec) -> Outcome | None:
     """The end of a population that has more failed members than it may have; none of them comes back first."""
-    failed = _failed_now(history, spec)
+    return _too_many(_failed_now(history, spec), history, spec)
+
+
+def _too_many(failed: Sequence[int], history: History, spec: Spec) -> Outcome | None:
     if spec.max_failed_members is not None and len(failed) > spec.max_failed_members:
         told = f"{len(failed)} members failed, above maxFailedMembers {spec.max_failed_members}. "
         return Outcome(PopulationPhase.FAILED, "TooManyFailedMembers", told + _causes(history, failed))
