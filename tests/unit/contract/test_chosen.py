@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from pbt_contract import keys
 from pbt_contract.chosen import choose
+from pbt_contract.encoding import encode
 from pbt_contract.errors import NewerFormat, NotFound
 from pbt_contract.stores.folder import FolderStore
 from pbt_operator.core.standing import standing_of
 from pbt_operator.core.status import Best
-from pbt_operator.records import results
 from pbt_operator.records.archive import read_archive
 from unit.page.populations import record_simulated, record_small
 
@@ -43,12 +43,12 @@ def test_what_a_result_calls_final_stays_so(tmp_path: Path) -> None:
     other = recorder.history.record(0, keys.report(1, 0, 1))
     assert other is not None
     final = Best.of(standing_of(other, recorder.spec.objective))
-    results.write_result(store, replace(archive.result, final=final))
+    store.create(keys.result(2), encode(replace(archive.result, final=final)))
     later = read_archive(store)
     assert later.final is not None
     assert later.final.source.record == choose(store, "final").key == other.key
     assert later.status().final == final
-    results.write_result(store, replace(archive.result, final=None))
+    store.create(keys.result(3), encode(replace(archive.result, final=None)))
     assert (read_archive(store).final, read_archive(store).status().final) == (None, None)
     with pytest.raises(NotFound, match="no member had a finite val_accuracy at the end"):
         choose(store, "final")
