@@ -17,7 +17,7 @@ from pbt_contract.stores import open_store
 from pbt_operator.records.archive import read_archive
 
 TICKS = os.sysconf("SC_CLK_TCK")
-APART_SECONDS = 0.02
+APART_SECONDS = 0.1
 WARDEN = b"pbt_operator.runners.local.warden"
 DEMO, RUNS = Path("examples/digits/demo.py"), Path("pbt-runs/demo")
 

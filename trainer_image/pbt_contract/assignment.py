@@ -37,8 +37,8 @@ class Assignment:
         started_anew: why an earlier image of this process couldn't continue with the birth; None where there was none.
         idle_since: when that image did its last step, in seconds of the monotonic clock.
         waited: seconds that it waited at a gate and has not recorded.
-        bell: an abstract UNIX datagram socket, by its name without the leading NUL: one byte after each committed
-            record wakes the runner of this machine. None where nobody listens.
+        bell: an abstract UNIX datagram socket, by its name without the leading NUL: one byte after the claim and
+            after each committed record wakes the runner of this machine. None where nobody listens.
     """
 
     location: str

@@ -155,6 +155,7 @@ class Courier:
         if not self._arrival.claim(self._current):
             self._tell(Unclaimed(reason=self._arrival.holder(self._current)))
             return
+        self._bell.ring()  # its start is over: the next one may begin
         self._tell(Began(birth=birth))
         gatekeeper = self._open_gates()
         try:

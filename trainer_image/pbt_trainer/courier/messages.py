@@ -33,7 +33,7 @@ class Begin(Message, frozen=True, kw_only=True):
         log_level: of the trainer's logger `pbt`.
         forwards_log: send records of the log to the trainer, whose script has set up logging.
         started_anew: why an earlier image of this process couldn't continue with the birth.
-        bell: the socket to be rung after each record that was committed.
+        bell: the socket to be rung after the claim and each record that was committed.
     """
 
     location: str

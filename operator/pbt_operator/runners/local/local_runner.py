@@ -17,6 +17,7 @@ from pbt_operator.manifest.template import trainer_container
 from pbt_operator.runners.local.doorbell import Doorbell
 from pbt_operator.runners.local.gpus import Gpus
 from pbt_operator.runners.local.processes import LocalPods
+from pbt_operator.runners.local.starts import Starts
 from pbt_operator.runners.local.warden_link import WardenLink
 
 POLL_SECONDS = {"file": 0.1, "s3": 1.0}
@@ -130,6 +131,7 @@ class LocalRunner:
             logs=self._home / "logs",
             gpus=self._gpus,
             doorbell=doorbell,
+            starts=Starts(store, at_once=os.cpu_count() or 1),
         )
 
 

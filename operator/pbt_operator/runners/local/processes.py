@@ -19,6 +19,7 @@ from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.manifest.template import TrainerContainer, trainer_container
 from pbt_operator.runners.local.doorbell import Doorbell
 from pbt_operator.runners.local.gpus import Gpus
+from pbt_operator.runners.local.starts import Starts
 from pbt_operator.runners.local.warden_link import WardenLink
 
 LOG_TAIL_BYTES = 2000
@@ -26,13 +27,14 @@ LOG_TAIL_BYTES = 2000
 
 @dataclass
 class Process:
-    """One trainer process and when it is to be killed, should it not end after SIGTERM."""
+    """One trainer process: how the warden starts it, and when it is to be killed, should it not end after SIGTERM."""
 
     pod: Pod
     log: Path
     log_begins: int
     grace_seconds: float
     gpus: tuple[str, ...]
+    order: Mapping[str, Any]
     kill_at: float = field(default=float("inf"))
 
 
@@ -50,6 +52,7 @@ class LocalPods:
         logs: Path,
         gpus: Gpus,
         doorbell: Doorbell,
+        starts: Starts,
     ) -> None:
         """Starts nothing yet.
 
@@ -62,8 +65,9 @@ class LocalPods:
             logs: a folder for one log for each member.
             gpus: the machine's.
             doorbell: rings when a trainer has made a record.
+            starts: says whose process may start.
         """
-        self._warden, self._doorbell = warden, doorbell
+        self._warden, self._doorbell, self._starts = warden, doorbell, starts
         self._template, self._source, self._assign = template, source, assign
         self._logs, self._gpus = logs, gpus
         self._threads = max(1, (os.cpu_count() or 1) // parallelism)
@@ -93,6 +97,7 @@ class LocalPods:
         for process in self._processes.values():
             if now >= process.kill_at and not process.pod.ended:
                 self._warden.send(do="signal", name=process.pod.name, signal=signal.SIGKILL)
+        self._start_due()
         return [process.pod for process in self._processes.values()]
 
     def look_again(self) -> Sequence[Pod]:
@@ -112,16 +117,17 @@ class LocalPods:
         container = trainer_container(self._template, env=assigned, source=self._source)
         log = self._note(birth.member, name)
         gpus = self._gpus.take(container.gpus)
-        self._processes[name] = Process(pod, log, log.stat().st_size, container.grace_seconds, gpus)
-        self._warden.send(
-            do="start",
-            name=name,
-            command=list(container.command),
-            directory=_directory(container),
-            environment={**self._machine(gpus), **container.env, **assigned},
-            log=str(log),
-            mark=f"PBT_POD={pod.uid}",
-        )
+        order = {
+            "name": name,
+            "command": list(container.command),
+            "directory": _directory(container),
+            "environment": {**self._machine(gpus), **container.env, **assigned},
+            "log": str(log),
+            "mark": f"PBT_POD={pod.uid}",
+        }
+        self._processes[name] = Process(pod, log, log.stat().st_size, container.grace_seconds, gpus, order)
+        self._starts.wait(name, pod.life)
+        self._start_due()
 
     def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
         """See `Pods.relabel`. The process goes on writing to the log that it has; the member's own says which."""
@@ -135,12 +141,19 @@ class LocalPods:
         if process.pod.stopping or process.pod.ended:
             return
         process.pod = replace(process.pod, stopping=True)
+        if self._starts.drop(pod.name):
+            process.pod = replace(process.pod, phase=Phase.ENDED)  # it never ran
+            return
         process.kill_at = time.monotonic() + process.grace_seconds
         self._warden.send(do="signal", name=pod.name, signal=signal.SIGTERM)
 
     def forget(self, pod: Pod) -> None:
         """See `Pods.forget`."""
         self._gpus.give_back(self._processes.pop(pod.name).gpus)
+
+    def _start_due(self) -> None:
+        for name in self._starts.due():
+            self._warden.send(do="start", **self._processes[name].order)
 
     def _note(self, member: int, told: str) -> Path:
         """Begins a paragraph in the member's log, and says where that is."""
@@ -170,7 +183,9 @@ class LocalPods:
             return
         if "pid" in message:
             process.pod = replace(process.pod, phase=Phase.RUNNING)
-        elif "error" in message:
+            return
+        self._starts.drop(process.pod.name)
+        if "error" in message:
             process.pod = replace(process.pod, phase=Phase.ENDED, message=message["error"])
         else:
             code = message["code"]
