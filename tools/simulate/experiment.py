@@ -125,7 +125,7 @@ def _draw_terms(random: Random, spec: dict[str, Any]) -> None:
     seconds = random.choice((None, None, None, None, None, None, 90, 300))
     if seconds is not None:
         spec["activeDeadlineSeconds"] = seconds
-    spec["retention"]["onDelete"] = random.choice(("Retain", "Retain", "Delete"))
+    spec["retention"]["onDelete"] = random.choice(("Retain", "Delete"))
 
 
 def _draw_rules(random: Random, exploit: dict[str, Any]) -> dict[str, Any]:

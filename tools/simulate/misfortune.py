@@ -25,7 +25,10 @@ DEEDS = (
     "delete",
 )
 LATE_SECONDS = 5.0
-DELETED = 0.2  # of the seeds in which somebody may delete it: what is deleted shows nothing else
+DELETED = {
+    "Retain": 0.2,
+    "Delete": 0.6,
+}  # how often who may delete it does: what is deleted shows nothing else
 
 
 class Misfortune:
@@ -237,7 +240,14 @@ class Misfortune:
             self._server.delete_population("digits")
 
     def _delete(self) -> None:
-        """Now and then somebody has had enough of it."""
-        if self.owner in self._server.populations and self._random.random() < DELETED:
+        """Now and then somebody has had enough of it, mostly while it trains."""
+        body = self._server.populations.get(self.owner)
+        if body is not None and self._random.random() < DELETED[body["spec"]["retention"]["onDelete"]]:
+            for _ in range(self._random.choice((0, 20, 20))):
+                if self._experiment.kubelet.running:
+                    break
+                self._world.sleep(LATE_SECONDS)
+            if self.owner not in self._server.populations:
+                return
             self.is_deleted = True
             self._server.delete_population(self.owner)

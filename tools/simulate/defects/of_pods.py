@@ -49,8 +49,12 @@ def _another_operators_yields_are_not_looked_for() -> Any:
 
 
 def _a_yield_that_was_asked_for_is_forgotten() -> Any:
-    """By the next operator, and so is who waits for it."""
-    return patch.object(Handovers, "load", lambda _: None)
+    """By the next operator, which doesn't look for it either."""
+
+    def told(self: Handovers, member: int, incarnation: int) -> Any:
+        return self._known.get(member, {}).get(incarnation)
+
+    return both(patch.object(Handovers, "load", lambda _: None), patch.object(Handovers, "ask", told))
 
 
 def _relabelling_is_forgotten() -> Any:
