@@ -75,7 +75,7 @@ class Decisions:
         newest = self._history.newest_round
         if newest is not None:
             self._follow(newest, spec)
-        while (ripe := self._ripening.next(spec, living)) is not None:
+        while (ripe := self._ripening.next(spec, living)) is not None and not self._is_behind(ripe):
             decided = self._record(ripe, spec, spec_number)
             self._emit(round_event(decided, spec))
             self._follow(decided, spec)
@@ -86,6 +86,13 @@ class Decisions:
             for member in living:
                 self._judge(member, spec)
         self._bring_back(spec)
+
+    def _is_behind(self, ripe: Attendance) -> bool:
+        """Whether a round that is passed over was decided by another operator: the next pass follows it first."""
+        known = self._history.decided
+        if ripe.number > known + 1:
+            self._repository.learn_rounds()
+        return self._history.decided > known
 
     def _bring_back(self, spec: Spec) -> None:
         """Lets members that failed try again, once after each decided round, unless they are too many."""

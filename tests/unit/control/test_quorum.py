@@ -5,6 +5,7 @@ import pytest
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract.records import Cause
+from pbt_operator.core import quorum
 from pbt_operator.core.round_record import Round
 from pbt_operator.core.status import MemberState
 from pbt_operator.records import audit
@@ -177,3 +178,27 @@ def test_burn_in_and_the_last_step_decide_nothing():
     schedule = {**DETERMINISTIC["schedule"], "burnInSteps": 50}
     found = run(Durations(), schedule=schedule)
     assert [bool(decided.decisions) for decided in found.rounds] == [False] * 5 + [True] * 14 + [False]
+
+
+def test_an_operator_that_passes_a_round_over_learns_first_whether_another_one_has_decided_it(monkeypatch):
+    simulation = Simulation(spec(DETERMINISTIC, schedule=QUORUM_75), Deterministic())
+    simulation.passes()
+    away, repository = simulation.reconciler, simulation.repository
+    simulation.operator_restarts()
+    while simulation.repository.history.decided < 1:
+        simulation.step()
+    while not list(simulation.store.names("reports/0000002/")):
+        simulation.time.advance()
+    candidates, create, known = quorum.candidates, simulation.store.create, list[int]()
+
+    def note(key: str, data: bytes) -> bytes:
+        if key == "rounds/0000002.json":
+            known.append(repository.history.decided)
+        return create(key, data)
+
+    monkeypatch.setattr(quorum, "candidates", lambda *told: [n for n in candidates(*told) if n > 1])
+    monkeypatch.setattr(simulation.store, "create", note)
+    simulation.reconciler = away
+    while not known:
+        simulation.step()
+    assert known == [1]
