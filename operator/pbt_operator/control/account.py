@@ -111,11 +111,14 @@ class Accounting:
         """Records the birth that follows from a crash, tells of it, and lets its member wait before the next start."""
         end = crash.end
         self._brake.release(end.member)
-        if not crash.fails:  # what it may begin again from
+        if (
+            not crash.fails
+        ):  # what it may begin again from, and what it has recorded to another operator's knowledge
             self._repository.learn_rounds()
             line = self._history.line(end.member)
             self._repository.ends.learn_crash(line)
-            self._repository.learn_source(line[-1])
+            for birth in (line[0], line[-1]):
+                self._repository.learn_source(birth)
         setting = setting_of(end, self._history)
         (stored,) = self._recorder.births([after_crash(crash, self._history, spec, setting)])
         if not crash.fails:

@@ -339,3 +339,31 @@ def test_what_another_operator_recorded_of_the_crash_before_counts():
         simulation.time.advance()
     found = told(simulation.run())
     assert causes(found, 0)[:3] == [Cause.INITIAL, Cause.CRASH, Cause.CRASH]
+
+
+def test_what_another_operator_has_read_of_the_line_before_a_crash_counts():
+    """Member 0 was evicted, as that one saw, and had saved: its hyperparameters have run, two crashes blame nobody."""
+
+    class Crashing(Deterministic):
+        left = 0
+
+        def fate(self, member, step):
+            if member == 0 and self.left:
+                self.left -= 1
+                return TrainerCrashed("RuntimeError: no luck", code=1)
+            return None
+
+    crashing = Crashing()
+    simulation = Simulation(spec(DETERMINISTIC, members=2, exploit=NONE), crashing)
+    other = simulation.reconciler
+    simulation.operator_restarts()
+    simulation.step()
+    simulation.step()
+    (pod,) = (pod for pod in simulation.pods.observe() if pod.member == 0)
+    simulation.pods.stop(pod)
+    crashing.left = 2
+    while keys.birth(0, 2) not in simulation.store.names(keys.BIRTHS):
+        other.run_once()
+        simulation.time.advance()
+    found = told(simulation.run())
+    assert causes(found, 0)[:4] == [Cause.INITIAL, Cause.RESUME, Cause.CRASH, Cause.CRASH]
