@@ -50,17 +50,26 @@ class EndLaws(Judge):
             if not (wrong.invariant == 3 and (facts.had_zombies or facts.is_lawless)):
                 self.blame(f"{wrong.invariant}: {wrong}")
         judge_specs(store, () if facts.is_lawless else facts.rounds.values(), self.blame)
-        shown, best = population["status"].get("best"), told.best
-        if best is not None and (shown is None or shown["score"] != best.score):
-            self.blame(f"4: the status shows {shown and shown['score']}, the records' best is {best.score}")
+        is_scored = self._judge_best(told, population)
+        self._judge_result(told, population, is_scored=is_scored)
+
+    def _judge_best(self, told: Archive, population: Body) -> bool:
+        """What is shown as the best is the best; returns whether there is one."""
+        facts, best = self.facts, population["status"].get("best")
+        shown = best and best["score"]
         counting = [record.score("score") for record in facts.counting() if record.round is not None]
-        if facts.is_lawless:  # one owner may close a life after the other has counted a report of it
-            counting += [decided.best.score for decided in facts.rounds.values() if decided.best is not None]
+        known = list[float]()
+        if (
+            facts.is_lawless
+        ):  # one owner may close a life whose reports the other has counted, or go on after an end
+            known = [one.best.score for one in (*facts.rounds.values(), *facts.results.values()) if one.best]
+        if told.best is not None and shown not in {told.best.score, *known}:
+            self.blame(f"4: the status shows {shown}, the records' best is {told.best.score}")
         goal = max if population["spec"]["objective"]["goal"] == "Maximize" else min
         really = goal((score for score in counting if score is not None), default=None)
-        if really != (shown and shown["score"]):
-            self.blame(f"4: the status shows {shown and shown['score']}, the best that counts is {really}")
-        self._judge_result(told, population, is_scored=really is not None)
+        if shown not in {really, *known}:
+            self.blame(f"4: the status shows {shown}, the best that counts is {really}")
+        return really is not None
 
     def _judge_result(self, told: Archive, population: Body, *, is_scored: bool) -> None:
         """What is said of the end."""

@@ -68,6 +68,7 @@ class OwnerLaws(Judge):
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts)
         self._purger: str | None = None
+        self._purged: Spec | None = None  # what was in force when its purge began
 
     def on_write(self, key: str, before: bytes | None) -> None:
         """Who has lost the location goes on for a short while only."""
@@ -88,21 +89,28 @@ class OwnerLaws(Judge):
         if key.startswith((keys.CHECKPOINTS, keys.PROBES)):
             return
         facts, name, owner = self.facts, self._driven(), self.facts.owner
+        self._purged = facts.in_force or self._purged
         body = facts.server.populations.get(name or "")
         if owner is None and name == self._purger:
             return  # its owner records are gone already
         self._purger = name
         if owner is None or name != owner.name:
             self.blame(f"14: {key} is purged for {name}, and {owner and owner.name} drives the location")
-        elif not is_leaving(body):
+        elif not (is_leaving(body) or (body is None and self._was_to_be_purged())):
             self.blame(f"14: {key} is purged, and {name} isn't to be")
         elif not facts.had_zombies:
-            assert body is not None
-            uid = body["metadata"]["uid"]
-            left = [p["metadata"]["name"] for p in facts.server.pods.values() if population_of(p) == uid]
+            pods = facts.server.pods.values()
+            left = [
+                p["metadata"]["name"] for p in pods if body and population_of(p) == body["metadata"]["uid"]
+            ]
             alive = [trainer.pod for trainer in facts.trainers.values() if trainer.alive]
             if left or (alive and not facts.is_lawless):
                 self.blame(f"14: {key} is purged while the pods {left} and the trainers {alive} are there")
+
+    def _was_to_be_purged(self) -> bool:
+        """Whether the Population that is gone asked for it: another operator has let it go meanwhile."""
+        spec = self._purged
+        return self.facts.is_lawless and spec is not None and spec.retention.on_delete == "Delete"
 
     def when_deleted(self) -> None:
         """Of what was to be purged nothing is left; of what was to stay, all."""

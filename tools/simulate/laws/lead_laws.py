@@ -9,7 +9,7 @@ from pbt_operator.core.horizon import due
 from pbt_operator.core.spec import Spec
 from simulate.laws.facts import Facts
 from simulate.laws.judge import Judge
-from simulate.laws.quorum_laws import QuorumLaws
+from simulate.laws.quorum_laws import SEEN_SECONDS, QuorumLaws
 from simulate.trainer import Trainer
 
 OPENED_SECONDS = 300.0
@@ -126,10 +126,12 @@ class LeadLaws(Judge):
         found = set()
         for member in set(range(spec.members)) - self._closed(spec):
             birth = facts.newest_birth(member)
-            has = any(r.round == number and r.step == step for r in facts.line_records(member))
+            reports = [r for r in facts.line_records(member) if r.round == number and r.step == step]
+            has, known_by = bool(reports), self.now - SEEN_SECONDS
+            is_known = any(facts.written[r.key] < known_by for r in reports)
             can = birth is not None and not facts.is_through(member, spec) and facts.position(member) < step
             may_wait = self._quorums.may_be_missing(member, spec.schedule.straggler_timeout_seconds)
-            is_waiting = at_least and not has and (may_wait or not self._runs(member))
+            is_waiting = at_least and not is_known and (may_wait or not (has or self._runs(member)))
             if (has or can or (birth is None and not at_least)) and not is_waiting:
                 found.add(member)
         return found

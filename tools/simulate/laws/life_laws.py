@@ -72,8 +72,8 @@ class LifeLaws(Judge):
     def on_record(self, record: Report) -> None:
         """It is its claimed process's own, and what it commits is stored."""
         facts, key = self.facts, record.key
-        if not facts.owners:
-            return  # all was purged, and this is a zombie
+        if not facts.owners or (facts.had_zombies and record.life not in facts.births):
+            return  # all was purged, or is being purged, and this is a zombie
         claim = facts.claims.get(record.life)
         process = facts.world.current.name
         writer = facts.trainers.get(claim.pod) if claim is not None else None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pbt_operator.core.spec import Spec
-from pbt_operator.core.status import Result
+from pbt_operator.core.status import PopulationPhase, Result
 from simulate.laws.facts import Facts
 from simulate.laws.judge import Judge
 
@@ -17,14 +17,24 @@ class TermLaws(Judge):
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts)
         self._active_from = 0.0  # at least since then
+        self._suspended_at: float | None = None
 
     def on_write(self, key: str, before: bytes | None) -> None:
-        """A suspension starts the deadline again: it counts from the end of one, at the earliest from its beginning."""
+        """A suspension that was shown starts the deadline again: from its end, at the earliest from its beginning."""
         facts = self.facts
         spec = facts.in_force
-        if key.startswith("specs/") and spec is not None:
-            is_first = len(facts.specs) == 1
-            self._active_from = self.now if is_first or spec.suspend else self._active_from
+        if not key.startswith("specs/") or spec is None:
+            return
+        if len(facts.specs) == 1:
+            self._active_from = self.now
+        elif self._suspended_at is not None and self._shows_suspension():
+            self._active_from = self._suspended_at
+        self._suspended_at = self.now if spec.suspend else None
+
+    def _shows_suspension(self) -> bool:
+        """Whether an operator has made a pass since: one that comes later knows nothing of it."""
+        bodies = self.facts.server.populations.values()
+        return any(body["status"].get("phase") == PopulationPhase.SUSPENDED for body in bodies)
 
     def on_result(self, result: Result) -> None:
         """It tells the truth about why it ended."""
