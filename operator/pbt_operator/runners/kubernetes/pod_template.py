@@ -27,6 +27,7 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 POPULATION, POPULATION_UID = "pbt.dev/population", "pbt.dev/population-uid"
 MEMBER, INCARNATION = "pbt.dev/member", "pbt.dev/incarnation"
 STORE_CA = "pbt.dev/store-ca"
+POD_GROUP, POD_GROUP_SIZE = "kueue.x-k8s.io/pod-group-name", "kueue.x-k8s.io/pod-group-total-count"
 
 CREDENTIALS_FOLDER, CA_FOLDER, CA_FILE = "/etc/pbt/credentials", "/etc/pbt/ca", "ca.crt"
 CREDENTIALS_VOLUME, CA_VOLUME = "pbt-credentials", "pbt-ca"
@@ -63,7 +64,18 @@ def _not_ours(name: str) -> str:
     return name
 
 
+def _no_group(_: Any) -> Any:
+    """Refuses a group of pods: Kueue waits for all of it, and members' pods come and go one by one."""
+    told = (
+        "makes one pod group of all members, which Kueue admits only as a whole, while their pods come and go one by "
+        "one: the population would hang; leave it out: with the label kueue.x-k8s.io/queue-name alone each pod is "
+        "admitted by itself"
+    )
+    raise broken(((), told))
+
+
 Given = Annotated[Text, BeforeValidator(_given)]
+NoGroup = Annotated[Any, BeforeValidator(_no_group)]
 
 
 class _Container(Part):
@@ -86,9 +98,17 @@ class _PodSpec(PodSpec):
     volumes: tuple[Part, ...] = ()
 
 
+class _Labels(Part):
+    pod_group: NoGroup = Field(default=None, alias=POD_GROUP)
+
+
+class _Annotations(Part):
+    pod_group_size: NoGroup = Field(default=None, alias=POD_GROUP_SIZE)
+
+
 class _Metadata(Part):
-    labels: Part = Part()
-    annotations: Part = Part()
+    labels: _Labels = _Labels()
+    annotations: _Annotations = _Annotations()
 
 
 class _PodTemplate(PodTemplate):

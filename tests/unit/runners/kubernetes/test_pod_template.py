@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from pbt_contract.assignment import Assignment
 from pbt_operator.manifest.template import grace_seconds
 from pbt_operator.runners.kubernetes.config import StoreConfig
-from pbt_operator.runners.kubernetes.pod_template import Owner, problems_of, render
+from pbt_operator.runners.kubernetes.pod_template import (
+    POD_GROUP,
+    POD_GROUP_SIZE,
+    Owner,
+    problems_of,
+    render,
+)
 
 OWNER = Owner(name="digits", namespace="team-a", uid="0a1b2c3d-0000-4000-8000-000000000000")
 ASSIGNMENT = Assignment(
@@ -278,6 +284,7 @@ def test_what_the_operator_does_not_own_passes_through_unchanged(
 
 
 SPEC = "spec.template.spec"
+QUEUE = "kueue.x-k8s.io/queue-name"
 C = f"{SPEC}.containers[0]"
 
 
@@ -309,6 +316,14 @@ def trainer(**fields: Any) -> dict[str, Any]:
         (
             {**trainer(), "metadata": {"labels": "a"}},
             "spec.template.metadata.labels: is 'a'; should be a mapping",
+        ),
+        (
+            {**trainer(), "metadata": {"labels": {POD_GROUP: "digits", QUEUE: "gpus"}}},
+            f"spec.template.metadata.labels.{POD_GROUP}: makes one pod group of all members",
+        ),
+        (
+            {**trainer(), "metadata": {"annotations": {POD_GROUP_SIZE: "4"}}},
+            f"spec.template.metadata.annotations.{POD_GROUP_SIZE}: makes one pod group of all members",
         ),
         (
             {"spec": {**trainer()["spec"], "terminationGracePeriodSeconds": -1}},
