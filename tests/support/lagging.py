@@ -8,6 +8,7 @@ from threading import RLock
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pbt_contract.records import Birth, Cause
+from pbt_operator.runners.kubernetes.api_errors import Missing
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
 from pbt_operator.runners.kubernetes.pod_state import PodState, read
 
@@ -34,6 +35,7 @@ class Server:
     Attributes:
         pods: as they are, by uid.
         refusing: what the next creations are refused with.
+        away: what whoever asks for one pod is answered.
         requests: what was asked, in order.
     """
 
@@ -41,6 +43,7 @@ class Server:
         self.pods: dict[str, dict[str, Any]] = {}
         self.now = 1_000_000.0
         self.refusing: Exception | None = None
+        self.away: Exception | None = None
         self.requests: list[tuple[str, ...]] = []
         self._happened: list[tuple[str, dict[str, Any] | None]] = []
         self._shown: dict[str, dict[str, Any]] = {}
@@ -67,6 +70,16 @@ class Server:
     @one_at_a_time
     def pods_of(self, _namespace: str, *, selector: str) -> list[dict[str, Any]]:
         return list(self.pods.values())
+
+    @one_at_a_time
+    def pod(self, _namespace: str, name: str) -> dict[str, Any]:
+        self.requests.append(("get", name))
+        if self.away is not None:
+            raise self.away
+        found = [pod for pod in self.pods.values() if pod["metadata"]["name"] == name]
+        if not found:
+            raise Missing(f'pods "{name}" not found', status=404)
+        return found[0]
 
     @one_at_a_time
     def delete_pod(self, _namespace: str, name: str, *, uid: str, grace_seconds: int | None = None) -> None:

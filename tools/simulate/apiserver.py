@@ -108,6 +108,10 @@ class ApiServer:
                 uid = options["labelSelector"].partition("=")[2]
                 found = [pod for pod in self.pods.values() if population_of(pod) == uid]
                 return {"metadata": {}, "items": found}
+            case "GET", [name]:
+                if name not in self.pods:
+                    raise Refusal(404, "NotFound")
+                return self.pods[name]
             case "DELETE", [name]:
                 grace = body.get("gracePeriodSeconds")
                 return self.delete_pod(name, uid=body["preconditions"]["uid"], grace=grace)
@@ -148,6 +152,8 @@ class ApiServer:
         pod = {**body, "metadata": metadata, "status": {"phase": "Pending"}}
         if all(found["metadata"]["uid"] != owner["uid"] for found in self.populations.values()):
             return pod  # its owner is gone: garbage collection takes it away at once
+        if self._weather.strikes("pod goes unseen"):
+            return pod  # so does somebody, before any watch shows it
         self.write_pod(pod)
         return pod
 

@@ -37,6 +37,10 @@ RATES: dict[str, tuple[float, ...]] = {
     # by pod on one of the nodes
     "bad node": (0.0, 0.0, 0.0, 0.5),
 }
+# These are drawn each by a chance of its own, so that the other seeds' weather stays as it was.
+LATER_RATES: dict[str, tuple[float, ...]] = {
+    "pod goes unseen": (0.0, 0.0, 0.0, 0.1),  # by creation
+}
 DELAYS = {"store": (0.0, 0.01, 0.2, 2.0), "api": (0.0, 0.01, 0.2, 1.0), "watch": (0.0, 0.1, 2.0, 20.0)}
 SERVICES = ("store", "api")
 
@@ -54,6 +58,7 @@ class Weather:
         self._random = world.chance("weather")
         drawn = world.chance("climate")
         self.rates = {name: drawn.choice(rates) for name, rates in RATES.items()}
+        self.rates |= {name: world.chance(name).choice(rates) for name, rates in LATER_RATES.items()}
         self.is_scoreless = world.chance("scores").random() < 0.03
         self._delays = {name: drawn.choice(delays) for name, delays in DELAYS.items()}
         self._down_until = dict.fromkeys(SERVICES, 0.0)

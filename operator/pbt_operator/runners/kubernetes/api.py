@@ -86,6 +86,15 @@ class Api:
             return self._connection.request("POST", _core(namespace, "pods"), options, body=body)
         return None
 
+    def pod(self, namespace: str, name: str) -> Any:
+        """A pod as it is now, whatever a watch shows.
+
+        Raises:
+            Missing: there is none of that name.
+            ApiRefused, ApiUnavailable: it can't be read.
+        """
+        return self._connection.request("GET", _core(namespace, "pods", name))
+
     def delete_pod(self, namespace: str, name: str, *, uid: str, grace_seconds: int | None = None) -> None:
         """Deletes that very pod, if it is there."""
         options: dict[str, Any] = {"preconditions": {"uid": uid}}

@@ -13,8 +13,8 @@ from pbt_operator.runners.kubernetes.api import Api
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.pod_state import SETTLED, PodState, read
 from pbt_operator.runners.kubernetes.pod_template import labels_of
+from pbt_operator.runners.kubernetes.unseen_pods import UnseenPods
 
-UNSEEN_SECONDS = 120.0  # a watch that takes longer to show a pod is broken, and the liveness probe says so
 MOST_CHANGES = 128  # creations and deletions in a pass, so that the first are followed up soon
 # Of those, deletions: a member whose pod is gone waits for the pass to end, and for its turn in the next. An eighth of
 # many, which only follow one another so where all pods go and none takes their place.
@@ -30,14 +30,6 @@ class _Queue:
     creations: list[Request] = field(default_factory=list)
     deletions: list[Request] = field(default_factory=list)
     others: list[Request] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Unseen:
-    """A pod that is there and isn't in the watch yet."""
-
-    pod: Pod
-    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +71,7 @@ class ClusterPods:
         self.render = render
         self._api, self._namespace, self._selector, self._now = api, namespace, selector, now
         self._seen: Mapping[str, PodState] = {}
-        self._unseen: dict[str, Unseen] = {}
+        self._unseen = UnseenPods(api, namespace=namespace)
         self._stopped: dict[str, Pod] = {}
         self._relabelled: dict[str, Relabelled] = {}
         self._forgotten: set[str] = set()
@@ -96,19 +88,17 @@ class ClusterPods:
         Raises:
             ApiUnavailable: the watch lacks a pod, and nobody can tell now what is there.
         """
-        self._seen = seen
+        self._seen = seen = self._unseen.refresh(seen, now=self._now())
         self._names = {found.pod.name: found for found in seen.values()}
         self._over = {}
         for found in seen.values():
             if found.settled:
                 self._over.setdefault(found.pod.member, []).append(found)
-        late = self._now() - UNSEEN_SECONDS
-        self._unseen = {u: p for u, p in self._unseen.items() if u not in seen and p.since > late}
         self._forgotten &= {*seen, *self._stopped}
         self._relabelled = {
             uid: labels
             for uid, labels in self._relabelled.items()
-            if uid in self._unseen or (uid in seen and labels.before == _life(seen[uid].pod))
+            if uid in self._unseen.by_uid or (uid in seen and labels.before == _life(seen[uid].pod))
         }
         if self._doubtful:
             self._look()
@@ -117,8 +107,8 @@ class ClusterPods:
         """Lists what is there, past the watch."""
         found = map(read, self._api.pods_of(self._namespace, selector=self._selector))
         there = {pod.pod.uid: pod.pod for pod in found if pod is not None and not pod.pod.ended}
-        now = self._now()
-        self._unseen = {uid: Unseen(pod, now) for uid, pod in there.items() if uid not in self._seen}
+        self._unseen.by_uid.clear()
+        self._unseen.add((pod for uid, pod in there.items() if uid not in self._seen), now=self._now())
         self._doubtful.clear()
 
     @contextmanager
@@ -162,9 +152,9 @@ class ClusterPods:
     def observe(self) -> Sequence[Pod]:
         """See `Pods.observe`. A pod that was stopped and is gone is shown as ended, until it is forgotten."""
         now = {uid: self._as_now(seen) for uid, seen in self._seen.items() if not seen.settled}
-        now |= {uid: unseen.pod for uid, unseen in self._unseen.items()}
+        now |= {uid: unseen.pod for uid, unseen in self._unseen.by_uid.items()}
         gone = {u: replace(p, phase=Phase.ENDED) for u, p in self._stopped.items() if u not in self._seen}
-        now |= {uid: pod for uid, pod in gone.items() if uid not in self._unseen}
+        now |= {uid: pod for uid, pod in gone.items() if uid not in self._unseen.by_uid}
         return [self._as_told(pod) for uid, pod in now.items() if uid not in self._forgotten]
 
     def _as_told(self, pod: Pod) -> Pod:
@@ -197,7 +187,7 @@ class ClusterPods:
             if former.settled:  # it ended before it took the birth; the next pass starts the same pod again
                 again = partial(self._api.delete_pod, self._namespace, name, uid=former.pod.uid)
                 self._later(lambda queue: queue.deletions, again)
-        elif name not in {unseen.pod.name for unseen in self._unseen_of(birth.member)}:
+        elif all(unseen.pod.name != name for unseen in self._unseen.by_uid.values()):
             self._later(lambda queue: queue.creations, partial(self._create, birth, body))
 
     def _later(self, which: Callable[["_Queue"], list[Request]], request: Request) -> None:
@@ -206,9 +196,6 @@ class ClusterPods:
             request()
         else:
             which(self._queue).append(request)
-
-    def _unseen_of(self, member: int) -> Iterator[Unseen]:
-        return (unseen for unseen in self._unseen.values() if unseen.pod.member == member)
 
     def _create(self, birth: Birth, body: Mapping[str, Any]) -> None:
         name = body["metadata"]["name"]
@@ -222,8 +209,8 @@ class ClusterPods:
         self.refusal = None
         if created is not None:
             self._doubtful.discard(name)
-            uid = created["metadata"]["uid"]
-            self._unseen[uid] = Unseen(replace(Pod.pending(birth, uid=uid), name=name), self._now())
+            pod = replace(Pod.pending(birth, uid=created["metadata"]["uid"]), name=name)
+            self._unseen.add((pod,), now=self._now())
 
     def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
         """See `Pods.relabel`."""
@@ -262,7 +249,7 @@ class ClusterPods:
     @property
     def num_unseen(self) -> int:
         """Pods that were created and that the watch hasn't shown yet."""
-        return len(self._unseen)
+        return len(self._unseen.by_uid)
 
     def waiting(self) -> list[Pod]:
         """Pods that the cluster doesn't run, though they were asked for."""

@@ -31,6 +31,7 @@ def test_a_pod_that_took_the_name_of_another_is_neither_labelled_nor_deleted(con
     newer = api.create_pod(NAMESPACE, body)["metadata"]["uid"]
     api.label_pod(NAMESPACE, NAME, SETTLED, uid=former)
     api.delete_pod(NAMESPACE, NAME, uid=former)
+    assert api.pod(NAMESPACE, NAME)["metadata"]["uid"] == newer
     pod = core.read_namespaced_pod(NAME, NAMESPACE)
     assert pod.metadata.uid == newer
     assert not pod.metadata.labels
@@ -39,6 +40,8 @@ def test_a_pod_that_took_the_name_of_another_is_neither_labelled_nor_deleted(con
     assert core.read_namespaced_pod(NAME, NAMESPACE).metadata.labels == SETTLED
     api.delete_pod(NAMESPACE, NAME, uid=newer, grace_seconds=0)
     api.label_pod(NAMESPACE, NAME, SETTLED, uid=newer)  # it is gone, and that is no error
+    with pytest.raises(Missing, match=NAME):
+        api.pod(NAMESPACE, NAME)
 
 
 def test_a_population_that_is_not_there_is_missing(connection):

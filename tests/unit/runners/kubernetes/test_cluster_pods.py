@@ -7,8 +7,9 @@ from pbt_contract.records import Birth
 from pbt_operator.control.pods import Phase
 from pbt_operator.runners.kubernetes import cluster_pods
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
-from pbt_operator.runners.kubernetes.cluster_pods import UNSEEN_SECONDS, ClusterPods
+from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
 from pbt_operator.runners.kubernetes.pod_state import LOST_AFTER_SECONDS, SETTLED
+from pbt_operator.runners.kubernetes.unseen_pods import ASK_SECONDS
 from support.lagging import GRACE_SECONDS, RUNNING, Server, birth, pods_of
 
 
@@ -45,20 +46,6 @@ def test_a_pod_that_the_watch_does_not_show_yet_holds_its_slot(server, pods):
     server.show()
     pods.refresh(server.seen)
     assert (pods.num_unseen, len(pods.observe())) == (0, 1)
-
-
-def test_a_pod_that_the_watch_never_shows_is_given_up(server, pods):
-    """It came and went between two looks."""
-    pods.start(birth())
-    server.delete_pod("team", "digits-0-1", uid="uid-1")
-    server.show()
-    pods.refresh(server.seen)
-    assert len(pods.observe()) == 1
-    server.now += UNSEEN_SECONDS + 1
-    pods.refresh(server.seen)
-    assert pods.observe() == []
-    pods.start(birth())
-    assert [pod["metadata"]["uid"] for pod in server.pods.values()] == ["uid-2"]
 
 
 def test_a_pod_that_another_operator_created_is_not_created_twice(server, pods):
@@ -116,7 +103,7 @@ def test_a_stopped_pod_that_never_had_a_node_is_shown_as_ended(server, pods):
     pods.stop(found)
     (found,) = pods.observe()
     assert (found.phase, found.stopping) == (Phase.PENDING, True)
-    server.now += UNSEEN_SECONDS + 1
+    server.now += ASK_SECONDS
     server.show()
     pods.refresh(server.seen)
     assert [pod.phase for pod in pods.observe()] == [Phase.ENDED]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused
-from pbt_operator.runners.kubernetes.cluster_pods import UNSEEN_SECONDS
 from pbt_operator.runners.kubernetes.pod_state import LOST_AFTER_SECONDS
+from pbt_operator.runners.kubernetes.unseen_pods import UNSEEN_SECONDS
 from support.lagging import GRACE_SECONDS, RUNNING, Server, birth, pods_of
 
 MEMBERS, SLOTS = 4, 2
