@@ -31,7 +31,8 @@ _KINDS = {"string": "a text", "array": "a list", "object": "a mapping"}
 
 _METADATA = (
     "Labels and annotations of the pods, such as a queue's name. The operator adds labels of its own; the pods' names "
-    "are always NAME-MEMBER-INCARNATION."
+    'are always NAME-MEMBER-INCARNATION. It also adds `cluster-autoscaler.kubernetes.io/safe-to-evict: "true"`, unless '
+    "that annotation is given."
 )
 _SPEC = (
     "A PodSpec; `kubectl explain pod.spec` lists its fields. The container that trains needs an image with the "

@@ -27,6 +27,9 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 POPULATION, POPULATION_UID = "pbt.dev/population", "pbt.dev/population-uid"
 MEMBER, INCARNATION = "pbt.dev/member", "pbt.dev/incarnation"
 STORE_CA = "pbt.dev/store-ca"
+# A member that has to go saves and resumes elsewhere. Without this, the cluster autoscaler keeps each node with a pod
+# whose owner is of a kind that it doesn't know: seven idle GPUs for one that trains.
+SAFE_TO_EVICT = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
 POD_GROUP, POD_GROUP_SIZE = "kueue.x-k8s.io/pod-group-name", "kueue.x-k8s.io/pod-group-total-count"
 
 CREDENTIALS_FOLDER, CA_FOLDER, CA_FILE = "/etc/pbt/credentials", "/etc/pbt/ca", "ca.crt"
@@ -182,7 +185,7 @@ def _metadata(
         "name": f"{owner.name}-{assignment.member}-{assignment.incarnation}",
         "namespace": owner.namespace,
         "labels": {"app.kubernetes.io/name": "pbt", **(template.get("labels") or {}), **ours},
-        "annotations": {**(template.get("annotations") or {}), **annotations},
+        "annotations": {**SAFE_TO_EVICT, **(template.get("annotations") or {}), **annotations},
         "ownerReferences": [
             {
                 "apiVersion": "pbt.dev/v1alpha1",

@@ -35,6 +35,7 @@ ASSIGNMENT = Assignment(
     grace_seconds=60,
 )
 STORE = StoreConfig(name="default", bucket="experiments")
+AUTOSCALER = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 MINIMAL: dict[str, Any] = {"spec": {"containers": [{"name": "trainer", "image": "x"}]}}
 
 
@@ -167,6 +168,25 @@ def test_credentials_and_ca_are_mounted_beside_what_is_there() -> None:
     assert env["AWS_CA_BUNDLE"] == f"{mounts['pbt-ca']['mountPath']}/{item['path']}"
     assert item["fieldRef"]["fieldPath"] == "metadata.annotations['pbt.dev/store-ca']"
     assert body["metadata"]["annotations"]["pbt.dev/store-ca"] == "PEM"
+
+
+@pytest.mark.parametrize(
+    ("given", "annotations"),
+    [
+        (None, {AUTOSCALER: "true"}),
+        ({"note": "x"}, {AUTOSCALER: "true", "note": "x"}),
+        ({AUTOSCALER: "false"}, {AUTOSCALER: "false"}),
+    ],
+)
+def test_an_autoscaler_may_move_members_unless_the_template_says_no(
+    given: Any, annotations: dict[str, str]
+) -> None:
+    template = {
+        "metadata": {"annotations": given},
+        "spec": {"containers": [{"name": "trainer", "image": "x"}]},
+    }
+    assert list(problems_of(template)) == []
+    assert pod(template)["metadata"]["annotations"] == annotations
 
 
 def test_what_the_operator_finds_pods_by_can_not_be_relabelled() -> None:
