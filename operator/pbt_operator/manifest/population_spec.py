@@ -94,7 +94,8 @@ class PopulationSpec(Wire):
     )
     parallelism: Members | None = Field(
         default=None,
-        description="How many members hold a pod at once; the others wait for their turn. Default: all members.",
+        description="How many members hold a pod at once; the others wait for their turn. Default: all members. "
+        "It is no share: populations on the same GPUs are served first come, first served.",
     )
     objective: Objective
     schedule: Schedule
