@@ -110,7 +110,7 @@ class Server:
         pod = self.pods[uid]
         states = {"trainer": state, **sidecars}
         statuses = [{"name": name, "state": found} for name, found in states.items()]
-        pod["status"] = {"phase": phase, "containerStatuses": statuses}
+        pod["status"] = {**pod["status"], "phase": phase, "containerStatuses": statuses}
         self._write(pod)
 
     def end(self, uid: str, code: int = 0) -> None:
@@ -118,6 +118,14 @@ class Server:
         self.tell(uid, "Failed" if code else "Succeeded", {"terminated": {"exitCode": code}})
         if "deletionTimestamp" in self.pods[uid]["metadata"]:
             self._remove(uid)
+
+    # somebody else
+
+    def evict(self, uid: str, condition: dict[str, str]) -> None:
+        """Says why a pod has to go, and deletes it: its trainer ends within its grace period."""
+        self.pods[uid]["status"]["conditions"] = [condition]
+        self._write(self.pods[uid])
+        self.delete_pod("team", "", uid=uid)
 
     # the watch
 

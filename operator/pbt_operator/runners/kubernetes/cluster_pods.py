@@ -88,7 +88,9 @@ class ClusterPods:
         Raises:
             ApiUnavailable: the watch lacks a pod, and nobody can tell now what is there.
         """
-        self._seen = seen = self._unseen.refresh(seen, now=self._now())
+        seen = self._unseen.refresh(seen, now=self._now())
+        self._stopped |= self._ended_unseen(seen)
+        self._seen = seen
         self._names = {found.pod.name: found for found in seen.values()}
         self._over = {}
         for found in seen.values():
@@ -102,6 +104,12 @@ class ClusterPods:
         }
         if self._doubtful:
             self._look()
+
+    def _ended_unseen(self, seen: Mapping[str, PodState]) -> dict[str, Pod]:
+        """Pods that somebody else was ending, and that are gone before their end was accounted for."""
+        gone = (state for uid, state in self._seen.items() if uid not in seen and not state.settled)
+        known = self._forgotten | self._stopped.keys()
+        return {s.pod.uid: self._as_told(s.pod) for s in gone if s.pod.disrupted and s.pod.uid not in known}
 
     def _look(self) -> None:
         """Lists what is there, past the watch."""
@@ -150,7 +158,7 @@ class ClusterPods:
         return _all_tried(changes, requests)
 
     def observe(self) -> Sequence[Pod]:
-        """See `Pods.observe`. A pod that was stopped and is gone is shown as ended, until it is forgotten."""
+        """See `Pods.observe`. A pod that was stopped or evicted and is gone is shown as ended, until forgotten."""
         now = {uid: self._as_now(seen) for uid, seen in self._seen.items() if not seen.settled}
         now |= {uid: unseen.pod for uid, unseen in self._unseen.by_uid.items()}
         gone = {u: replace(p, phase=Phase.ENDED) for u, p in self._stopped.items() if u not in self._seen}

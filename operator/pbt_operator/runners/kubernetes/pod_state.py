@@ -71,6 +71,9 @@ def read(body: Mapping[str, Any]) -> PodState | None:
         phase, exit_code, message = Phase.ENDED, None, _joined(status)
     elif phase is Phase.ENDED:
         disruption = _disruption(status, trainer)
+    elif deleted is not None:  # said now, for the watch may show it no more between its end and its removal
+        disruption = _doom(status)
+        message = disruption or message
     pod = Pod(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -146,12 +149,18 @@ def _disruption(status: Mapping[str, Any], trainer: Mapping[str, Any]) -> str | 
     reason = str(status.get("reason") or "")
     if reason in NO_FAULT or reason.startswith("OutOf"):
         return reason
+    ended = (trainer.get("state") or {}).get("terminated") or {}
+    restarted = "NodeRestarted" if ended.get("reason") == "ContainerStatusUnknown" else None
+    return _doom(status) or restarted
+
+
+def _doom(status: Mapping[str, Any]) -> str | None:
+    """What somebody who ends a pod through no fault of its own said before: Kubernetes' condition, or Kueue's."""
     for kind in ("DisruptionTarget", "TerminationTarget"):
         condition = _condition(status, kind)
         if condition.get("status") == "True":
             return str(condition.get("reason") or kind)
-    ended = (trainer.get("state") or {}).get("terminated") or {}
-    return "NodeRestarted" if ended.get("reason") == "ContainerStatusUnknown" else None
+    return None
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

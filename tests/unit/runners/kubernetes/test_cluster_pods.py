@@ -12,6 +12,8 @@ from pbt_operator.runners.kubernetes.pod_state import LOST_AFTER_SECONDS, SETTLE
 from pbt_operator.runners.kubernetes.unseen_pods import ASK_SECONDS
 from support.lagging import GRACE_SECONDS, RUNNING, Server, birth, pods_of
 
+KUEUE = {"type": "TerminationTarget", "status": "True", "reason": "WorkloadEvictedDueToPreempted"}
+
 
 @pytest.fixture
 def server():
@@ -121,6 +123,38 @@ def test_the_exit_code_of_a_stopped_pod_is_seen_if_the_watch_shows_it(server, po
     pods.refresh(server.seen)
     assert pods.observe() == []
     assert server.requests == [("create", "digits-0-1"), ("delete", "digits-0-1")]
+
+
+@pytest.mark.parametrize("is_shown", [False, True])
+def test_an_evicted_pod_that_is_gone_is_shown_once_as_ended_through_nobodys_fault(server, pods, is_shown):
+    """Kueue lets go of a pod as it deletes it, so that it is gone as soon as its trainer has ended."""
+    uid = run_one(server, pods)
+    server.evict(uid, KUEUE)
+    server.show()
+    pods.refresh(server.seen)
+    (found,) = pods.observe()
+    assert (found.phase, found.stopping) == (Phase.RUNNING, True)
+    server.end(uid, 143)
+    server.show(server.lag - is_shown)
+    pods.refresh(server.seen)
+    (found,) = pods.observe()
+    assert (found.phase, found.disrupted) == (Phase.ENDED, True)
+    pods.forget(found)
+    server.show()
+    pods.refresh(server.seen)
+    assert pods.observe() == []
+    assert server.requests == [("create", "digits-0-1"), ("delete", "")]
+
+
+def test_a_pod_that_somebody_deletes_and_says_nothing_is_just_gone(server, pods):
+    uid = run_one(server, pods)
+    server.delete_pod("team", "digits-0-1", uid=uid)
+    server.show()
+    pods.refresh(server.seen)
+    server.end(uid, 143)
+    server.show()
+    pods.refresh(server.seen)
+    assert pods.observe() == []
 
 
 def test_one_settled_pod_of_each_member_stays_for_its_logs(server, pods):

@@ -62,7 +62,17 @@ GATED = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
 SCHEDULED = {"type": "PodScheduled", "status": "True"}
 DISRUPTION = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
 CLEARED = {**DISRUPTION, "status": "False"}
-KUEUE = {"type": "TerminationTarget", "status": "True", "reason": "Preempted"}
+KUEUE = {
+    "type": "TerminationTarget",
+    "status": "True",
+    "reason": "WorkloadEvictedDueToPreempted",
+    "message": "Preempted to accommodate a workload (UID: 1, JobUID: 2) due to prioritization in the ClusterQueue; "
+    "preemptor path: /research; preemptee path: /research",
+}
+READY = tuple(
+    {"type": kind, "status": "True"}
+    for kind in ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+)
 
 STATES = {
     "just created": (body("Pending"), pod(Phase.PENDING)),
@@ -160,7 +170,15 @@ STATES = {
     ),
     "evicted by Kueue": (
         body("Failed", trainer=ended(143), conditions=(KUEUE,), deleted=DELETED),
-        pod(Phase.ENDED, exit_code=143, disrupted=True, stopping=True, message="Preempted"),
+        pod(Phase.ENDED, exit_code=143, disrupted=True, stopping=True, message=KUEUE["reason"]),
+    ),
+    "evicted by Kueue, its trainer saves": (
+        body(trainer=RUNNING, conditions=(KUEUE, *READY), deleted=DELETED),
+        pod(Phase.RUNNING, disrupted=True, stopping=True, message=KUEUE["reason"]),
+    ),
+    "evicted by Kueue before it started": (
+        body("Pending", trainer=waiting("ContainerCreating"), conditions=(KUEUE, SCHEDULED), deleted=DELETED),
+        pod(Phase.PENDING, disrupted=True, stopping=True, message=KUEUE["reason"]),
     ),
     "evicted by its node": (
         body("Failed", trainer=ended(137), reason="Evicted", message="low on memory"),
