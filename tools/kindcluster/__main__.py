@@ -37,6 +37,7 @@ def _build() -> None:
         print(reason)
     else:
         lifetime.prepare()
+        binary("kueue")  # takes minutes, which the tests that ask for it don't have
 
 
 def _up() -> None:

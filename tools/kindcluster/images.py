@@ -1,4 +1,4 @@
-"""The images that tests run: operator and trainer from the repository's Dockerfiles, and MinIO from its binary."""
+"""The images that tests run: operator and trainer from the repository's Dockerfiles, MinIO and Kueue from binaries."""
 
 import shutil
 import tempfile
@@ -10,16 +10,14 @@ from kindcluster.engine import Engine, buildah
 from kindcluster.machine import step
 from programs.build import binaries
 
-OPERATOR, TRAINER, MINIO = "pbt-operator:dev", "pbt-trainer:dev", "minio:dev"
+OPERATOR, TRAINER, MINIO, KUEUE = "pbt-operator:dev", "pbt-trainer:dev", "minio:dev", "kueue:dev"
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _CPU_TORCH = """\
 FROM docker.io/library/python:3.11-slim
 RUN pip install --no-cache-dir torch numpy --index-url https://download.pytorch.org/whl/cpu
 """
-_MINIO = (
-    'FROM scratch\nCOPY minio /usr/local/bin/minio\nUSER 65532:65532\nENTRYPOINT ["/usr/local/bin/minio"]\n'
-)
+_PROGRAM = 'FROM scratch\nCOPY program {path}\nUSER 65532:65532\nENTRYPOINT ["{path}"]\n'
 
 
 def full_name(image: str) -> str:
@@ -58,11 +56,20 @@ def _cpu_torch(engine: Engine) -> str:
 
 
 def _minio(engine: Engine) -> None:
+    _of_program(engine, MINIO, program="minio", path="/usr/local/bin/minio")
+
+
+def _kueue(engine: Engine) -> None:
+    _of_program(engine, KUEUE, program="kueue", path="/manager")  # where its chart looks for it
+
+
+def _of_program(engine: Engine, image: str, *, program: str, path: str) -> None:
+    """An image of nothing but a static program."""
     with tempfile.TemporaryDirectory() as context:
-        shutil.copy(binaries("minio")["minio"], Path(context) / "minio")
+        shutil.copy(binaries(program)[program], Path(context) / "program")
         file = Path(context) / "Dockerfile"
-        file.write_text(_MINIO)
-        _bud(engine, MINIO, file=file, context=Path(context))
+        file.write_text(_PROGRAM.format(path=path))
+        _bud(engine, image, file=file, context=Path(context))
 
 
 def _bud(
@@ -76,4 +83,9 @@ def _bud(
         buildah("bud", "--layers", "--pull-never", *words, context)
 
 
-_BUILDS: dict[str, Callable[[Engine], None]] = {OPERATOR: _operator, TRAINER: _trainer, MINIO: _minio}
+_BUILDS: dict[str, Callable[[Engine], None]] = {
+    OPERATOR: _operator,
+    TRAINER: _trainer,
+    MINIO: _minio,
+    KUEUE: _kueue,
+}

@@ -109,6 +109,19 @@ def refresh() -> Kind:
     return cluster
 
 
+def bring(cluster: Kind, image: str) -> None:
+    """Builds and loads an image that most tests don't need.
+
+    Raises:
+        BuildError: its program can't be built.
+        ClusterError: it can't be built or loaded.
+    """
+    with held(_building()):
+        images.build(cluster.engine, image)
+    with held(_lock("change")):
+        _load(cluster, image)
+
+
 def down() -> None:
     """Removes the cluster and every trace of it; nothing happens where there is none.
 
@@ -129,10 +142,10 @@ def _remove(cluster: Kind) -> None:
 
 
 def _load(cluster: Kind, *names: str) -> None:
-    """Loads images: MinIO on the control plane, where it runs, ours on the workers."""
+    """Loads images: ours on the workers, MinIO and Kueue on the control plane, where they run."""
     control = [node for node in cluster.nodes if node not in cluster.workers]
     for image in names:
-        nodes = control if image == images.MINIO else cluster.workers
+        nodes = cluster.workers if image in _OURS else control
         load(cluster.engine, cluster.name, image=image, nodes=nodes)
 
 

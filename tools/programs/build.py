@@ -86,6 +86,7 @@ GROUPS = {
     "kind": Group({"kind": "sigs.k8s.io/kind"}),
     "helm": Group({"helm": "helm.sh/helm/v4/cmd/helm"}),
     "kwok": Group({"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+    "kueue": Group({"kueue": "sigs.k8s.io/kueue/cmd/kueue"}),
 }
 _FOLDERS = {program: folder for folder, group in GROUPS.items() for program in group.packages}
 
