@@ -10,6 +10,7 @@ from cluster.applied import Applied
 from cluster.populations import TINY
 from cluster.space import Space
 from fixtures.wrong_manifests import WRONG
+from pbt_operator.runners.kubernetes.pod_template import POD_GROUP
 
 
 def test_wrong_manifests_are_refused_by_the_api_server_or_by_the_operator(
@@ -55,6 +56,11 @@ def test_what_only_the_cluster_knows_is_shown_in_accepted_and_can_be_corrected(s
         "identity": ({"template": changed(serviceAccountName="nobody")}, "TemplateRefused", "nobody"),
         "priority": ({"template": changed(priorityClassName="first")}, "TemplateRefused", "first"),
         "name": ({"template": container(name="Trainer!")}, "TemplateRefused", "Trainer!"),
+        "group": (
+            {"template": {**right, "metadata": {"labels": {POD_GROUP: "g"}}}},
+            "InvalidTemplate",
+            POD_GROUP,
+        ),
         "unknown": ({"template": changed(nodeSelektor={})}, "TemplateRefused", "nodeSelektor"),
         "admission": ({"template": container(securityContext={})}, "TemplateRefused", "restricted"),
         "variable": (

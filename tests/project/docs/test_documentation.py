@@ -45,6 +45,23 @@ def test_example_manifests_run_a_script_that_exists(file):
     assert (ROOT / container.command[1]).is_file()
 
 
+def test_the_example_of_kueue_waits_in_its_queue_and_asks_for_what_it_grants():
+    folder = ROOT / "examples" / "kueue"
+    made = {each["kind"]: each for each in yaml.safe_load_all((folder / "queues.yaml").read_text())}
+    spec = load(folder / "digits.yaml").spec
+    assert (
+        spec.template["metadata"]["labels"]["kueue.x-k8s.io/queue-name"]
+        == made["LocalQueue"]["metadata"]["name"]
+    )
+    assert made["LocalQueue"]["spec"]["clusterQueue"] == made["ClusterQueue"]["metadata"]["name"]
+    (group,) = made["ClusterQueue"]["spec"]["resourceGroups"]
+    (flavor,) = group["flavors"]
+    assert flavor["name"] == made["ResourceFlavor"]["metadata"]["name"]
+    assert flavor["resources"] == [{"name": "nvidia.com/gpu", "nominalQuota": spec.parallelism}]
+    requested = spec.template["spec"]["containers"][0]["resources"]["limits"]
+    assert set(requested) == set(group["coveredResources"])
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_and_their_options_exist(page):
     commands = get_command(app).commands
