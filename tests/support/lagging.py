@@ -96,11 +96,21 @@ class Server:
             self._remove(uid)
 
     @one_at_a_time
-    def label_pod(self, _namespace: str, name: str, labels: dict[str, str], *, uid: str) -> None:
+    def label_pod(
+        self,
+        _namespace: str,
+        name: str,
+        labels: dict[str, str],
+        *,
+        uid: str,
+        annotations: dict[str, str] | None = None,
+    ) -> None:
         self.requests.append(("label", name))
         for pod in self.pods.values():
             if pod["metadata"]["uid"] == uid:
                 pod["metadata"]["labels"] |= labels
+                if annotations:
+                    pod["metadata"]["annotations"] = annotations
                 self._write(pod)
 
     # the node

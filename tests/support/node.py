@@ -18,6 +18,7 @@ from kubernetes.client.exceptions import ApiException
 from pbt_operator.manifest.template import expand
 from pbt_operator.runners.kubernetes.pod_state import MARK
 from support.apiserver import ApiServer
+from support.downward import referred
 
 LAST_WORDS_BYTES = 2000
 TIME = "2026-01-01T00:00:00Z"
@@ -119,7 +120,8 @@ class Node:
         mounts = self._mount(pod, container, folder)
         environment = dict(INHERITED)
         for variable in container.get("env", ()):
-            value = expand(variable.get("value", pod["metadata"]["uid"]), environment)
+            told = referred(variable, pod)
+            value = expand(variable.get("value", ""), environment) if told is None else told
             environment[variable["name"]] = next((f for m, f in mounts.items() if m == value), value)
         command = [expand(part, environment) for part in [*container["command"], *container.get("args", ())]]
         with (folder / "log").open("wb") as log, self._lock:

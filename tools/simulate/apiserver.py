@@ -116,7 +116,7 @@ class ApiServer:
                 grace = body.get("gracePeriodSeconds")
                 return self.delete_pod(name, uid=body["preconditions"]["uid"], grace=grace)
             case "PATCH", [name]:
-                return self._label(name, body["metadata"]["labels"], uid=body["metadata"]["uid"])
+                return self._label(name, body["metadata"])
         raise AssertionError(f"nobody asks for {method} pods {named}")
 
     def _do_populations(self, method: str, named: list[str], _: Mapping[str, str], body: Any) -> Any:
@@ -195,14 +195,15 @@ class ApiServer:
             self.write_pod({**pod, "metadata": {**pod["metadata"], "deletionTimestamp": stamp}})
         return pod
 
-    def _label(self, name: str, labels: Mapping[str, str], *, uid: str) -> Body:
+    def _label(self, name: str, patch: Mapping[str, Any]) -> Body:
         pod = self.pods.get(name)
         if pod is None:
             raise Refusal(404, "NotFound")
-        if pod["metadata"]["uid"] != uid:
+        if pod["metadata"]["uid"] != patch["uid"]:
             raise Refusal(422, "Invalid", "metadata.uid: field is immutable")
         metadata = pod["metadata"]
-        self.write_pod({**pod, "metadata": {**metadata, "labels": {**metadata["labels"], **labels}}})
+        told = {kind: {**metadata[kind], **patch.get(kind, {})} for kind in ("labels", "annotations")}
+        self.write_pod({**pod, "metadata": {**metadata, **told}})
         return pod
 
     # Populations

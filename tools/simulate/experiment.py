@@ -19,6 +19,7 @@ from simulate.kubelet import Kubelet
 from simulate.laws.laws import Laws
 from simulate.misfortune import Misfortune
 from simulate.operators import Operator
+from simulate.room import Room
 from simulate.script import Script
 from simulate.trainer import Trainer
 from simulate.weather import Weather
@@ -157,10 +158,12 @@ class Experiment:
             self.weather.spare("script crashes", "out of memory", "hangs", "trainer dies", "bad node")
         self._ignores_gates = plan.random() < 0.15  # some of the trainers do, as those of other languages may
         self._steps = [plan.choice((0.5, 1.0, 3.0, 10.0)) for _ in range(16)]
+        self.room = Room(world, self.weather, members=6)
         self.kubelet = Kubelet(
             world,
             self.weather,
             self.server,
+            room=self.room,
             start_seconds=plan.choice((0.5, 5.0, 30.0, 120.0)),
             trainer_of=self._trainer,
         )
@@ -221,6 +224,7 @@ class Experiment:
         with _in(self):
             self.start_operator()
             self.misfortune.begin()
+            self.room.begin()
             deadline = self.weather.clears_at + PATIENCE_SECONDS
             while not (self.has_ended and self.misfortune.is_over) and not world.wrong:
                 if world.time.now > deadline or not world.time.advance():

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pbt_contract.assignment import Assignment
+from pbt_operator.runners.kubernetes.run_times import rfc3339
 from simulate.apiserver import ApiServer, Body
+from simulate.room import Room
 from simulate.trainer import Trainer
 from simulate.weather import Weather
 from simulate.world import Process, World
+from support.downward import referred
 
 OOM = 137
 NODES = ("node-0", "node-1", "node-2")
@@ -40,17 +43,21 @@ class Kubelet:
         weather: Weather,
         server: ApiServer,
         *,
+        room: Room,
         start_seconds: float,
         trainer_of: Callable[[Assignment, str], Trainer],
     ) -> None:
         self.placed: dict[str, Placed] = {}
         self._world, self._weather, self._server = world, weather, server
         self._start_seconds, self._trainer_of = start_seconds, trainer_of
+        self._room, room.evict, room.changed = room, self._preempt, self._wake_all
         self._random = world.chance("kubelet")
         server.on_pod = self._on_pod
 
     def _on_pod(self, pod: Body, gone: bool) -> None:
         uid = pod["metadata"]["uid"]
+        if gone:
+            self._room.give_back(uid)
         placed = self.placed.get(uid)
         if placed is None and not gone:
             process = self._world.spawn(f"kubelet of {uid}", lambda: self._run(uid))
@@ -64,17 +71,21 @@ class Kubelet:
 
     def _run(self, uid: str) -> None:
         """The life of one pod."""
-        while self._weather.strikes("unschedulable"):
-            told = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no GPU"}
-            self._show(uid, {"phase": "Pending", "conditions": [told]})
+        while self._weather.strikes("unschedulable") or not self._room.take(uid):
+            self._show(uid, {"phase": "Pending", "conditions": [self._scheduled(uid, "False")]})
             self._world.idle(30.0)
+            if self._server.pod(uid) is None:
+                return
         pod = self._server.pod(uid)
         if pod is None:
+            self._room.give_back(uid)
             return
         if self._weather.strikes("refused by the node"):
             self._show(uid, {"phase": "Failed", "reason": "UnexpectedAdmissionError"})
+            self._room.give_back(uid)
             return
         self._server.write_pod({**pod, "spec": {**pod["spec"], "nodeName": self._random.choice(NODES)}})
+        self._show(uid, {"phase": "Pending", "conditions": [self._scheduled(uid, "True")]})
         seconds = self._random.uniform(0.1, self._start_seconds)
         if self._weather.strikes("slow start"):  # an image that takes long to pull, or a volume to attach
             seconds += SLOW_SECONDS
@@ -96,9 +107,8 @@ class Kubelet:
             self._world.idle(until - self._world.time.now)
 
     def _train(self, uid: str, pod: Body) -> None:
-        variables = {
-            v["name"]: v.get("value", "").replace("$$", "$") for v in pod["spec"]["containers"][0]["env"]
-        }
+        env = pod["spec"]["containers"][0]["env"]
+        variables = {v["name"]: referred(v, pod) or v.get("value", "").replace("$$", "$") for v in env}
         assignment = Assignment.from_environment({**variables, "PBT_POD": uid})
         assert assignment is not None
         placed, trainer = self.placed[uid], self._trainer_of(assignment, uid)
@@ -124,6 +134,7 @@ class Kubelet:
             ended = {"exitCode": trainer.code, "reason": reason, "message": trainer.message}
             phase = "Failed" if trainer.code else "Succeeded"
             self._show(uid, {"phase": phase, "containerStatuses": [_container({"terminated": ended})]})
+        self._room.give_back(uid)
         pod = self._server.pod(uid)
         if pod is not None and "deletionTimestamp" in pod["metadata"]:
             self._server.remove_pod(pod)
@@ -131,8 +142,37 @@ class Kubelet:
     def _show(self, uid: str, status: dict[str, Any]) -> None:
         pod = self._server.pod(uid)
         if pod is not None:
-            conditions = [*pod["status"].get("conditions", ()), *status.get("conditions", ())]
+            known, new = pod["status"].get("conditions", ()), status.get("conditions", ())
+            replaced = {condition["type"] for condition in new}
+            conditions = [*(c for c in known if c["type"] not in replaced), *new]
             self._server.write_pod({**pod, "status": {**status, "conditions": conditions}})
+
+    def _scheduled(self, uid: str, status: str) -> dict[str, str]:
+        """The condition by which the scheduler says whether a pod has a node; it keeps the time of its last change."""
+        pod = self._server.pod(uid)
+        conditions = pod["status"].get("conditions", ()) if pod is not None else ()
+        known = next((c for c in conditions if c["type"] == "PodScheduled" and c["status"] == status), None)
+        if known is not None:
+            return known
+        told = (
+            {}
+            if status == "True"
+            else {"reason": "Unschedulable", "message": "3 Insufficient nvidia.com/gpu"}
+        )
+        since = rfc3339(self._world.now())
+        return {"type": "PodScheduled", "status": status, "lastTransitionTime": since, **told}
+
+    def _wake_all(self) -> None:
+        """There may be room: pods that wait are looked at again."""
+        for placed in self.placed.values():
+            if placed.trainer is None:
+                placed.process.wake()
+
+    def _preempt(self, uid: str) -> None:
+        """Its place is taken back."""
+        placed = self.placed.get(uid)
+        if placed is not None and not placed.lost:
+            self.evict(placed)
 
     # what befalls pods
 

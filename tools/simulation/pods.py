@@ -50,10 +50,11 @@ class SimulatedPods:
         self.anew: Callable[[Birth], str | None] = lambda _birth: None
         self.ignores_gates: Callable[[int], bool] = lambda _member: False
         self._trainers: dict[str, SimulatedTrainer] = {}
+        self._places = 10**6
 
     def observe(self) -> Sequence[Pod]:
         """See `Pods.observe`."""
-        return [trainer.pod for trainer in self._trainers.values()]
+        return [trainer.shown for trainer in self._trainers.values()]
 
     def look_again(self) -> Sequence[Pod]:
         """See `Pods.look_again`."""
@@ -62,12 +63,43 @@ class SimulatedPods:
     def start(self, birth: Birth) -> None:
         """See `Pods.start`."""
         name = keys.life(birth.member, birth.incarnation)
-        known = self._trainers.get(name)
-        if known is not None and not known.pod.ended:
+        there = self._trainers.values()
+        if any(one.pod.life == birth.life and not one.pod.ended for one in there):
             return
         self.num_started += 1
         pod = Pod.pending(birth, uid=f"pod-{self.num_started}")
-        self._trainers[name] = SimulatedTrainer(pod, self)
+        if name in self._trainers and not self._trainers[name].pod.ended:  # it is another member's by now
+            pod = replace(pod, name=f"{name}-{self.num_started}")
+        self._trainers[pod.name] = SimulatedTrainer(pod, self)
+        self.place()
+
+    def place(self) -> None:
+        """Gives places to those that have waited longest, as far as there are any."""
+        there = [trainer for trainer in self._trainers.values() if not trainer.pod.ended]
+        placed = sum(trainer.placed_at is not None for trainer in there)
+        for trainer in [one for one in there if one.placed_at is None][: max(0, self._places - placed)]:
+            trainer.take_place()
+
+    @property
+    def places(self) -> int:
+        """How many pods there is room for at once."""
+        return self._places
+
+    @places.setter
+    def places(self, places: int) -> None:
+        self._places = places
+        self.place()
+
+    @property
+    def refused_for(self) -> None:
+        """See `Pods.refused_for`: none is refused here."""
+        return None
+
+    def readdress(self, pod: Pod, birth: Birth) -> None:
+        """See `Pods.readdress`."""
+        trainer = self._trainers[pod.name]
+        trainer.pod = replace(trainer.pod, member=birth.member, incarnation=birth.incarnation)
+        trainer.life = trainer.incarnation(birth.incarnation)
 
     def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
         """See `Pods.relabel`."""
@@ -101,14 +133,29 @@ class SimulatedTrainer:
     stretch_began: float = 0.0
     recorded: tuple[int, float] = (0, 0.0)  # step and time of the newest record
     ranks: ClassVar[int] = 1
+    made_at: float = 0.0
+    placed_at: float | None = None
     _has_trained: bool = False
     _declined: bool = False  # somebody else was faster where this one was asked to go on as
 
     def __post_init__(self) -> None:
-        self.life, self.waiting = self._incarnation(self.pod.incarnation), Waiting(self.world.store)
+        self.life, self.waiting = self.incarnation(self.pod.incarnation), Waiting(self.world.store)
+        self.made_at = self.world.time.now
+
+    def take_place(self) -> None:
+        """There is room for it: it starts."""
+        self.placed_at = self.world.time.now
         self.next = self.world.time.after(self.world.durations.start, self._begin)
 
-    def _incarnation(self, number: int) -> Incarnation:
+    @property
+    def shown(self) -> Pod:
+        """The pod as it is seen now."""
+        now = self.world.time.now
+        if self.placed_at is None:
+            return replace(self.pod, unplaced_for=now - self.made_at)
+        return replace(self.pod, placed_for=now - self.placed_at)
+
+    def incarnation(self, number: int) -> Incarnation:
         return Incarnation(
             self.world.store,
             member=self.pod.member,
@@ -242,8 +289,8 @@ class SimulatedTrainer:
     def _look_for_successor(self) -> None:
         if self.pod.ended:
             return
-        successor, shares = self.life.successor(), self.world.spec.shares_slots
-        other = self.life.yielded() if successor is None and shares else None
+        successor = self.life.successor()
+        other = self.life.yielded() if successor is None else None
         if other is not None and not self._declined:
             self._make_room(other)
         elif successor is None:
@@ -284,7 +331,9 @@ class SimulatedTrainer:
         if self.pod.ended or self.pod.stopping:
             return
         self.pod = replace(self.pod, stopping=True)
-        assert self.next is not None
+        if self.next is None:  # it has never had a place
+            self._end(ExitCode.DONE)
+            return
         self.next.cancelled = True
         if self.pod.phase is Phase.RUNNING and self.life.successor() is None:
             self._save()
@@ -300,3 +349,5 @@ class SimulatedTrainer:
         if self.next is not None:
             self.next.cancelled = True
         self.pod = replace(self.pod, phase=Phase.ENDED, exit_code=code)
+        self.placed_at = None
+        self.world.place()

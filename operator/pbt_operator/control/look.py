@@ -1,10 +1,13 @@
-"""Station "look", as far as pods go: which member each pod's process trains, and which pods have ended."""
+"""Station "look", as far as pods go: which member each pod's process trains, and which pods have ended or wait."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec import UNSET
+
 from pbt_operator.control.occupancy import lived
-from pbt_operator.control.pods import Pod, Pods
+from pbt_operator.control.pods import Phase, Pod, Pods
+from pbt_operator.control.shortage import is_short, takes_turns
 from pbt_operator.core.spec import Spec
 from pbt_operator.records.repository import Repository
 
@@ -16,10 +19,17 @@ class Seen:
     Attributes:
         live: the pod of each member that hasn't ended.
         ended: those to be accounted for.
+        demand: those that wait for a place, while the members share the places that there are; and any whose birth
+            another process has taken, which waits for another birth.
+        is_short: whether the cluster lacks room.
+        shares: whether members take turns because of that.
     """
 
     live: Mapping[int, Pod]
     ended: Sequence[Pod]
+    demand: Sequence[Pod] = ()
+    is_short: bool = False
+    shares: bool = False
 
 
 def look_at_pods(pods: Pods, repository: Repository, spec: Spec) -> Seen:
@@ -28,23 +38,49 @@ def look_at_pods(pods: Pods, repository: Repository, spec: Spec) -> Seen:
     newest = [repository.history.newest_birth(pod.member) for pod in found if pod.ended]
     repository.learn_claims([birth for birth in newest if birth is not None])
     live: dict[int, Pod] = {}
-    ended = []
-    for labelled in found:
-        pod = _recognise(labelled, pods, repository, spec)
+    ended, demand = list[Pod](), list[Pod]()
+    short = is_short(found, refused_for=pods.refused_for)
+    known = [_recognise(labelled, pods, repository, spec) for labelled in found]
+    # Who runs comes first: a pod that waits is only asked about where its member has a process already.
+    known.sort(key=lambda pod: pod.phase is Phase.PENDING)
+    shares = short and _takes_turns([pod for pod in known if pod.phase is Phase.RUNNING], repository, spec)
+    for pod in known:
         if pod.ended:
             ended.append(pod)
+        elif pod.unplaced_for is not None and (shares or pod.member in live):
+            demand.append(pod)
+        elif pod.member in live and _is_taken(pod, repository):
+            if pod.phase is Phase.PENDING:  # else its trainer finds that out, and leaves
+                demand.append(pod)
         elif pod.member in live:
             older, newer = sorted((live[pod.member], pod), key=lambda p: p.incarnation)
             pods.stop(older)
             live[pod.member] = newer
         else:
             live[pod.member] = pod
-    return Seen(live, ended)
+    return Seen(live, ended, demand, is_short=short, shares=shares)
+
+
+def _takes_turns(running: Sequence[Pod], repository: Repository, spec: Spec) -> bool:
+    """Whether anybody who runs can go on as another member. Several ranks can't."""
+    if not takes_turns(spec):
+        return False
+    births = (repository.history.newest_birth(pod.member) for pod in running)
+    claims = [repository.claim(birth) for birth in births if birth is not None]
+    ranked = [claim is not None and claim.ranks is not UNSET and claim.ranks > 1 for claim in claims]
+    return not ranked or not all(ranked)
+
+
+def _is_taken(pod: Pod, repository: Repository) -> bool:
+    """Whether another pod's process has claimed the birth that this one is to start as."""
+    birth = repository.history.birth(*pod.life)
+    claim = repository.claim(birth) if birth is not None else None
+    return claim is not None and claim.pod != pod.uid
 
 
 def _recognise(pod: Pod, pods: Pods, repository: Repository, spec: Spec) -> Pod:
     repository.learn_birth(pod.member, pod.incarnation)
-    known = lived(repository, pod, ask=pod.ended and spec.shares_slots)
+    known = lived(repository, pod, ask=pod.ended and takes_turns(spec))
     if known != pod:
         pods.relabel(pod, member=known.member, incarnation=known.incarnation)
     return known

@@ -24,6 +24,7 @@ class PassResult:
         ripe_in: seconds until a round that has its quorum is ripe, whoever else reports it; None if none waits so.
         num_left: how many members could start or be stopped at once and are left to the next pass.
         sweeps: whether retention has more to delete at once.
+        takes_turns: whether members share the slots that the cluster grants; None where it grants all.
         usage: what the reports since the start say about requests to the store.
     """
 
@@ -36,4 +37,5 @@ class PassResult:
     ripe_in: float | None
     num_left: int
     sweeps: bool
+    takes_turns: bool | None
     usage: Usage

@@ -13,10 +13,13 @@ from pbt_contract.keys import Life
 from pbt_contract.records import Birth
 from pbt_operator.control import sharing, tenancy
 from pbt_operator.control.account import Accounting
+from pbt_operator.control.demand import Demand
 from pbt_operator.control.events import Event
+from pbt_operator.control.look import Seen
 from pbt_operator.control.occupancy import asked_to_yield
 from pbt_operator.control.pods import Phase, Pod, Pods
 from pbt_operator.control.record import Recorder
+from pbt_operator.control.shortage import takes_turns
 from pbt_operator.control.tenancy import Stay, Tenant, Waited
 from pbt_operator.control.timers import Timed, Timers
 from pbt_operator.control.vacancies import Vacancies
@@ -54,14 +57,17 @@ class Placement:
         self._repository, self._history, self._pods = repository, repository.history, pods
         self._accounting, self._recorder = accounting, recorder
         self._vacancies = Vacancies(repository, pods=pods, accounting=accounting, recorder=recorder)
+        self._demand = Demand(pods, vacancies=self._vacancies, stop=self._stop)
         self._clock, self._emit = clock, emit
         self._timers = Timers()
         self._takeover: tuple[Round | None, float] | None = None
         self.num_left = 0
 
-    def clear(self, live: Live, spec: Spec, *, ended: bool) -> None:
+    def clear(self, seen: Seen, spec: Spec, *, ended: bool) -> None:
         """Stops all pods; of a population that ended, trainers that are through may end by themselves for a while."""
-        self.num_left, now = 0, self._clock()
+        self.num_left, now, live = 0, self._clock(), seen.live
+        for pod in seen.demand:
+            self._stop(pod)
         self._timers.keep({pod.uid for pod in live.values()})
         for pod in live.values():
             through = ended and finished(self._history, pod.member, spec)
@@ -71,14 +77,14 @@ class Placement:
             if not through or waited > tenancy.TAKEOVER_SECONDS:
                 self._stop(pod)
 
-    def place(self, live: Live, spec: Spec) -> None:
+    def place(self, seen: Seen, spec: Spec) -> None:
         """Stops what shouldn't run and starts what should."""
-        self.num_left = 0
+        self.num_left, live = 0, seen.live
         self._timers.keep({pod.uid for pod in live.values()})
         asked = {member: asked_to_yield(self._repository, pod) for member, pod in live.items()}
         heirs = {member: to for member, to in asked.items() if to is not None}
         self._supersede(live, heirs, spec)
-        self._fill(live, heirs, spec)
+        self._fill(seen, heirs, spec)
 
     def _stop(self, pod: Pod) -> None:
         self._accounting.asked.add(pod.uid)
@@ -161,14 +167,16 @@ class Placement:
 
     # share the slots
 
-    def _fill(self, live: Live, heirs: Mapping[int, Life], spec: Spec) -> None:
+    def _fill(self, seen: Seen, heirs: Mapping[int, Life], spec: Spec) -> None:
         """Shares the slots out: starts who waits, asks to yield who is ahead."""
+        live = seen.live
+        slots = min(spec.slots, len(live)) if seen.shares else spec.slots - len(seen.demand)
         taken = {*live, *(to.member for to in heirs.values())}
         waiters = sharing.waiters(
             self._history, spec, taken=taken, not_before=self._accounting.not_before, now=self._clock()
         )
         # Else nobody need yield, and looking takes requests.
-        is_contested = len(waiters) > spec.slots - len(live)
+        is_contested = len(waiters) > slots - len(live)
         through = {member for member in live if finished(self._history, member, spec)}
         self._end_lingering({m: live[m] for m in through} if is_contested else {})
         holders = [
@@ -184,15 +192,17 @@ class Placement:
             for member, pod in live.items()
         ]
         allotment = allot(
-            slots=spec.slots,
+            slots=slots,
             holders=holders,
             waiters=[replace(waiter, waits=self._waits(waiter.member, spec)) for waiter in waiters],
             interval_steps=spec.schedule.interval_steps,
         )
-        self._hand_over(allotment.yields, live, spec)
+        heirs = {**heirs, **self._hand_over(allotment.yields, live, spec, keeps=seen.is_short)}
         for birth in self._vacancies.births(allotment.start[:STARTS_A_PASS], spec).values():
             self._pods.start(birth)
         self.num_left += max(0, len(allotment.start) - STARTS_A_PASS)
+        if seen.shares or seen.demand:
+            self._demand.keep_up(seen, spec, waiters=waiters, heirs=heirs)
 
     def _end_lingering(self, live: Live) -> None:
         """Stops trainers that are through and don't end by themselves, while others wait for their slots."""
@@ -208,8 +218,21 @@ class Placement:
         has_reported = record is not None and record.round is not None
         return (has_reported or self._waits(pod.member, spec)) and self._has_claimed(pod, birth)
 
-    def _hand_over(self, handovers: Sequence[Handover], live: Live, spec: Spec) -> None:
-        """Makes holders yield: to a member that their process goes on as where it can, else by their end."""
+    def _hand_over(
+        self, handovers: Sequence[Handover], live: Live, spec: Spec, *, keeps: bool
+    ) -> dict[int, Life]:
+        """Makes holders yield: to a member that their process goes on as where it can, else by their end.
+
+        Args:
+            handovers: who yields to whom.
+            live: the pod of each member that hasn't ended.
+            spec: what is asked.
+            keeps: a slot that is given back goes to somebody else: who can't go on as another member keeps it.
+
+        Returns:
+            Whom the processes were asked to go on as, by member.
+        """
+        heirs = {}
         asked = {
             handover.holder: handover.waiter
             for handover in handovers
@@ -223,10 +246,15 @@ class Placement:
                 if to is None or own is None:
                     continue  # the waiter is lived somewhere after all
                 heir = self._recorder.handover(own, to)
-            if heir is None:
+            if heir is not None:
+                heirs[member] = heir
+            elif keeps and handover.waiter is not None:
+                continue
+            else:
                 self._stop(live[member])
             position = self._history.position(member)
             self._emit(sharing.yield_event(member, heir, position=position))
+        return heirs
 
     def _can_ask(self, pod: Pod, spec: Spec) -> bool:
         """Whether the process can go on as a member that waits; nobody is asked twice in one life.
@@ -234,7 +262,7 @@ class Placement:
         Several ranks can't: they could only leave a step together, and none of them would know whose life it is now.
         """
         own = self._history.newest_birth(pod.member)
-        if not spec.shares_slots or own is None or not self._has_claimed(pod, own):
+        if not takes_turns(spec) or own is None or not self._has_claimed(pod, own):
             return False
         claim = self._repository.claim(own)
         if claim is not None and claim.ranks is not UNSET and claim.ranks > 1:

@@ -35,6 +35,9 @@ class Pod:
         out_of_memory: whether the kernel ended it for want of memory.
         node: where it runs; empty where that is unknown, or says nothing, as there is one only.
         log: where its whole output is: a file, or a command that shows it. Empty where it is nowhere.
+        unplaced_for: for how many seconds the cluster has known no place for it; None once it has one, and where
+            places don't lack.
+        placed_for: for how many seconds it has had its place; None where nobody says so.
     """
 
     name: str
@@ -50,6 +53,8 @@ class Pod:
     out_of_memory: bool = False
     node: str = ""
     log: str = ""
+    unplaced_for: float | None = None
+    placed_for: float | None = None
 
     @property
     def life(self) -> Life:
@@ -80,7 +85,16 @@ def activity(pod: Pod | None) -> MemberState:
 
 
 class Pods(Protocol):
-    """The pods of one population."""
+    """The pods of one population.
+
+    Attributes:
+        refused_for: for how many seconds no pod could be made for want of quota; None where one was made last.
+    """
+
+    @property
+    def refused_for(self) -> float | None:
+        """See above."""
+        ...
 
     def observe(self) -> Sequence[Pod]:
         """All pods that were not forgotten, ended ones included."""
@@ -96,6 +110,10 @@ class Pods(Protocol):
 
     def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
         """Shows the pod as another member's from now on: its process goes on with that birth."""
+        ...
+
+    def readdress(self, pod: Pod, birth: Birth) -> None:
+        """Makes a pod that has no place yet the one of another birth: its trainer will start as that."""
         ...
 
     def stop(self, pod: Pod) -> None:

@@ -12,7 +12,7 @@ from pbt_operator.control.account import Accounting
 from pbt_operator.control.decide import Decisions
 from pbt_operator.control.events import Event
 from pbt_operator.control.living import Living
-from pbt_operator.control.look import look_at_pods
+from pbt_operator.control.look import Seen, look_at_pods
 from pbt_operator.control.notices import StartedAnew, remarks
 from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.placement import Placement
@@ -85,6 +85,7 @@ class Reconciler:
         """
         self.spec, self.spec_number = spec, spec_number
         self._cursor: Cursor | None = None
+        self._seen = Seen({}, [])
         self._outcome: Outcome | None = None
         self._result: Result | None = None
         self._failed: Result | None = None
@@ -119,7 +120,7 @@ class Reconciler:
         self._look(looks, allowance)
         if self._cursor is not None:
             return self._answer()
-        seen = look_at_pods(self._pods, self._repository, self.spec)
+        seen = self._seen = look_at_pods(self._pods, self._repository, self.spec)
         if self._outcome is None:
             self._accounting.settle(seen.ended, self.spec)
         else:  # whatever became of them, nothing follows from it
@@ -139,9 +140,9 @@ class Reconciler:
             self._outcome = self._ended(seen.live)
             self._ended_at = None if self._outcome is None else self._clock()
         if self._outcome is not None or self.spec.suspend:
-            self._placement.clear(seen.live, self.spec, ended=self._outcome is not None)
+            self._placement.clear(seen, self.spec, ended=self._outcome is not None)
         else:
-            self._placement.place(seen.live, self.spec)
+            self._placement.place(seen, self.spec)
         if self._outcome is not None and self._result is None:
             self._conclude(self._outcome)
         self._retention.sweep(self.spec, begins=goes_on, is_last=self._outcome is not None)
@@ -260,5 +261,6 @@ class Reconciler:
             ripe_in=self._decisions.ripe_in if self._decides else None,
             num_left=self._placement.num_left,
             sweeps=self._retention.under_way,
+            takes_turns=self._seen.shares if self._seen.is_short and self._decides else None,
             usage=self._costs.usage,
         )

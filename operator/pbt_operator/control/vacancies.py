@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pbt_contract.records import Birth, Cause
 from pbt_operator.control.account import Accounting
 from pbt_operator.control.occupancy import has_left, lived
-from pbt_operator.control.pods import Pods
+from pbt_operator.control.pods import Phase, Pod, Pods
 from pbt_operator.control.record import Recorder
 from pbt_operator.core import births
 from pbt_operator.core.blame import crash_of
@@ -98,7 +98,11 @@ class Vacancies:
             for pod in self._pods.look_again()
             if not (pod.ended and pod.uid in seen)
         }
-        hidden = {pod.member for pod in there.values()} & claimed.keys()
+        hidden = {
+            pod.member
+            for pod in there.values()
+            if pod.member in claimed and not self._only_waits(pod, claimed[pod.member])
+        }
         for member in claimed.keys() - hidden:
             claim = self._repository.claim(claimed[member])
             pod = there.get(claim.pod) if claim is not None else None
@@ -106,3 +110,8 @@ class Vacancies:
                 lived(self._repository, pod, ask=True)  # another operator has asked it: the next pass knows
                 hidden.add(member)
         return hidden
+
+    def _only_waits(self, pod: Pod, birth: Birth) -> bool:
+        """Whether a pod that doesn't run yet was made for a birth that another process has claimed."""
+        claim = self._repository.claim(birth)
+        return pod.phase is Phase.PENDING and claim is not None and claim.pod != pod.uid

@@ -40,7 +40,7 @@ def assign(
         seed=spec.seed,
         population=population,
         in_place=spec.restart is Restart.IN_PLACE,
-        shared_slots=spec.shares_slots,
+        shared_slots=spec.restart is Restart.IN_PLACE,  # whoever shares: a cluster may grant fewer than asked
         poll_seconds=poll_seconds,
         grace_seconds=grace_seconds,
         bell=bell,

@@ -85,11 +85,6 @@ class Spec:
         return self.members if self.parallelism is None else min(self.parallelism, self.members)
 
     @property
-    def shares_slots(self) -> bool:
-        """Whether a process may be asked to go on as another member, which waits for a slot."""
-        return self.restart is Restart.IN_PLACE and self.slots < self.members
-
-    @property
     def rounds_needed(self) -> int:
         """How many of the newest rounds its rules look at, the one that is decided included."""
         return max(self.exploit.rule.rounds, self.explore.rounds)

@@ -22,6 +22,7 @@ class PodLaws(Judge):
         super().__init__(facts)
         self.most_slots = 0
         self._late: dict[str, float] = {}  # by pod whose labels are late, since when
+        self._waited: set[str] = set()  # pods that had no place at first
 
     def on_pod(self, pod: Body, *, gone: bool) -> None:
         """Slots are counted, and no member has two pods."""
@@ -35,7 +36,12 @@ class PodLaws(Judge):
         ]
         if len(live) > self.most_slots:
             self.blame(f"8: {len(live)} live pods, {self.most_slots} slots")
-        members = [facts.members.get(found["metadata"]["uid"], labelled_member(found)) for found in live]
+        self._waited |= {one["metadata"]["uid"] for one in live if has_no_place(one)}
+        # Whose birth another process took meanwhile lives nobody, wherever it may be.
+        lived = [
+            one for one in live if (uid := one["metadata"]["uid"]) in facts.members or uid not in self._waited
+        ]
+        members = [facts.members.get(found["metadata"]["uid"], labelled_member(found)) for found in lived]
         if len(set(members)) < len(members):
             self.blame(f"8: two live pods of a member: {sorted(members)}")
 
@@ -59,6 +65,12 @@ class PodLaws(Judge):
             seen = read(pod)
             if seen is not None and not seen.pod.ended:
                 self.blame(f"7: {pod['metadata']['name']} still runs")
+
+
+def has_no_place(pod: Body) -> bool:
+    """Whether the scheduler knows no node for it."""
+    conditions = pod["status"].get("conditions", ())
+    return any(one["type"] == "PodScheduled" and one["status"] == "False" for one in conditions)
 
 
 def labelled_member(pod: Body) -> int:

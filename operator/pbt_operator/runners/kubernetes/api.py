@@ -103,9 +103,18 @@ class Api:
         with suppress(Missing, Conflict):  # another pod has its name by now
             self._connection.request("DELETE", _core(namespace, "pods", name), body=options)
 
-    def label_pod(self, namespace: str, name: str, labels: Mapping[str, str], *, uid: str) -> None:
-        """Sets labels of that very pod, if it is there."""
-        patch = {"metadata": {"uid": uid, "labels": dict(labels)}}
+    def label_pod(
+        self,
+        namespace: str,
+        name: str,
+        labels: Mapping[str, str],
+        *,
+        uid: str,
+        annotations: Mapping[str, str] | None = None,
+    ) -> None:
+        """Sets labels, and annotations, of that very pod, if it is there."""
+        noted = {"annotations": dict(annotations)} if annotations else {}
+        patch = {"metadata": {"uid": uid, "labels": dict(labels), **noted}}
         try:
             with suppress(Missing):
                 self._connection.request("PATCH", _core(namespace, "pods", name), self._manager, body=patch)

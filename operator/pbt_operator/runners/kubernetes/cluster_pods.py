@@ -11,8 +11,8 @@ from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.records.parallel import read_all
 from pbt_operator.runners.kubernetes.api import Api
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
-from pbt_operator.runners.kubernetes.pod_state import SETTLED, PodState, read
-from pbt_operator.runners.kubernetes.pod_template import labels_of
+from pbt_operator.runners.kubernetes.pod_state import SETTLED, PodState, read, seconds_since
+from pbt_operator.runners.kubernetes.pod_template import annotations_of, labels_of
 from pbt_operator.runners.kubernetes.unseen_pods import UnseenPods
 
 MOST_CHANGES = 128  # creations and deletions in a pass, so that the first are followed up soon
@@ -67,6 +67,7 @@ class ClusterPods:
             now: POSIX time; the API's deletion times are compared with it.
         """
         self.refusal: ApiRefused | None = None
+        self._refused_since: float | None = None
         self.num_left = 0
         self.render = render
         self._api, self._namespace, self._selector, self._now = api, namespace, selector, now
@@ -159,7 +160,7 @@ class ClusterPods:
 
     def observe(self) -> Sequence[Pod]:
         """See `Pods.observe`. A pod that was stopped or evicted and is gone is shown as ended, until forgotten."""
-        now = {uid: self._as_now(seen) for uid, seen in self._seen.items() if not seen.settled}
+        now = {uid: seen.as_of(self._now()) for uid, seen in self._seen.items() if not seen.settled}
         now |= {uid: unseen.pod for uid, unseen in self._unseen.by_uid.items()}
         gone = {u: replace(p, phase=Phase.ENDED) for u, p in self._stopped.items() if u not in self._seen}
         now |= {uid: pod for uid, pod in gone.items() if uid not in self._unseen.by_uid}
@@ -172,10 +173,11 @@ class ClusterPods:
             pod = replace(pod, member=labels.now[0], incarnation=labels.now[1])
         return replace(pod, stopping=True) if pod.uid in self._stopped else pod
 
-    def _as_now(self, seen: PodState) -> Pod:
-        if seen.is_lost(self._now()):
-            return replace(seen.pod, phase=Phase.ENDED, disrupted=True, message="its node is lost")
-        return seen.pod
+    @property
+    def refused_for(self) -> float | None:
+        """See `Pods.refused_for`."""
+        is_quota = self.refusal is not None and self.refusal.quota
+        return seconds_since(self._refused_since, self._now()) if is_quota else None
 
     def look_again(self) -> Sequence[Pod]:
         """See `Pods.look_again`: asks the API server.
@@ -191,6 +193,9 @@ class ClusterPods:
         body = self.render(birth)
         name = body["metadata"]["name"]
         former = self._names.get(name)
+        if former is not None and self._as_told(former.pod).life != birth.life:  # it is another one's by now
+            name = body["metadata"]["name"] = f"{name}-{len(self._names)}"
+            former = self._names.get(name)
         if former is not None:
             if former.settled:  # it ended before it took the birth; the next pass starts the same pod again
                 again = partial(self._api.delete_pod, self._namespace, name, uid=former.pod.uid)
@@ -212,9 +217,10 @@ class ClusterPods:
             created = self._api.create_pod(self._namespace, body)
         except ApiRefused as refused:
             self.refusal = refused
+            self._refused_since = self._now() if self._refused_since is None else self._refused_since
             self._doubtful.discard(name)
             return
-        self.refusal = None
+        self.refusal = self._refused_since = None
         if created is not None:
             self._doubtful.discard(name)
             pod = replace(Pod.pending(birth, uid=created["metadata"]["uid"]), name=name)
@@ -222,8 +228,15 @@ class ClusterPods:
 
     def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
         """See `Pods.relabel`."""
+        self._label(pod, member, incarnation)
+
+    def readdress(self, pod: Pod, birth: Birth) -> None:
+        """See `Pods.readdress`: its trainer is told what the labels and annotations are when it starts."""
+        self._label(pod, *birth.life, annotations=annotations_of(birth.hyperparameters))
+
+    def _label(self, pod: Pod, member: int, incarnation: int, **noted: Any) -> None:
         shown = self._seen.get(pod.uid)
-        self._api.label_pod(self._namespace, pod.name, labels_of(member, incarnation), uid=pod.uid)
+        self._api.label_pod(self._namespace, pod.name, labels_of(member, incarnation), uid=pod.uid, **noted)
         before = _life(shown.pod if shown is not None else pod)
         self._relabelled[pod.uid] = Relabelled(before, (member, incarnation))
 

@@ -1,8 +1,8 @@
 """What a pod's resource says about its trainer: that it waits, runs, is over or is lost."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ LOST_AFTER_SECONDS = 30.0  # past its deletion and its grace period, a kubelet t
 NO_FAULT = frozenset({
     EVICTED, "NodeShutdown", "NodeLost", "Terminated", "Preempting", "UnexpectedAdmissionError", "NodeAffinity",
 })  # fmt: skip
+UNPLACED = frozenset({"Unschedulable", "SchedulingGated"})
 STUCK = frozenset({
     "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
     "CreateContainerError", "RunContainerError",
@@ -37,16 +38,32 @@ class PodState:
         settled: whether its end was accounted for.
         alive: whether some container of it may still run, a sidecar say.
         overdue_at: POSIX time from when on a pod that was deleted and still runs is lost; None if it wasn't deleted.
+        unplaced_since: POSIX time since when no node is known for it, or its queue keeps it back.
+        placed_since: since when it has a node.
     """
 
     pod: Pod
     settled: bool
     alive: bool
     overdue_at: float | None
+    unplaced_since: float | None = None
+    placed_since: float | None = None
 
     def is_lost(self, now: float) -> bool:
         """Whether its node can't have heard of its deletion."""
         return self.overdue_at is not None and now > self.overdue_at and not self.pod.ended
+
+    def as_of(self, now: float) -> Pod:
+        """The pod with what time makes of it."""
+        if self.is_lost(now):
+            return replace(self.pod, phase=Phase.ENDED, disrupted=True, message="its node is lost")
+        unplaced, placed = seconds_since(self.unplaced_since, now), seconds_since(self.placed_since, now)
+        return replace(self.pod, unplaced_for=unplaced, placed_for=placed)
+
+
+def seconds_since(since: float | None, now: float) -> float | None:
+    """How long it has been so; None where it isn't."""
+    return None if since is None else max(0.0, now - since)
 
 
 def population_of(body: Mapping[str, Any]) -> str | None:
@@ -94,7 +111,17 @@ def read(body: Mapping[str, Any]) -> PodState | None:
         settled=SETTLED in labels,
         alive=not over and _runs_on(status),
         overdue_at=None if deleted is None else _posix(deleted) + LOST_AFTER_SECONDS,
+        unplaced_since=_since(status, "False", of=UNPLACED),
+        placed_since=_since(status, "True"),
     )
+
+
+def _since(status: Mapping[str, Any], value: str, *, of: Container[str] | None = None) -> float | None:
+    """When PodScheduled took a value, for one of these reasons; None if it has another one, or doesn't tell when."""
+    condition = _condition(status, "PodScheduled")
+    is_so = condition.get("status") == value and (of is None or condition.get("reason") in of)
+    changed = condition.get("lastTransitionTime") if is_so else None
+    return None if changed is None else _posix(changed)
 
 
 def _runs_on(status: Mapping[str, Any]) -> bool:

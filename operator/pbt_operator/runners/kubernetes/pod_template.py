@@ -1,5 +1,6 @@
 """Makes a member's pod of the template: what the operator owns is added, everything else passes through untouched."""
 
+import json
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from pbt_contract.assignment import TERMINATION_LOG, Assignment
+from pbt_contract.records import Value
 from pbt_operator.core.wire import broken
 from pbt_operator.core.wording import shown
 from pbt_operator.manifest.errors import Problem
@@ -31,11 +33,18 @@ STORE_CA = "pbt.dev/store-ca"
 # whose owner is of a kind that it doesn't know: seven idle GPUs for one that trains.
 SAFE_TO_EVICT = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
 POD_GROUP, POD_GROUP_SIZE = "kueue.x-k8s.io/pod-group-name", "kueue.x-k8s.io/pod-group-total-count"
+HYPERPARAMETERS = "pbt.dev/hyperparameters"
 
 CREDENTIALS_FOLDER, CA_FOLDER, CA_FILE = "/etc/pbt/credentials", "/etc/pbt/ca", "ca.crt"
 CREDENTIALS_VOLUME, CA_VOLUME = "pbt-credentials", "pbt-ca"
 
 _ADJUSTABLE = {"PBT_POLL_SECONDS", "PBT_STORE_PATIENCE_SECONDS"}
+_REFERRED = {
+    "PBT_POD": "metadata.uid",
+    "PBT_MEMBER": f"metadata.labels['{MEMBER}']",
+    "PBT_INCARNATION": f"metadata.labels['{INCARNATION}']",
+    "PBT_HYPERPARAMETERS": f"metadata.annotations['{HYPERPARAMETERS}']",
+}
 _ADDRESS = {
     "AWS_ENDPOINT_URL_S3",
     "AWS_REGION",
@@ -170,6 +179,11 @@ def labels_of(member: int, incarnation: int) -> dict[str, str]:
     return {MEMBER: str(member), INCARNATION: str(incarnation)}
 
 
+def annotations_of(hyperparameters: Mapping[str, Value]) -> dict[str, str]:
+    """The annotation that tells a trainer in any language its hyperparameters."""
+    return {HYPERPARAMETERS: json.dumps(dict(hyperparameters))}
+
+
 def _metadata(
     owner: Owner, template: Mapping[str, Any], *, assignment: Assignment, ca_bundle: str | None
 ) -> dict[str, Any]:
@@ -180,7 +194,9 @@ def _metadata(
         POPULATION_UID: owner.uid,
         **labels_of(assignment.member, assignment.incarnation),
     }
-    annotations = {STORE_CA: ca_bundle} if ca_bundle is not None else {}
+    annotations = annotations_of(assignment.hyperparameters)
+    if ca_bundle is not None:
+        annotations[STORE_CA] = ca_bundle
     metadata = {
         "name": f"{owner.name}-{assignment.member}-{assignment.incarnation}",
         "namespace": owner.namespace,
@@ -203,10 +219,14 @@ def _metadata(
 
 
 def _place(assignment: Assignment) -> list[dict[str, Any]]:
-    """What the trainer is told of its place."""
-    assigned = assignment.to_environment()
-    uid = {"name": "PBT_POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
-    return [uid, *(_literal(name, text) for name, text in assigned.items() if name != "PBT_POD")]
+    """What the trainer is told of its place: whose pod it is, as its metadata say when it starts."""
+    referred = [
+        {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in _REFERRED.items()
+    ]
+    literal = [
+        _literal(name, text) for name, text in assignment.to_environment().items() if name not in _REFERRED
+    ]
+    return [*referred, *literal]
 
 
 def _access(

@@ -1,5 +1,6 @@
 """The bounded status of a Population: what people and machines see of it, the whole story being in the store."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from pbt_operator.runners.kubernetes.conditions import Condition
 from pbt_operator.runners.kubernetes.metrics import Observation
 
 MAX_REASON = 500
+INSUFFICIENT = re.compile(r"Insufficient ([\w./-]+)")  # the scheduler's words
 NOT_KNOWN = dict.fromkeys({*Status.__struct_encode_fields__, "bestScore"} - RECORDS_ONLY)
 """The fields that `summarize` may leave out, which the resource may have from before: there is no final checkpoint any
 more, or no round in which losers are replaced next."""
@@ -169,6 +171,10 @@ def _progress(overview: Overview) -> Condition:
     session, training = overview.session, overview.num_running
     running, refusal, waiting = bool(training), session.pods.refusal, session.pods.waiting()
     status: Literal["True", "False"] = "True" if running else "False"
+    if running and overview.done.takes_turns is not None:
+        return _shortage(
+            overview, refusal.message if refusal is not None else waiting[0].message if waiting else ""
+        )
     if refusal is not None:
         reason = "QuotaExceeded" if refusal.quota else "PodsRefused"
         return Condition("Progressing", status, reason, f"{training} pods run; no more: {refusal.message}")
@@ -178,6 +184,18 @@ def _progress(overview: Overview) -> Condition:
     spec, history = overview.done.spec, session.repository.history
     told = f"round {history.decided} of {spec.schedule.last_round} is decided; {training} of {spec.slots} pods run"
     return Condition("Progressing", "True", "Training" if running else "Starting", told)
+
+
+def _shortage(overview: Overview, told: str) -> Condition:
+    """What is done where the cluster grants fewer pods than were asked for; `told` are its words."""
+    slots, training = overview.done.spec.slots, overview.num_running
+    lacking = INSUFFICIENT.search(told)
+    what = lacking[1] if lacking else told or "room"
+    said = f"{training} of {slots} run, {max(1, slots - training)} wait for {what}"
+    if overview.done.takes_turns:
+        return Condition("Progressing", "True", "TakingTurns", f"{said}; members take turns")
+    cannot = "their processes can't go on as another member, so those that run keep their slots"
+    return Condition("Progressing", "True", "TurnsNotPossible", f"{said}; {cannot}")
 
 
 def without_nulls(value: Any) -> Any:

@@ -39,7 +39,13 @@ class Process:
 
 
 class LocalPods:
-    """The trainers of one population on this machine."""
+    """The trainers of one population on this machine, which has a place for each.
+
+    Attributes:
+        refused_for: see `Pods.refused_for`.
+    """
+
+    refused_for: float | None = None
 
     def __init__(
         self,
@@ -134,6 +140,10 @@ class LocalPods:
         process = self._processes[pod.name]
         process.pod = replace(process.pod, member=member, incarnation=incarnation)
         self._note(member, f"{keys.life(member, incarnation)} goes on in {process.log.name}")
+
+    def readdress(self, pod: Pod, birth: Birth) -> None:
+        """See `Pods.readdress`."""
+        raise AssertionError(f"{pod.name} has a place, and is not for {birth.key}")
 
     def stop(self, pod: Pod) -> None:
         """See `Pods.stop`."""

@@ -1,5 +1,7 @@
 """Pods of a cluster whose watch lags behind: what was asked for and isn't shown yet, and what is gone already."""
 
+import json
+
 import pytest
 
 from pbt_contract.errors import StoreUnavailable
@@ -459,3 +461,24 @@ def test_no_two_pods_are_mixed_up_when_a_member_comes_back(server, pods):
     pods.relabel(pods.observe()[0], member=3, incarnation=2)
     pods.start(birth(0, 2))
     assert sorted(lives(pods)) == [(0, 2), (3, 2)]
+
+
+def test_a_pod_that_waits_becomes_another_births_and_leaves_its_name_to_nobody(server, pods):
+    """The name of the first birth is taken: a later pod for that one has another."""
+    first, other = birth(member=1), birth(member=2)
+    pods.start(first)
+    server.show()
+    pods.refresh(server.seen)
+    (waiting,) = pods.observe()
+    pods.readdress(waiting, other)
+    assert lives(pods) == [(2, 1)]
+    told = server.pods[waiting.uid]["metadata"]
+    assert told["labels"] == {"pbt.dev/member": "2", "pbt.dev/incarnation": "1"}
+    assert json.loads(told["annotations"]["pbt.dev/hyperparameters"]) == dict(other.hyperparameters)
+    server.show()
+    pods.refresh(server.seen)
+    pods.start(first)
+    server.show()
+    pods.refresh(server.seen)
+    assert sorted(lives(pods)) == [(1, 1), (2, 1)]
+    assert len({pod.name for pod in pods.observe()}) == 2

@@ -1,5 +1,6 @@
 """What a pod's resource says about its trainer: the states that a cluster really shows."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -275,3 +276,26 @@ def test_a_pod_that_has_no_status_yet_waits():
     found = read({"metadata": body()["metadata"], "spec": SPEC})
     assert found is not None
     assert found.pod == pod(Phase.PENDING)
+
+
+@pytest.mark.parametrize(
+    ("condition", "unplaced", "placed"),
+    [
+        ({**UNSCHEDULED, "lastTransitionTime": "2026-01-01T00:00:10Z"}, 20.0, None),
+        ({**GATED, "lastTransitionTime": "2026-01-01T00:00:00Z"}, 30.0, None),
+        ({**GATED, "reason": "SomethingElse", "lastTransitionTime": "2026-01-01T00:00:00Z"}, None, None),
+        ({**SCHEDULED, "lastTransitionTime": "2026-01-01T00:00:25Z"}, None, 5.0),
+        (
+            {**SCHEDULED, "lastTransitionTime": "2026-01-01T00:01:00Z"},
+            None,
+            0.0,
+        ),  # its clock is ahead of ours
+        (SCHEDULED, None, None),
+    ],
+)
+def test_for_how_long_a_pod_has_had_no_place_is_what_the_scheduler_says(condition, unplaced, placed):
+    found = read(body("Pending", conditions=(condition,)))
+    assert found is not None
+    now = datetime.fromisoformat("2026-01-01T00:00:30Z").timestamp()
+    told = found.as_of(now)
+    assert (told.unplaced_for, told.placed_for) == (unplaced, placed)

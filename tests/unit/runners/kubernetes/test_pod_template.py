@@ -16,9 +16,12 @@ from pbt_operator.runners.kubernetes.pod_template import (
     POD_GROUP,
     POD_GROUP_SIZE,
     Owner,
+    annotations_of,
+    labels_of,
     problems_of,
     render,
 )
+from support.downward import referred
 
 OWNER = Owner(name="digits", namespace="team-a", uid="0a1b2c3d-0000-4000-8000-000000000000")
 ASSIGNMENT = Assignment(
@@ -53,6 +56,13 @@ def variables(body: dict[str, Any], index: int = 0) -> dict[str, Any]:
     return {v["name"]: v.get("value", v.get("valueFrom")) for v in body["spec"]["containers"][index]["env"]}
 
 
+def told(body: dict[str, Any]) -> dict[str, str]:
+    """What the trainer reads."""
+    body = {**body, "metadata": {**body["metadata"], "uid": "uid"}}
+    env = body["spec"]["containers"][0]["env"]
+    return {one["name"]: referred(one, body) or one.get("value", "") for one in env}
+
+
 def test_the_pod_is_named_for_the_birth_and_belongs_to_the_population() -> None:
     metadata = pod(MINIMAL)["metadata"]
     assert (metadata["name"], metadata["namespace"]) == ("digits-3-12", "team-a")
@@ -83,9 +93,8 @@ def test_the_longest_name_is_a_host_name() -> None:
 
 
 def test_the_trainer_reads_back_its_assignment() -> None:
-    env = variables(pod(MINIMAL))
-    assert env.pop("PBT_POD") == {"fieldRef": {"fieldPath": "metadata.uid"}}
-    found = Assignment.from_environment({**env, "PBT_POD": "uid"})
+    assert variables(pod(MINIMAL))["PBT_POD"] == {"fieldRef": {"fieldPath": "metadata.uid"}}
+    found = Assignment.from_environment(told(pod(MINIMAL)))
     assert found is not None
     assert (found.member, found.incarnation, found.pod) == (3, 12, "uid")
     assert found.hyperparameters == ASSIGNMENT.hyperparameters
@@ -96,8 +105,17 @@ def test_the_trainer_reads_back_its_assignment() -> None:
 
 def test_a_value_that_looks_like_a_reference_reaches_the_trainer_as_it_is() -> None:
     assignment = replace(ASSIGNMENT, hyperparameters={"path": "$(PBT_MEMBER)$x"})
-    text = variables(pod(MINIMAL, assignment=assignment))["PBT_HYPERPARAMETERS"]
-    assert text == json.dumps({"path": "$$(PBT_MEMBER)$$x"})
+    text = told(pod(MINIMAL, assignment=assignment))["PBT_HYPERPARAMETERS"]
+    assert text == json.dumps({"path": "$(PBT_MEMBER)$x"})
+
+
+def test_a_pod_that_waits_is_another_members_by_its_metadata_alone() -> None:
+    body = pod(MINIMAL)
+    body["metadata"]["labels"] |= labels_of(5, 2)
+    body["metadata"]["annotations"] |= annotations_of({"lr": 0.5})
+    found = Assignment.from_environment(told(body))
+    assert found is not None
+    assert (found.member, found.incarnation, found.hyperparameters) == (5, 2, {"lr": 0.5})
 
 
 def test_the_template_s_variables_come_last_and_can_refer_to_ours() -> None:
@@ -186,7 +204,8 @@ def test_an_autoscaler_may_move_members_unless_the_template_says_no(
         "spec": {"containers": [{"name": "trainer", "image": "x"}]},
     }
     assert list(problems_of(template)) == []
-    assert pod(template)["metadata"]["annotations"] == annotations
+    found = pod(template)["metadata"]["annotations"]
+    assert {name: text for name, text in found.items() if not name.startswith("pbt.dev/")} == annotations
 
 
 def test_what_the_operator_finds_pods_by_can_not_be_relabelled() -> None:

@@ -62,6 +62,8 @@ class Counted(MemoryStore):
 class Pods:
     """Pods that run as soon as they are started, and are gone as soon as they are stopped."""
 
+    refused_for = None
+
     def __init__(self):
         self.pods = {}
 

@@ -1,5 +1,6 @@
 """The bounded status of large and of troubled populations, compared with the whole story in the store."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -236,6 +237,31 @@ def test_what_keeps_pods_from_running_is_a_condition():
         (told,) = [found for found in conditions_of(seen(experiment)) if found.kind == "Progressing"]
         assert (told.status, told.reason) == ("False", reason)
         assert "no more than 3" in told.message
+
+
+@pytest.mark.parametrize(
+    ("restart", "reason"), [("InPlace", "TakingTurns"), ("Recreate", "TurnsNotPossible")]
+)
+@pytest.mark.parametrize(
+    ("told", "lacks"),
+    [
+        ("Unschedulable: 0/3 nodes: 3 Insufficient nvidia.com/gpu.", "nvidia.com/gpu"),
+        ("SchedulingGated", "SchedulingGated"),
+    ],
+)
+def test_who_runs_and_who_waits_in_a_shortage_is_a_condition(restart, reason, told, lacks):
+    experiment = experiment_of(simulate(members=6, restart=restart))
+    simulation = experiment.simulation
+    simulation.pods.places = 4
+    while simulation.time.now < 80:
+        simulation.step()
+    shown = seen(experiment)
+    experiment.pods.held = tuple(
+        replace(pod, message=told) for pod in shown.pods if pod.phase is Phase.PENDING
+    )
+    (found,) = [one for one in conditions_of(seen(experiment)) if one.kind == "Progressing"]
+    assert (found.status, found.reason) == ("True", reason)
+    assert found.message.startswith(f"4 of 6 run, 2 wait for {lacks}")
 
 
 class Nothing(Deterministic):

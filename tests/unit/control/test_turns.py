@@ -1,0 +1,137 @@
+"""A cluster grants fewer pods than members: they take turns in the slots that there are, and what waits is demand."""
+
+from collections import Counter
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from fixtures.decided import decisions
+from fixtures.manifests import DETERMINISTIC, spec
+from fixtures.toys import Deterministic
+from pbt_contract import keys
+from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.core.status import PopulationPhase
+from pbt_operator.records import audit
+from pbt_operator.records.archive import Archive, read_archive
+from simulation import Simulation
+from simulation.pods import Durations, SimulatedTrainer
+
+MEMBERS, PLACES = 6, 4
+QUORUM_75 = {**DETERMINISTIC["schedule"], "quorumPercent": 75}
+
+
+def simulation(places: int = PLACES, **changes: object) -> Simulation:
+    changes = {"members": MEMBERS, "restart": "InPlace", **changes}
+    run = Simulation(spec(DETERMINISTIC, **changes), Deterministic(), durations=Durations(step=lambda _: 5.0))
+    run.pods.places = places
+    return run
+
+
+def told(run: Simulation) -> Archive:
+    found = read_archive(run.store)
+    assert audit.violations(run.store, found) == []
+    return found
+
+
+def there(run: Simulation) -> list[Pod]:
+    return [pod for pod in run.pods.observe() if not pod.ended]
+
+
+@pytest.mark.parametrize("places", [1, 2, 4, 5])
+def test_decisions_are_the_same_with_and_without_a_shortage(places):
+    short, whole = simulation(places).run(), simulation(MEMBERS).run()
+    found = told(short)
+    assert decisions(found.rounds) == decisions(told(whole).rounds)
+    assert found.status().phase is PopulationPhase.COMPLETE
+    assert not list(whole.store.names(keys.YIELDS))
+
+
+@pytest.mark.parametrize("places", [2, 4])
+def test_no_slot_is_given_back_and_the_demand_stays(places):
+    run = simulation(places)
+    while not run.ended:
+        run.step()
+        if run.repository.history.decided >= 18 or run.last is None or run.last.outcome is not None:
+            continue
+        pods = there(run)
+        assert len(pods) == MEMBERS
+        assert sum(pod.placed_for is not None for pod in pods) == places
+    assert run.pods.num_started <= MEMBERS + places  # those that end in the last rounds make room
+
+
+def test_below_quorum_100_every_round_is_decided_by_its_quorum():
+    run = simulation(schedule=QUORUM_75).run()
+    found = told(run)
+    assert [decided.number for decided in found.rounds] == list(range(1, 21))
+    assert all(len(decided.entries) >= 5 for decided in found.rounds)
+    assert found.status().steps.discarded < 0.25 * found.status().steps.productive
+
+
+def test_everybody_has_a_pod_of_its_own_as_soon_as_there_is_room():
+    run = simulation(2)
+    while run.repository.history.decided < 5:
+        run.step()
+    run.pods.places = MEMBERS
+    began = run.time.now
+    while len({pod.member for pod in there(run) if pod.phase is Phase.RUNNING}) < MEMBERS:
+        run.step()
+    assert run.time.now - began < 30.0
+    yields = len(list(run.store.names(keys.YIELDS)))
+    run.run()
+    assert decisions(told(run).rounds) == decisions(told(simulation(MEMBERS).run()).rounds)
+    assert len(list(run.store.names(keys.YIELDS))) <= yields + 1
+
+
+def test_room_that_comes_and_goes_changes_no_decision():
+    chance, run = Random(3), simulation(3)
+    while not run.ended:
+        run.step()
+        if chance.random() < 0.02:
+            run.pods.places = chance.randint(1, MEMBERS)
+            running = [pod for pod in there(run) if pod.phase is Phase.RUNNING]
+            for pod in running[run.pods.places :]:  # whoever gave the room takes it back
+                run.pods.stop(pod)
+    assert decisions(told(run).rounds) == decisions(told(simulation(MEMBERS).run()).rounds)
+
+
+@pytest.mark.parametrize("passes", [1, 3, 7])
+def test_an_operator_that_begins_anew_during_a_shortage_changes_nothing(passes):
+    run, done = simulation(), 0
+    while not run.ended:
+        if done % passes == 0:
+            run.operator_restarts()
+        run.step()
+        done += 1
+    assert decisions(told(run).rounds) == decisions(told(simulation(MEMBERS).run()).rounds)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_who_can_not_go_on_as_another_member_keeps_its_slot(monkeypatch, ranks):
+    """Several ranks, and processes that start anew with each birth."""
+    monkeypatch.setattr(SimulatedTrainer, "ranks", ranks)
+    schedule = {**QUORUM_75, "stragglerTimeoutSeconds": 100}
+    run = simulation(schedule=schedule, restart="InPlace" if ranks > 1 else "Recreate", exploit={"none": {}})
+    run.run()
+    found = told(run)
+    assert not [event for event in run.events if event.reason == "Yielded"]
+    assert found.status().phase is PopulationPhase.COMPLETE
+    assert Counter(len(decided.entries) for decided in found.rounds)[PLACES] >= 15  # the others are given up
+
+
+def test_a_smaller_parallelism_ends_the_demand_first():
+    run = simulation(3)
+    while run.repository.history.decided < 3:
+        run.step()
+    run.reconciler.replace_spec(replace(run.spec, parallelism=3), 1)
+    run.step()
+    run.step()
+    assert len(there(run)) == 3
+    run.run()
+    told(run)
+
+
+def test_who_never_got_a_place_is_over_with_the_population():
+    run = simulation(2, activeDeadlineSeconds=400).run()
+    assert there(run) == []
+    assert told(run).status().reason == "DeadlineExceeded"
