@@ -48,7 +48,7 @@ def test_the_formula():
     day = 86400 / 60 * (7 * 5e-6 + 4e-7) + 86400 / 5 * 5e-6 / 100
     assert found.dollars_per_member_day == pytest.approx(day)
     in_place = estimate(costs, in_place=True)
-    assert in_place.dollars_per_member_day == pytest.approx(day + 86400 / 5 * 4e-7)
+    assert in_place.dollars_per_member_day == pytest.approx(day + 2 * 86400 / 5 * 4e-7)
 
 
 def test_what_says_nothing_of_the_pace_is_left_out():
