@@ -16,6 +16,7 @@ Place = tuple[int, int, int]
 def kept(history: History, spec: Spec) -> set[Place]:
     """The checkpoints that stay, by place."""
     places: set[Place] = set()
+    decided = spec.schedule.step_of(history.decided)
     best = history.best(spec.objective)
     if best is not None:
         places.add(_place(best.source))
@@ -28,8 +29,11 @@ def kept(history: History, spec: Spec) -> set[Place]:
         places |= set(newest[-spec.retention.checkpoints_per_member :])
         places |= {_place(r) for r in counting if r.round is not None and r.round >= history.decided}
         places |= {_place(report) for report in history.line_reports(member)[-1:]}  # it may be the final one
-        finite = [r for r in history.line_records(member) if standing_of(r, spec.objective)]
-        places |= {_place(record) for record in finite[-1:]}  # to go back to, should everybody diverge
+        # To go back to, should everybody diverge: what was reported ahead of the decisions is no such place yet.
+        finite = [
+            r for r in history.line_records(member) if r.step <= decided and standing_of(r, spec.objective)
+        ]
+        places |= {_place(record) for record in finite[-1:]}
     return places
 
 

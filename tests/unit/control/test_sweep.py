@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
-from pbt_contract.records import Ending
+from pbt_contract.records import Cause, Ending
+from pbt_operator.core import retention
 from pbt_operator.core.retention import unread_saves
 from pbt_operator.records import audit
 from pbt_operator.records.archive import read_archive
@@ -77,6 +78,44 @@ def test_at_every_moment_every_start_and_every_donor_can_be_read():
             needed += [entry.source for entry in history.newest_round.entries]
         for source in needed:
             assert any(True for _ in simulation.store.names(source.checkpoint)), source
+
+
+class Blinks(Deterministic):
+    """Nobody has a score yet at step 20, all diverge at step 30, and the leader is well again further on."""
+
+    def build(self, hyperparameters, rng):
+        return {**super().build(hyperparameters, rng), "step": 0}
+
+    def train(self, state, hyperparameters, step, rng):
+        super().train(state, hyperparameters, step, rng)
+        state["step"] = step
+
+    def evaluate(self, state, hyperparameters, rng):
+        blind = {20: [], 30: float("nan")}
+        return blind.get(state["step"], super().evaluate(state, hyperparameters, rng))
+
+
+def test_who_is_ahead_and_well_again_keeps_what_it_may_have_to_go_back_to():
+    """The round that sends it back is decided when the slow one comes to it."""
+    schedule = {**DETERMINISTIC["schedule"], "maxLead": 8, "quorumPercent": 75}
+    # Member 0 is neither the best nor the worst: nobody else keeps its checkpoints, and it isn't replaced.
+    initial = [{"rate": rate, "depth": depth} for rate, depth in ((0.03, 1), (0.05, 1), (0.0001, 8))]
+    keeps = {"checkpointsPerMember": 1}
+    manifest = spec(DETERMINISTIC, members=3, schedule=schedule, retention=keeps, initial=initial)
+    durations = Durations(step=lambda member: 5.0 if member else 1.0)
+    simulation = Simulation(manifest, Blinks(), durations=durations)
+    history, ahead = simulation.repository.history, 0
+    while history.decided < 3:
+        ahead = max([ahead, *(record.step for record in history.counting(0))])
+        assert history.decided < 2 or (0, 1, 10) in retention.kept(history, simulation.spec)
+        simulation.step()
+    assert ahead > 30
+    found = read_archive(simulation.run().store)
+    assert audit.violations(simulation.store, found) == []
+    backwards = [b for b in found.births.values() if b.cause is Cause.ROLLBACK and b.source is not None]
+    assert backwards
+    assert {birth.start_step for birth in backwards} == {10}
+    assert not [event for event in simulation.events if event.reason == "Crashed"]
 
 
 def test_reports_stay_though_their_checkpoints_go():
