@@ -208,10 +208,14 @@ def bell() -> Iterator[socket.socket]:
         yield end
 
 
-def test_each_committed_record_rings_the_bell(population: Population, bell: socket.socket) -> None:
+def test_its_claim_and_each_committed_record_ring_the_bell(
+    population: Population, bell: socket.socket
+) -> None:
     population.birth()
     name = bell.getsockname()[1:].decode()
     trainer = population.start(bell=name)
+    assert bell.recv(16)
+    assert population.claim() is not None
     trainer.step_until("reported 4")
     assert bell.recv(16)
     assert population.report(1) is not None
