@@ -1,6 +1,7 @@
 """The laws of the end: the audit finds nothing, and what resource and result tell is true (4, 7, 9, 11, 12)."""
 
 from pbt_contract import keys
+from pbt_contract.errors import NotFound
 from pbt_contract.records import Birth
 from pbt_contract.stores.s3 import S3Store
 from pbt_operator.core.round_record import Round
@@ -45,7 +46,11 @@ class EndLaws(Judge):
         """The audit of the records, and what the resource says."""
         facts = self.facts
         store = S3Store(BUCKET, facts.base.rstrip("/"), client=facts.bucket)  # type: ignore[arg-type]
-        told = read_archive(store)
+        try:
+            told = read_archive(store)
+        except NotFound:
+            self.blame("14: nothing is left of a population that has ended")
+            return
         for wrong in audit.violations(store, told):
             if not (wrong.invariant == 3 and (facts.had_zombies or facts.is_lawless)):
                 self.blame(f"{wrong.invariant}: {wrong}")
