@@ -108,6 +108,8 @@ class Vacancies:
             pod = there.get(claim.pod) if claim is not None else None
             if pod is not None and not has_left(self._repository, claimed[member].life, pod.uid):
                 lived(self._repository, pod, ask=True)  # another operator has asked it: the next pass knows
+                # Or it had started when its labels were changed.
+                self._pods.relabel(pod, member=member, incarnation=claimed[member].incarnation)
                 hidden.add(member)
         return hidden
 
