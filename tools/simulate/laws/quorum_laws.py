@@ -46,7 +46,8 @@ class QuorumLaws(Judge):
         """Times the pods that wait for a node or for their start."""
         uid, seen = pod["metadata"]["uid"], read(pod)
         if seen is not None and seen.pod.phase is Phase.PENDING and not gone:
-            self._pending.setdefault(uid, Pending(labelled_member(pod), self.now))
+            known = self._pending.setdefault(uid, Pending(labelled_member(pod), self.now))
+            known.member = labelled_member(pod)  # it may be for another one by now
         elif uid in self._pending:
             self._pending[uid].until = min(self._pending[uid].until, self.now)
 
