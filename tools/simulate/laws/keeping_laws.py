@@ -98,13 +98,13 @@ class OwnerLaws(Judge):
             self.blame(f"14: {key} is purged for {name}, and {owner and owner.name} drives the location")
         elif not (is_leaving(body) or (body is None and self._was_to_be_purged())):
             self.blame(f"14: {key} is purged, and {name} isn't to be")
-        elif not facts.had_zombies:
+        elif not (facts.had_zombies or facts.is_lawless):  # another operator may have made a pod just now
             pods = facts.server.pods.values()
             left = [
                 p["metadata"]["name"] for p in pods if body and population_of(p) == body["metadata"]["uid"]
             ]
             alive = [trainer.pod for trainer in facts.trainers.values() if trainer.alive]
-            if left or (alive and not facts.is_lawless):
+            if left or alive:
                 self.blame(f"14: {key} is purged while the pods {left} and the trainers {alive} are there")
 
     def _was_to_be_purged(self) -> bool:
