@@ -24,7 +24,7 @@ from pbt_operator.runners.kubernetes.conditions import Condition
 from pbt_operator.runners.kubernetes.metrics import Observation
 
 MAX_REASON = 500
-INSUFFICIENT = re.compile(r"Insufficient ([\w./-]+)")  # the scheduler's words
+INSUFFICIENT = re.compile(r"Insufficient ([\w./-]*\w)")  # the scheduler's words
 NOT_KNOWN = dict.fromkeys({*Status.__struct_encode_fields__, "bestScore"} - RECORDS_ONLY)
 """The fields that `summarize` may leave out, which the resource may have from before: there is no final checkpoint any
 more, or no round in which losers are replaced next."""

@@ -1,5 +1,6 @@
 """The bounded status of large and of troubled populations, compared with the whole story in the store."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -261,7 +262,7 @@ def test_who_runs_and_who_waits_in_a_shortage_is_a_condition(restart, reason, to
     )
     (found,) = [one for one in conditions_of(seen(experiment)) if one.kind == "Progressing"]
     assert (found.status, found.reason) == ("True", reason)
-    assert found.message.startswith(f"4 of 6 run, 2 wait for {lacks}")
+    assert re.match(rf"4 of 6 run, 2 wait for {lacks}[;,]", found.message)
 
 
 class Nothing(Deterministic):
