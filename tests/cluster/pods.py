@@ -48,6 +48,7 @@ def crowds(changes: Sequence[Change], *, population: str, slots: int) -> Iterato
         names = sorted(pod["metadata"]["name"] for pod in live.values())
         if len(live) > slots:
             yield f"8: {len(live)} pods of {slots} slots: {', '.join(names)}"
-        members = [member(pod) for pod in live.values()]
+        # Whom a pod without a node is for changes with each turn of a shortage: it lives nobody.
+        members = [member(pod) for pod in live.values() if pod["spec"].get("nodeName")]
         if len(set(members)) < len(members):
             yield f"8: two live pods of a member: {', '.join(names)}"
