@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from msgspec import UNSET
-
-from pbt_operator.control.occupancy import lived
+from pbt_operator.control.occupancy import has_ranks, is_taken, lived
 from pbt_operator.control.pods import Phase, Pod, Pods
 from pbt_operator.control.shortage import is_short, takes_turns
 from pbt_operator.core.spec import Spec
@@ -49,7 +47,7 @@ def look_at_pods(pods: Pods, repository: Repository, spec: Spec) -> Seen:
             ended.append(pod)
         elif pod.unplaced_for is not None and (shares or pod.member in live):
             demand.append(pod)
-        elif pod.member in live and _is_taken(pod, repository):
+        elif pod.member in live and _is_late(pod, repository):
             if pod.phase is Phase.PENDING:  # else its trainer finds that out, and leaves
                 demand.append(pod)
         elif pod.member in live:
@@ -66,16 +64,14 @@ def _takes_turns(running: Sequence[Pod], repository: Repository, spec: Spec) -> 
     if not takes_turns(spec):
         return False
     births = (repository.history.newest_birth(pod.member) for pod in running)
-    claims = [repository.claim(birth) for birth in births if birth is not None]
-    ranked = [claim is not None and claim.ranks is not UNSET and claim.ranks > 1 for claim in claims]
+    ranked = [has_ranks(repository.claim(birth)) for birth in births if birth is not None]
     return not ranked or not all(ranked)
 
 
-def _is_taken(pod: Pod, repository: Repository) -> bool:
+def _is_late(pod: Pod, repository: Repository) -> bool:
     """Whether another pod's process has claimed the birth that this one is to start as."""
     birth = repository.history.birth(*pod.life)
-    claim = repository.claim(birth) if birth is not None else None
-    return claim is not None and claim.pod != pod.uid
+    return birth is not None and is_taken(repository, birth, pod.uid)
 
 
 def _recognise(pod: Pod, pods: Pods, repository: Repository, spec: Spec) -> Pod:

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from msgspec import UNSET
+
 from pbt_contract.errors import NotFound
 from pbt_contract.keys import Life
-from pbt_contract.records import Claim
+from pbt_contract.records import Birth, Claim
 from pbt_operator.control.pods import Pod
 from pbt_operator.records.repository import Repository
 
@@ -42,6 +44,20 @@ def has_left(repository: Repository, life: Life, uid: str) -> bool:
     """Whether the process that claimed a life has gone on as another member."""
     to = repository.yields.ask(life.member, life.incarnation)
     return to is not None and _claimed_by(repository, to, uid)
+
+
+def is_taken(repository: Repository, birth: Birth, uid: str) -> bool:
+    """Whether the process of another pod has claimed a birth."""
+    claim = repository.claim(birth)
+    return claim is not None and claim.pod != uid
+
+
+def has_ranks(claim: Claim | None) -> bool:
+    """Whether a process is several ranks, which can't go on as another member.
+
+    They could only leave a step together, and none of them would know whose life it is now.
+    """
+    return claim is not None and claim.ranks is not UNSET and claim.ranks > 1
 
 
 def _newest_life(repository: Repository, pod: Pod) -> int:

@@ -7,8 +7,6 @@ what they choose is asked of the pods.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from msgspec import UNSET
-
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth
 from pbt_operator.control import sharing, tenancy
@@ -16,7 +14,7 @@ from pbt_operator.control.account import Accounting
 from pbt_operator.control.demand import Demand
 from pbt_operator.control.events import Event
 from pbt_operator.control.look import Seen
-from pbt_operator.control.occupancy import asked_to_yield
+from pbt_operator.control.occupancy import asked_to_yield, has_ranks
 from pbt_operator.control.pods import Phase, Pod, Pods
 from pbt_operator.control.record import Recorder
 from pbt_operator.control.shortage import takes_turns
@@ -257,14 +255,10 @@ class Placement:
         return heirs
 
     def _can_ask(self, pod: Pod, spec: Spec) -> bool:
-        """Whether the process can go on as a member that waits; nobody is asked twice in one life.
-
-        Several ranks can't: they could only leave a step together, and none of them would know whose life it is now.
-        """
+        """Whether the process can go on as a member that waits; nobody is asked twice in one life."""
         own = self._history.newest_birth(pod.member)
         if not takes_turns(spec) or own is None or not self._has_claimed(pod, own):
             return False
-        claim = self._repository.claim(own)
-        if claim is not None and claim.ranks is not UNSET and claim.ranks > 1:
+        if has_ranks(self._repository.claim(own)):
             return False
         return next(self._repository.yields.known(pod.member, since=own.incarnation), None) is None

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from pbt_contract.records import Birth, Cause
 from pbt_operator.control.account import Accounting
-from pbt_operator.control.occupancy import has_left, lived
-from pbt_operator.control.pods import Phase, Pod, Pods
+from pbt_operator.control.occupancy import has_left, is_taken, lived
+from pbt_operator.control.pods import Phase, Pods
 from pbt_operator.control.record import Recorder
 from pbt_operator.core import births
 from pbt_operator.core.blame import crash_of
@@ -101,7 +101,9 @@ class Vacancies:
         hidden = {
             pod.member
             for pod in there.values()
-            if pod.member in claimed and not self._only_waits(pod, claimed[pod.member])
+            # A pod that doesn't run yet may have been made for a birth that another process has claimed.
+            if pod.member in claimed
+            and not (pod.phase is Phase.PENDING and is_taken(self._repository, claimed[pod.member], pod.uid))
         }
         for member in claimed.keys() - hidden:
             claim = self._repository.claim(claimed[member])
@@ -112,8 +114,3 @@ class Vacancies:
                 self._pods.relabel(pod, member=member, incarnation=claimed[member].incarnation)
                 hidden.add(member)
         return hidden
-
-    def _only_waits(self, pod: Pod, birth: Birth) -> bool:
-        """Whether a pod that doesn't run yet was made for a birth that another process has claimed."""
-        claim = self._repository.claim(birth)
-        return pod.phase is Phase.PENDING and claim is not None and claim.pod != pod.uid
