@@ -10,7 +10,7 @@ from pbt_contract.keys import Life
 from pbt_operator.control.look import Seen
 from pbt_operator.control.pods import Pod, Pods
 from pbt_operator.control.vacancies import Vacancies
-from pbt_operator.core.slots import Waiter
+from pbt_operator.core.slots import Waiter, in_turn
 from pbt_operator.core.spec import Spec
 
 
@@ -34,12 +34,10 @@ class Demand:
         """
         pods = [pod for pod in seen.demand if not pod.stopping]
         promised = {to.member for to in heirs.values()}
-        queue = sorted(waiters, key=lambda waiter: (waiter.position, waiter.member))
-        needy = [waiter.member for waiter in queue if waiter.member not in promised]
+        needy = [waiter.member for waiter in in_turn(waiters) if waiter.member not in promised]
         most = max(0, spec.slots - len(seen.live))
         wanted = min(most, len(needy) + len(promised))
-        births = self._vacancies.births(needy[:wanted], spec)
-        lacking = dict(births)
+        lacking = self._vacancies.births(needy[:wanted], spec)
         idle = list[Pod]()
         for pod in pods:  # those that are for the right birth already
             birth = lacking.get(pod.member)

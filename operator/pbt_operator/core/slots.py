@@ -1,6 +1,6 @@
 """Who gets a slot: the member with the least progress next; who is ahead by an interval yields at its ready report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -52,6 +52,11 @@ class Allotment:
     yields: tuple[Handover, ...] = ()
 
 
+def in_turn(waiters: Iterable[Waiter]) -> list[Waiter]:
+    """The members that wait, the one with the least progress first."""
+    return sorted(waiters, key=lambda waiter: (waiter.position, waiter.member))
+
+
 def allot(
     *, slots: int, holders: Sequence[Holder], waiters: Sequence[Waiter], interval_steps: int
 ) -> Allotment:
@@ -60,7 +65,7 @@ def allot(
     A holder yields only to somebody who is behind by an interval or more, so that turns last an interval at least and
     no two members push each other out. One that can only wait yields to anybody who can train.
     """
-    queue = sorted(waiters, key=lambda waiter: (waiter.position, waiter.member))
+    queue = in_turn(waiters)
     free = max(0, slots - len(holders))
     starting, queue = queue[:free], queue[free:]
     leaving = [holder for holder in holders if holder.leaving]
