@@ -111,9 +111,8 @@ class Accounting:
         """Records the birth that follows from a crash, tells of it, and lets its member wait before the next start."""
         end = crash.end
         self._brake.release(end.member)
-        if (
-            not crash.fails
-        ):  # what it may begin again from, and what it has recorded to another operator's knowledge
+        if not crash.fails:
+            # What it may begin again from, and what it has recorded to another operator's knowledge.
             self._repository.learn_rounds()
             line = self._history.line(end.member)
             self._repository.ends.learn_crash(line)
