@@ -29,6 +29,8 @@ class Gate(Record, frozen=True, kw_only=True):
         lead: how many rounds beyond the newest decided one a member may have reported and train on.
         without: lives that are over or done, so that nobody waits for a report of theirs.
         missing: lives that have had no running process for so long that nobody waits for them; absent where none is.
+        uncounted: lives that were replaced or scaled away though they have reported `awaits`: those reports make no
+            quorum, their members may make others; absent where there are none.
     """
 
     format: int = FORMAT
@@ -42,6 +44,7 @@ class Gate(Record, frozen=True, kw_only=True):
     lead: Count
     without: list[LifeName] = []
     missing: list[LifeName] | UnsetType = UNSET
+    uncounted: list[LifeName] | UnsetType = UNSET
 
     @property
     def key(self) -> str:

@@ -28,12 +28,14 @@ class Prospect:
         left: how many members its quorum is counted from.
         without: the lives of the others that are over or done.
         missing: the lives of the others that have had no running process for too long.
+        uncounted: lives whose reports of `awaits` don't count, though those of later ones of their members may.
     """
 
     awaits: int = 0
     left: int = 0
     without: tuple[Life, ...] = ()
     missing: tuple[Life, ...] = ()
+    uncounted: tuple[Life, ...] = ()
 
 
 def gate_after(
@@ -96,6 +98,7 @@ def gate_of(
         lead=lead,
         without=[*_names(found.without)],
         missing=[*_names(found.missing)] or UNSET,
+        uncounted=[*_names(found.uncounted)] or UNSET if waits and not is_strict else UNSET,
     )
 
 
@@ -132,13 +135,34 @@ def _prospect(attendance: Attendance, history: History, spec: Spec, *, awaits: i
         birth = None if member in attendance.left else history.newest_birth(member)
         if birth is not None:
             (over if is_over(history, member, spec) else missing).append(birth.life)
-    return Prospect(awaits, left=len(attendance.left), without=tuple(over), missing=tuple(missing))
+    return Prospect(
+        awaits,
+        left=len(attendance.left),
+        without=tuple(over),
+        missing=tuple(missing),
+        uncounted=tuple(_uncounted(attendance, history, awaits)) if awaits else (),
+    )
+
+
+def _uncounted(attendance: Attendance, history: History, awaits: int) -> Iterable[Life]:
+    """Whose reports make no quorum: they stay where they are, but their lives are none of their members' lines."""
+    for member in history.members:
+        counting = attendance.have.get(member)
+        for record in history.records(member):
+            if record.round == awaits and (counting is None or record.life != counting.life):
+                yield record.life
 
 
 def _names(lives: Iterable[Life]) -> Iterable[LifeName]:
     return (LifeName(member=life.member, incarnation=life.incarnation) for life in lives)
 
 
-def _said(gate: Gate) -> tuple[int, int, int, bool]:
-    """What trainers look at."""
-    return gate.up_to, gate.awaits, gate.quorum, gate.is_strict is True
+def _said(gate: Gate) -> tuple[object, ...]:
+    """What trainers look at: how far they may go, and whose reports they count while they wait.
+
+    Who isn't waited for changes nothing for them without a report of the awaited round; but whether there is one, they
+    may know before the operator does.
+    """
+    over = frozenset(name.member for name in gate.without)
+    uncounted = frozenset(name.life for name in gate.uncounted or [])
+    return gate.up_to, gate.awaits, gate.quorum, gate.is_strict is True, over, uncounted

@@ -109,6 +109,14 @@ class _Judge:
         for life in _lives_in(gate.without):
             if life in self._archive.births and not self._is_over(life, spec.schedule.total_steps):
                 yield f"doesn't wait for {keys.life(*life)}, which is neither over nor done"
+        for life in _lives_in(gate.uncounted):
+            if keys.report(gate.awaits, *life) not in self._archive.reports:
+                yield f"doesn't count what {keys.life(*life)} hasn't reported"
+            elif (
+                life.member < spec.members
+                and Life(life.member, life.incarnation + 1) not in self._archive.births
+            ):
+                yield f"doesn't count the report of {keys.life(*life)}, which no birth follows"
 
     def _is_over(self, life: Life, last: int) -> bool:
         known = self._over.get((life, last))
@@ -129,7 +137,7 @@ class _Judge:
         left = spec.members - len(without) - len(missing)
         return [
             gate_of(
-                Prospect(awaits, left, without, missing),
+                Prospect(awaits, left, without, missing, _lives_in(gate.uncounted)),
                 spec,
                 spec_number=gate.spec,
                 decided=gate.decided,

@@ -177,6 +177,33 @@ def test_nobody_waits_for_who_is_missing_for_too_long():
     assert (again.number, again.quorum, again.missing) == (2, 3, UNSET)
 
 
+def test_who_waits_learns_who_is_over_though_as_many_are_needed_without_them():
+    """A report of theirs would make the quorum, and the others would think that nobody decides."""
+    spec, history = plain(quorum_percent=50), new(4, reported=1)
+    first = gate(history, spec)
+    history.add_birth(born(3, 2, Cause.FAILED, 10, 10))
+    second = gate(history, spec, first)
+    assert (second.number, second.quorum) == (2, first.quorum)
+    assert [name.life for name in second.without] == [Life(3, 2)]
+    history.add_birth(born(3, 3, Cause.REPLACE, 10, 10))
+    assert gate(history, spec, second).without == []
+
+
+def test_who_waits_learns_whose_reports_make_no_quorum():
+    """Member 3 had reported round 2 before round 1 replaced it; member 4 is scaled away."""
+    spec, history = plain(quorum_percent=50), new(5, reported=2, decided=1)
+    first = gate(history, spec)
+    assert [name.life for name in first.uncounted] == [Life(4, 1)]
+    history.add_birth(born(3, 2, Cause.EXPLOIT, 10, 10))
+    second = gate(history, spec, first)
+    assert (second.awaits, second.quorum, second.without) == (2, 2, [])
+    assert [name.life for name in second.uncounted] == [Life(3, 1), Life(4, 1)]
+    history.add_record(recorded(3, 2, 20))
+    assert gate(history, spec, second) is None
+    strict = gate(history, plain(quorum_percent=100))
+    assert strict.uncounted is UNSET
+
+
 def test_a_round_that_too_few_can_report_any_more_is_not_waited_for():
     """Member 1 began at a checkpoint beyond it: without a lead both would wait for ever."""
     for percent in (75, 100):

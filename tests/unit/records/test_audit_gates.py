@@ -58,6 +58,10 @@ LIFE = LifeName(member=1, incarnation=1)
             {"missing": [LifeName(member=9, incarnation=1)]},
             "names members twice, or some that its spec doesn't have",
         ),
+        (
+            {"uncounted": [LifeName(member=1, incarnation=98)]},
+            "doesn't count what 00001-000098 hasn't reported",
+        ),
     ],
 )
 def test_a_gate_that_is_not_what_follows(store: MemoryStore, changes: dict[str, object], told: str) -> None:
@@ -70,6 +74,14 @@ def test_a_gate_that_is_not_what_follows(store: MemoryStore, changes: dict[str, 
 def test_a_gate_is_missing(store: MemoryStore) -> None:
     store.delete([keys.gate(3)])
     assert f"7: {keys.gate(3)}: is missing" in found(store)
+
+
+def test_a_report_that_a_gate_leaves_out_though_no_birth_follows(store: MemoryStore) -> None:
+    lives = [keys.life_in(key) for key in store.names(keys.reports_of(5))]
+    born = set(store.names(keys.BIRTHS))
+    kept = [life for life in lives if keys.birth(life.member, life.incarnation + 1) not in born]
+    rewrite(store, 5, uncounted=[LifeName(member=kept[0].member, incarnation=kept[0].incarnation)])
+    assert f"doesn't count the report of {keys.life(*kept[0])}, which no birth follows" in found(store)
 
 
 def test_a_gate_that_cannot_be_read_or_was_written_otherwise(store: MemoryStore) -> None:

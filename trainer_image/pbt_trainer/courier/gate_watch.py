@@ -18,6 +18,7 @@ from pbt_contract.errors import (
     StoreUnavailable,
 )
 from pbt_contract.gates import Gate, newest_gate, read_gate
+from pbt_contract.keys import Life
 from pbt_trainer.courier.incarnation import Incarnation
 from pbt_trainer.log import logger
 
@@ -271,17 +272,18 @@ class GateWatch:
 
     def _has_quorum(self, gate: Gate) -> bool:
         over = {each.member for each in [*gate.without, *(gate.missing or [])]}
-        return len(self._reported(gate).keys() - over) >= gate.quorum
+        lives = self._reported(gate).keys() - {each.life for each in gate.uncounted or []}
+        return len({life.member for life in lives} - over) >= gate.quorum
 
-    def _reported(self, gate: Gate) -> dict[int, str]:
-        """The members that have reported the awaited round, each with a record."""
+    def _reported(self, gate: Gate) -> dict[Life, str]:
+        """The lives that have reported the awaited round, each with its record."""
         if not self._may_list:
             return {}
         found = {}
         try:
             for name in self._life.store.names(keys.reports_of(gate.awaits)):
                 with suppress(KeyRefused):  # nobody's record
-                    found[keys.life_in(name).member] = name
+                    found[keys.life_in(name)] = name
         except StoreRefused as error:
             self._may_list = False
             logger.info("whether a round is decided late isn't known here: %s", error)

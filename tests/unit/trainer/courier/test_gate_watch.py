@@ -281,6 +281,15 @@ def test_lives_that_are_over_and_second_reports_of_a_member_make_no_quorum() -> 
     assert world.pass_by(10_000.0) == []
 
 
+def test_a_life_that_was_replaced_makes_no_quorum_and_the_next_one_of_its_member_does() -> None:
+    world = World(gate(1, 1, awaits=1, uncounted=[LifeName(member=1, incarnation=1)])).started()
+    world.reports(1, 0, 1)
+    world.watch.awaits(2, world.now)
+    assert world.pass_by(10_000.0) == []
+    world.store.put(keys.report(1, 1, 2), b"{}")
+    assert world.pass_by(10_000.0) == [Found.OPENED]
+
+
 def test_a_store_out_of_reach_is_asked_on_and_its_time_does_not_count() -> None:
     world = World(gate(1, 1, awaits=1)).started()
     world.reports(1, 0, 1)
