@@ -79,6 +79,8 @@ class Accounting:
             return
         claim = self._repository.claim(birth)
         if not restarts.was_in_force(pod, birth, claim):
+            if pod.disrupted:  # no record tells of it: the life that it lived was over
+                self._emit(restarts.loss_event(pod, birth))
             return
         self._repository.catch_up(pod.member)
         own, end = self._history.own_record(pod.member), end_of(pod, birth, hung=pod.uid in self.hung)

@@ -50,6 +50,14 @@ def blameless_event(end: End, pod: str) -> Event | None:
     return None
 
 
+def loss_event(pod: Pod, birth: Birth) -> Event:
+    """What is told of a pod that was lost after its member was born anew, and before its process took that birth."""
+    told = (
+        f"member {pod.member} lost {pod.name} ({pod.message}); incarnation {birth.incarnation} gets a new pod"
+    )
+    return Event("Disrupted", told, pod.member)
+
+
 def slowed_event(end: End, *, ends: int, seconds: float) -> Event:
     """What is told of a member whose processes end again and again, though nobody is to blame."""
     why = end.message or ("no exit code" if end.exit_code is None else f"exit code {end.exit_code}")
