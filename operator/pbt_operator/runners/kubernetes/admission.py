@@ -62,6 +62,11 @@ def retry_of(body: Mapping[str, Any]) -> str | None:
     return str(value)[:MAX_RETRY] or None if value is not None else None
 
 
+def makes_such_pods(manifest: PopulationSpec, other: PopulationSpec) -> bool:
+    """Whether the API server takes the pods of one where it takes those of the other."""
+    return (manifest.template, manifest.storage) == (other.template, other.storage)
+
+
 def try_template(
     manifest: PopulationSpec, *, api: Api, namespace: str, render: Callable[[Birth], dict[str, Any]]
 ) -> None:

@@ -17,8 +17,9 @@ from pbt_operator.manifest.settled_spec import as_manifest
 from pbt_operator.manifest.template import grace_seconds
 from pbt_operator.records import owners, specs
 from pbt_operator.runners.kubernetes import store_clients
-from pbt_operator.runners.kubernetes.admission import Rejected
+from pbt_operator.runners.kubernetes.admission import Rejected, makes_such_pods, try_template
 from pbt_operator.runners.kubernetes.api import Api
+from pbt_operator.runners.kubernetes.api_errors import ApiUnavailable
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
 from pbt_operator.runners.kubernetes.config import OperatorConfig, StoreConfig, UnknownStore
 from pbt_operator.runners.kubernetes.pod_template import POPULATION_UID, Owner, render
@@ -100,6 +101,32 @@ class ClusterRunner:
             return as_manifest(recorded(record))
         except (ValidationError, Rejected):
             return None
+
+    def try_pods(
+        self, manifest: PopulationSpec, *, in_force: PopulationSpec | None, body: Mapping[str, Any]
+    ) -> None:
+        """Has the API server try a pod, unless it took such pods before: who has a say in pods may be away.
+
+        The webhook of a queue, for example: that is to hold up neither other changes nor an operator that starts.
+
+        Args:
+            manifest: what is asked.
+            in_force: what was asked before, as far as this operator knows.
+            body: the resource.
+
+        Raises:
+            Rejected: there is no such store, or the API server wouldn't take the pods.
+            ApiUnavailable: nobody can tell now.
+        """
+        if in_force is not None and makes_such_pods(manifest, in_force):
+            return
+        try:
+            pods = self.renderer(manifest)
+            try_template(manifest, api=self._api, namespace=self._owner.namespace, render=pods)
+        except ApiUnavailable:
+            known = self.recall(body) if in_force is None else None
+            if known is None or not makes_such_pods(manifest, known):
+                raise
 
     def renderer(self, manifest: PopulationSpec) -> Callable[[Birth], dict[str, Any]]:
         """What makes the pod of a birth.

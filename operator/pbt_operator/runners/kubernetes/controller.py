@@ -19,7 +19,7 @@ from pbt_operator.core.status import PopulationPhase
 from pbt_operator.manifest.errors import ManifestError
 from pbt_operator.manifest.population import PopulationSpec
 from pbt_operator.manifest.population_spec import Storage
-from pbt_operator.runners.kubernetes.admission import Rejected, examine, rejection_of, retry_of, try_template
+from pbt_operator.runners.kubernetes.admission import Rejected, examine, rejection_of, retry_of
 from pbt_operator.runners.kubernetes.api import Api
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
@@ -147,7 +147,7 @@ class Controller:
         try:
             manifest = examine(body)
             renderer = self._runner.renderer(manifest)
-            try_template(manifest, api=self._api, namespace=self._owner.namespace, render=renderer)
+            self._runner.try_pods(manifest, in_force=self._manifest, body=body)
             if self.session is not None:
                 self._replace_spec(self.session, manifest, retry=asked[1])
                 self.session.pods.render = renderer  # pods that run keep the template they were made from
