@@ -17,6 +17,7 @@ from pbt_operator.manifest.template import Template, gpus_of
 
 MAX_MEMBERS = 10_000
 # A pod is called NAME-MEMBER-INCARNATION: at most 40 + 1 + 5 + 1 + 6 of the 63 characters of a host name.
+# The rest is for a number: in a shortage a pod that waits may have another member's name.
 MAX_NAME = 40
 LABEL_PATTERN = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 SUBDOMAIN_PATTERN = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"

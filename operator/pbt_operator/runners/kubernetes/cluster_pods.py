@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain, count
 from typing import Any
 
 from pbt_contract.records import Birth
@@ -73,12 +74,9 @@ class ClusterPods:
         self._api, self._namespace, self._selector, self._now = api, namespace, selector, now
         self._seen: Mapping[str, PodState] = {}
         self._unseen = UnseenPods(api, namespace=namespace)
-        self._stopped: dict[str, Pod] = {}
+        self._stopped, self._forgotten = dict[str, Pod](), set[str]()
         self._relabelled: dict[str, Relabelled] = {}
-        self._forgotten: set[str] = set()
-        self._doubtful: set[str] = (
-            set()
-        )  # pods that may be there, though no watch has shown them and no answer
+        self._doubtful = set[str]()  # pods that may be there, though neither watch nor answer showed them
         self._names: dict[str, PodState] = {}  # what the watch shows, by the pod's name
         self._over: dict[int, list[PodState]] = {}  # and the settled ones, by member
         self._queue: _Queue | None = None
@@ -191,17 +189,24 @@ class ClusterPods:
     def start(self, birth: Birth) -> None:
         """See `Pods.start`. What the API server refuses is kept in `refusal` and tried again with the next pass."""
         body = self.render(birth)
-        name = body["metadata"]["name"]
+        name = body["metadata"]["name"] = self._name_of(birth, body["metadata"]["name"])
         former = self._names.get(name)
-        if former is not None and self._as_told(former.pod).life != birth.life:  # it is another one's by now
-            name = body["metadata"]["name"] = f"{name}-{len(self._names)}"
-            former = self._names.get(name)
         if former is not None:
             if former.settled:  # it ended before it took the birth; the next pass starts the same pod again
                 again = partial(self._api.delete_pod, self._namespace, name, uid=former.pod.uid)
                 self._later(lambda queue: queue.deletions, again)
         elif all(unseen.pod.name != name for unseen in self._unseen.by_uid.values()):
             self._later(lambda queue: queue.creations, partial(self._create, birth, body))
+
+    def _name_of(self, birth: Birth, name: str) -> str:
+        """The name that a birth's pod has by right, or the first free one after it where another life's pod has it."""
+        unseen = {held.pod.name: held.pod for held in self._unseen.by_uid.values()}
+        for candidate in chain((name,), (f"{name}-{number}" for number in count(2))):
+            shown = self._names.get(candidate)
+            holder = shown.pod if shown is not None else unseen.get(candidate)
+            if holder is None or self._as_told(holder).life == birth.life:
+                break
+        return candidate
 
     def _later(self, which: Callable[["_Queue"], list[Request]], request: Request) -> None:
         """Puts a request off to the end of the block, if there is one."""

@@ -7,6 +7,7 @@ import pytest
 from pbt_contract.errors import StoreUnavailable
 from pbt_contract.records import Birth
 from pbt_operator.control.pods import Phase
+from pbt_operator.manifest.population_spec import MAX_MEMBERS, MAX_NAME
 from pbt_operator.runners.kubernetes import cluster_pods
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
@@ -482,3 +483,37 @@ def test_a_pod_that_waits_becomes_another_births_and_leaves_its_name_to_nobody(s
     pods.refresh(server.seen)
     assert sorted(lives(pods)) == [(1, 1), (2, 1)]
     assert len({pod.name for pod in pods.observe()}) == 2
+
+
+def test_the_longest_name_has_room_for_each_pod_whose_name_another_life_has(server, pods):
+    """Beyond 63 characters it isn't the pod's host name; with one that is taken a birth would have no pod."""
+    name = f"{'d' * MAX_NAME}-{MAX_MEMBERS - 1}-999999"
+    render = pods.render
+    pods.render = lambda birth: {**(body := render(birth)), "metadata": {**body["metadata"], "name": name}}
+    for incarnation in range(1, 13):
+        pods.start(birth(1, incarnation))
+        if incarnation % 2:  # whatever the watch shows
+            server.show()
+            pods.refresh(server.seen)
+    names = [pod.name for pod in pods.observe()]
+    assert len({*names}) == 12
+    assert max(map(len, names)) <= 63
+
+
+def test_a_pod_by_another_name_is_made_again_where_it_ended_before_it_took_its_birth(server, pods):
+    first, other = birth(member=1), birth(member=2)
+    run_one(server, pods, first)
+    pods.readdress(pods.observe()[0], other)
+    pods.start(first)
+    pods.start(first)  # it is under way
+    (uid,) = [pod.uid for pod in pods.observe() if pod.life == first.life]
+    server.tell(uid, "Failed", {"terminated": {"exitCode": 81}})
+    server.show()
+    pods.refresh(server.seen)
+    pods.forget(next(pod for pod in pods.observe() if pod.uid == uid))
+    for _ in range(2):
+        server.show()
+        pods.refresh(server.seen)
+        pods.start(first)
+    made = [name for verb, name in server.requests if verb == "create"]
+    assert made == ["digits-1-1", "digits-1-1-2", "digits-1-1-2"]
