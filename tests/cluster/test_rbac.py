@@ -12,7 +12,7 @@ RULES = {
     "populations.pbt.dev/status": {"patch"},
     "populations.pbt.dev/finalizers": {"update"},
     "pods": {"get", "list", "watch", "create", "patch", "delete"},
-    "events": {"create"},
+    "events": {"create", "list"},
 }
 SCANNING = {
     "namespaces": {"list", "watch"},

@@ -102,6 +102,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   "pollSeconds" .Values.pollSeconds
   "workers" .Values.workers
   "port" 8080
+  "readEvents" .Values.readEvents
   "logFormat" .Values.logFormat
   | toYaml }}
 {{- end }}
@@ -215,5 +216,5 @@ volumeMounts:
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [events]
-  verbs: [create]
+  verbs: [create{{ if .Values.readEvents }}, list{{ end }}]
 {{- end }}

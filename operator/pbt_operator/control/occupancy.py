@@ -1,5 +1,6 @@
 """Which member a pod's process trains now: what its labels say, or what it was asked to go on as and claimed."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from msgspec import UNSET
@@ -9,6 +10,9 @@ from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Claim
 from pbt_operator.control.pods import Pod
 from pbt_operator.records.repository import Repository
+
+JOIN_SECONDS = 60.0
+MOST_ASKED = 8  # each is a read in every pass while it hasn't joined
 
 
 def lived(repository: Repository, pod: Pod, *, ask: bool = False) -> Pod:
@@ -50,6 +54,28 @@ def is_taken(repository: Repository, birth: Birth, uid: str) -> bool:
     """Whether the process of another pod has claimed a birth."""
     claim = repository.claim(birth)
     return claim is not None and claim.pod != uid
+
+
+def not_joined(repository: Repository, live: Iterable[Pod]) -> list[Pod]:
+    """The pods whose trainers have run for a while and haven't claimed their birth; some of them if there are many.
+
+    Args:
+        repository: the population's records.
+        live: the pods that haven't ended.
+    """
+    found: list[tuple[Pod, Birth]] = []
+    for pod in live:
+        if pod.running_for is None or pod.running_for < JOIN_SECONDS or pod.stopping:
+            continue
+        birth = repository.history.newest_birth(pod.member)
+        if birth is None or birth.life != pod.life or repository.claims.knows(pod.life):
+            continue
+        if repository.history.own_record(pod.member) is None:
+            found.append((pod, birth))
+        if len(found) == MOST_ASKED:
+            break
+    repository.learn_claims([birth for _, birth in found])
+    return [pod for pod, _ in found if not repository.claims.knows(pod.life)]
 
 
 def has_ranks(claim: Claim | None) -> bool:

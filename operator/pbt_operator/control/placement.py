@@ -142,6 +142,8 @@ class Placement:
                 timers.stop(Timed.PROGRESS, uid)
             elif tenant.is_to_progress:  # a record starts it again, and so does another member
                 timers.start(Timed.PROGRESS, uid, now, at=(member, self._history.position(member)))
+            else:  # what is only slow to start may take as long as it takes
+                timers.stop(Timed.PROGRESS, uid)
             if tenant.heir is None:
                 timers.stop(Timed.YIELD, uid)
             else:

@@ -31,13 +31,16 @@ class Pod:
         disrupted: it was ended by eviction, preemption, a drain or a lost node.
         exit_code: of the trainer, once it ended; None if it never ran or nobody knows.
         message: the last lines of its output, or why it doesn't run.
+        remedy: what cures what `message` says; empty where nothing is known.
         stuck: pending for a reason that no waiting cures: its image can't be had, say.
+        slow: what takes long before its trainer starts, and for how long it has; empty where that is short, or wrong.
         out_of_memory: whether the kernel ended it for want of memory.
         node: where it runs; empty where that is unknown, or says nothing, as there is one only.
         log: where its whole output is: a file, or a command that shows it. Empty where it is nowhere.
         unplaced_for: for how many seconds the cluster has known no place for it; None once it has one, and where
             places don't lack.
         placed_for: for how many seconds it has had its place; None where nobody says so.
+        running_for: for how many seconds its trainer has run; None where it doesn't, or nobody says so.
     """
 
     name: str
@@ -49,12 +52,15 @@ class Pod:
     disrupted: bool = False
     exit_code: int | None = None
     message: str = ""
+    remedy: str = ""
     stuck: bool = False
+    slow: str = ""
     out_of_memory: bool = False
     node: str = ""
     log: str = ""
     unplaced_for: float | None = None
     placed_for: float | None = None
+    running_for: float | None = None
 
     @property
     def life(self) -> Life:

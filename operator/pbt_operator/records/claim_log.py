@@ -40,6 +40,10 @@ class ClaimLog:
         """What was unclaimed in the pass before may be claimed now."""
         self._unclaimed.clear()
 
+    def knows(self, life: Life) -> bool:
+        """Whether somebody is known to have taken a birth, without a look."""
+        return life in self._claims
+
     def claim(self, birth: Birth) -> Claim | None:
         """Who took a birth, if anybody did."""
         life = birth.life

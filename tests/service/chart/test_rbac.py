@@ -9,7 +9,7 @@ OPERATOR = {
     ("pbt.dev", "populations/status"): {"patch"},
     ("pbt.dev", "populations/finalizers"): {"update"},
     ("", "pods"): {"get", "list", "watch", "create", "patch", "delete"},
-    ("", "events"): {"create"},
+    ("", "events"): {"create", "list"},
 }
 SCANNING = {
     ("", "namespaces"): {"list", "watch"},
@@ -57,6 +57,17 @@ def test_an_operator_of_some_namespaces_has_roles_there_and_nowhere_else(scope, 
         assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == ("Role", "pbt-operator")
         assert binding["subjects"] == [ACCOUNT]
     assert "ClusterRoleBinding" not in {o["kind"] for o in objects}
+
+
+@pytest.mark.parametrize("watch", [{"scope": "Cluster"}, NAMESPACED["Release"]])
+def test_an_operator_that_is_to_read_no_events_may_not(watch):
+    objects = render({"stores": [STORE], "watch": watch, "readEvents": False})
+    (role,) = [
+        o for o in objects if o["kind"] in {"Role", "ClusterRole"} and o["metadata"]["name"] == "pbt-operator"
+    ]
+    assert rules(role)["", "events"] == {"create"}
+    (config,) = [o for o in objects if o["kind"] == "ConfigMap"]
+    assert "readEvents: false" in config["data"]["config.yaml"]
 
 
 @pytest.mark.parametrize("scope", NAMESPACED)

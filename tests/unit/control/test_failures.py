@@ -1,5 +1,7 @@
 """What becomes of members whose processes end: resumes, crash limits, blame, replacement, coming back, mistakes."""
 
+from dataclasses import replace
+
 import pytest
 
 from fixtures.manifests import DETERMINISTIC, spec
@@ -367,3 +369,29 @@ def test_what_another_operator_has_read_of_the_line_before_a_crash_counts():
         simulation.time.advance()
     found = told(simulation.run())
     assert causes(found, 0)[:4] == [Cause.INITIAL, Cause.RESUME, Cause.CRASH, Cause.CRASH]
+
+
+def test_the_deadline_counts_where_a_pod_can_not_start_and_not_where_it_is_slow():
+    deadline = 30.0
+    schedule = {**DETERMINISTIC["schedule"], "progressDeadlineSeconds": deadline}
+    simulation = Simulation(
+        spec(DETERMINISTIC, members=1, schedule=schedule, backoffLimit=0),
+        Deterministic(),
+        durations=Durations(start=10 * deadline),
+    )
+    real, stuck = simulation.pods.observe, [False]
+    simulation.pods.observe = lambda: [replace(pod, stuck=stuck[0]) for pod in real()]
+
+    def crashed_after(seconds: float) -> bool:
+        until = simulation.time.now + seconds
+        while simulation.time.now < until:
+            simulation.step()
+        return any(event.reason == "MemberFailed" for event in simulation.events)
+
+    stuck[0] = True
+    assert not crashed_after(0.9 * deadline)
+    stuck[0] = False  # its image is there, and its data are staged
+    assert not crashed_after(2 * deadline)
+    stuck[0] = True
+    assert not crashed_after(0.9 * deadline), "what it was stuck for before doesn't count"
+    assert crashed_after(0.2 * deadline)

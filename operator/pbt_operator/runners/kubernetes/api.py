@@ -127,6 +127,16 @@ class Api:
         with suppress(Exists):
             self._connection.request("POST", _core(namespace, "events"), self._manager, body=body)
 
+    def pod_warnings(self, namespace: str, *, most: int) -> list[dict[str, Any]]:
+        """Warning Events about pods of a namespace: so many at most, be there more.
+
+        Raises:
+            ApiRefused, ApiUnavailable: they can't be read.
+        """
+        options = {"fieldSelector": "type=Warning,involvedObject.kind=Pod", "limit": str(most)}
+        page: _Page = self._connection.request("GET", _core(namespace, "events"), options, kind=_Page)
+        return page.items
+
     def log_of(self, namespace: str, pod: str, *, container: str | None, follow: bool) -> Iterator[bytes]:
         """What a container has printed, and with `follow` what it prints until it ends.
 

@@ -2,35 +2,26 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, count
 from typing import Any
 
 from pbt_contract.records import Birth
 from pbt_operator.control.pods import Phase, Pod
-from pbt_operator.records.parallel import read_all
 from pbt_operator.runners.kubernetes.api import Api
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
-from pbt_operator.runners.kubernetes.pod_state import SETTLED, PodState, read, seconds_since
+from pbt_operator.runners.kubernetes.pod_requests import PodRequests, Request, all_tried
+from pbt_operator.runners.kubernetes.pod_state import SETTLED, PodState, read
 from pbt_operator.runners.kubernetes.pod_template import annotations_of, labels_of
+from pbt_operator.runners.kubernetes.run_times import seconds_since
 from pbt_operator.runners.kubernetes.unseen_pods import UnseenPods
+from pbt_operator.runners.kubernetes.warning_events import WarningEvents
 
 MOST_CHANGES = 128  # creations and deletions in a pass, so that the first are followed up soon
 # Of those, deletions: a member whose pod is gone waits for the pass to end, and for its turn in the next. An eighth of
 # many, which only follow one another so where all pods go and none takes their place.
 MOST_DELETIONS, PART = 32, 8
-
-Request = Callable[[], None]
-
-
-@dataclass
-class _Queue:
-    """Requests of one pass."""
-
-    creations: list[Request] = field(default_factory=list)
-    deletions: list[Request] = field(default_factory=list)
-    others: list[Request] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +48,7 @@ class ClusterPods:
         selector: str,
         render: Callable[[Birth], dict[str, Any]],
         now: Callable[[], float],
+        reads_events: bool = False,
     ) -> None:
         """Knows of no pods until `refresh`.
 
@@ -66,12 +58,13 @@ class ClusterPods:
             selector: the label that only its pods have.
             render: the pod's resource for a birth.
             now: POSIX time; the API's deletion times are compared with it.
+            reads_events: whether Events may be read where a pod doesn't say why it waits.
         """
         self.refusal: ApiRefused | None = None
         self._refused_since: float | None = None
-        self.num_left = 0
-        self.render = render
+        self.num_left, self.render = 0, render
         self._api, self._namespace, self._selector, self._now = api, namespace, selector, now
+        self._warnings = WarningEvents(api, namespace=namespace, now=now, reads=reads_events)
         self._seen: Mapping[str, PodState] = {}
         self._unseen = UnseenPods(api, namespace=namespace)
         self._stopped, self._forgotten = dict[str, Pod](), set[str]()
@@ -79,7 +72,7 @@ class ClusterPods:
         self._doubtful = set[str]()  # pods that may be there, though neither watch nor answer showed them
         self._names: dict[str, PodState] = {}  # what the watch shows, by the pod's name
         self._over: dict[int, list[PodState]] = {}  # and the settled ones, by member
-        self._queue: _Queue | None = None
+        self._queue: PodRequests | None = None
 
     def refresh(self, seen: Mapping[str, PodState]) -> None:
         """Takes what the watch shows now, by uid. To be called before each pass.
@@ -103,12 +96,14 @@ class ClusterPods:
         }
         if self._doubtful:
             self._look()
+        pending = (state for state in seen.values() if state.pod.phase is Phase.PENDING)
+        self._warnings.look(state.as_of(self._now()) for state in pending)
 
     def _ended_unseen(self, seen: Mapping[str, PodState]) -> dict[str, Pod]:
         """Pods that somebody else was ending, and that are gone before their end was accounted for."""
-        gone = (state for uid, state in self._seen.items() if uid not in seen and not state.settled)
+        gone = (s.pod for uid, s in self._seen.items() if uid not in seen and not s.settled)
         known = self._forgotten | self._stopped.keys()
-        return {s.pod.uid: self._as_told(s.pod) for s in gone if s.pod.disrupted and s.pod.uid not in known}
+        return {pod.uid: self._as_told(pod) for pod in gone if pod.disrupted and pod.uid not in known}
 
     def _look(self) -> None:
         """Lists what is there, past the watch."""
@@ -135,7 +130,7 @@ class ClusterPods:
         Raises:
             ApiUnavailable: one of them failed; the next pass makes it again.
         """
-        self._queue, self.num_left = _Queue(), 0
+        self._queue, self.num_left = PodRequests(), 0
         try:
             yield
         except Exception:
@@ -147,14 +142,14 @@ class ClusterPods:
 
     def _make(self, requests: int) -> list[ApiUnavailable | ApiRefused]:
         """Makes the requests that were held back; returns what failed."""
-        queue, self._queue = self._queue or _Queue(), None
-        failed = _all_tried(queue.others, requests)
+        queue, self._queue = self._queue or PodRequests(), None
+        failed = all_tried(queue.others, requests)
         if failed:  # a lost pod that isn't removed still holds its slot
             return failed
         deletions = max(MOST_DELETIONS, len(queue.deletions) // PART)
         changes = [*queue.creations, *queue.deletions[:deletions]][:MOST_CHANGES]
         self.num_left = len(queue.creations) + len(queue.deletions) - len(changes)
-        return _all_tried(changes, requests)
+        return all_tried(changes, requests)
 
     def observe(self) -> Sequence[Pod]:
         """See `Pods.observe`. A pod that was stopped or evicted and is gone is shown as ended, until forgotten."""
@@ -162,7 +157,8 @@ class ClusterPods:
         now |= {uid: unseen.pod for uid, unseen in self._unseen.by_uid.items()}
         gone = {u: replace(p, phase=Phase.ENDED) for u, p in self._stopped.items() if u not in self._seen}
         now |= {uid: pod for uid, pod in gone.items() if uid not in self._unseen.by_uid}
-        return [self._as_told(pod) for uid, pod in now.items() if uid not in self._forgotten]
+        shown = (pod for uid, pod in now.items() if uid not in self._forgotten)
+        return [self._as_told(self._warnings.explained(pod)) for pod in shown]
 
     def _as_told(self, pod: Pod) -> Pod:
         """With what was asked of it and the watch may not show yet."""
@@ -208,7 +204,7 @@ class ClusterPods:
                 break
         return candidate
 
-    def _later(self, which: Callable[["_Queue"], list[Request]], request: Request) -> None:
+    def _later(self, which: Callable[["PodRequests"], list[Request]], request: Request) -> None:
         """Puts a request off to the end of the block, if there is one."""
         if self._queue is None:
             request()
@@ -280,19 +276,6 @@ class ClusterPods:
     def waiting(self) -> list[Pod]:
         """Pods that the cluster doesn't run, though they were asked for."""
         return [pod for pod in self.observe() if pod.phase is Phase.PENDING and pod.message]
-
-
-def _all_tried(requests: Sequence[Request], at_once: int) -> list[ApiUnavailable | ApiRefused]:
-    """Makes requests; returns what failed."""
-    return [error for error in read_all(_tried, requests, readers=at_once) if error is not None]
-
-
-def _tried(request: Request) -> ApiUnavailable | ApiRefused | None:
-    try:
-        request()
-    except (ApiUnavailable, ApiRefused) as error:
-        return error
-    return None
 
 
 def _life(pod: Pod) -> tuple[int, int]:

@@ -80,6 +80,7 @@ class ClusterRunner:
             selector=f"{POPULATION_UID}={self._owner.uid}",
             render=self.renderer(manifest),
             now=self._now,
+            reads_events=self._config.read_events,
         )
 
     def open_storage(self, storage: Storage) -> Store:

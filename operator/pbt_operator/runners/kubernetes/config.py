@@ -81,6 +81,7 @@ class OperatorConfig(Wire):
         default=8, ge=1, le=MAX_WORKERS, description=f"a whole number from 1 to {MAX_WORKERS}"
     )
     port: Whole = Field(default=8080, ge=1, le=65535, description="a whole number from 1 to 65535")
+    read_events: Flag = Field(default=False, description="true or false")
     log_format: Literal["json", "text"] = Field(default="json", description="json or text")
 
     @model_validator(mode="after")

@@ -33,7 +33,7 @@ from pbt_operator.runners.kubernetes.metrics import Follower, Metrics
 from pbt_operator.runners.kubernetes.pod_state import PodState
 from pbt_operator.runners.kubernetes.pod_template import Owner
 from pbt_operator.runners.kubernetes.run_times import Times
-from pbt_operator.runners.kubernetes.status_summary import NOT_KNOWN, conditions_of, look, observe, summarize
+from pbt_operator.runners.kubernetes.status_summary import NOT_KNOWN, look, observe, summarize, tell
 from pbt_operator.runners.kubernetes.status_writer import StatusWriter
 
 OWNER_CHECK_SECONDS = 30.0
@@ -218,8 +218,7 @@ class Controller:
         self._times.keep(done, now=self._now())
         self._status_writer.note(Condition("StorageReady", "True", "Ready", session.store.url))
         overview = look(session, done)
-        for condition in conditions_of(overview):
-            self._status_writer.note(condition)
+        tell(overview, self._status_writer)
         found = summarize(overview, poll_seconds=self._config.poll_seconds)
         self._status_writer.show({**NOT_KNOWN, **found, **self._times.to_status()})
         if self._follower is not None:

@@ -3,11 +3,21 @@
 import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.runners.kubernetes.pod_template import INCARNATION, MEMBER, POPULATION, POPULATION_UID
+from pbt_operator.runners.kubernetes.pod_troubles import (
+    DEADLINE,
+    DEADLINE_WORDS,
+    Holdup,
+    condition_of,
+    failed_init,
+    holdup_of,
+    joined,
+    sidecar_in_trouble,
+)
+from pbt_operator.runners.kubernetes.run_times import posix_of, seconds_since
 
 SETTLED = "pbt.dev/settled"
 OUT_OF_MEMORY, EVICTED = "OOMKilled", "Evicted"
@@ -23,10 +33,6 @@ NO_FAULT = frozenset({
     EVICTED, "NodeShutdown", "NodeLost", "Terminated", "Preempting", "UnexpectedAdmissionError", "NodeAffinity",
 })  # fmt: skip
 UNPLACED = frozenset({"Unschedulable", "SchedulingGated"})
-STUCK = frozenset({
-    "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError",
-    "CreateContainerError", "RunContainerError",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,8 @@ class PodState:
         overdue_at: POSIX time from when on a pod that was deleted and still runs is lost; None if it wasn't deleted.
         unplaced_since: POSIX time since when no node is known for it, or its queue keeps it back.
         placed_since: since when it has a node.
+        running_since: since when its trainer runs.
+        holdup: what its trainer waits for.
     """
 
     pod: Pod
@@ -48,6 +56,8 @@ class PodState:
     overdue_at: float | None
     unplaced_since: float | None = None
     placed_since: float | None = None
+    running_since: float | None = None
+    holdup: Holdup | None = None
 
     def is_lost(self, now: float) -> bool:
         """Whether its node can't have heard of its deletion."""
@@ -58,12 +68,13 @@ class PodState:
         if self.is_lost(now):
             return replace(self.pod, phase=Phase.ENDED, disrupted=True, message="its node is lost")
         unplaced, placed = seconds_since(self.unplaced_since, now), seconds_since(self.placed_since, now)
-        return replace(self.pod, unplaced_for=unplaced, placed_for=placed)
-
-
-def seconds_since(since: float | None, now: float) -> float | None:
-    """How long it has been so; None where it isn't."""
-    return None if since is None else max(0.0, now - since)
+        return replace(
+            self.pod,
+            unplaced_for=unplaced,
+            placed_for=placed,
+            running_for=seconds_since(self.running_since, now),
+            slow=self.holdup.slow_words(now) if self.holdup is not None else "",
+        )
 
 
 def population_of(body: Mapping[str, Any]) -> str | None:
@@ -82,15 +93,13 @@ def read(body: Mapping[str, Any]) -> PodState | None:
     deleted = metadata.get("deletionTimestamp")
     trainer = _trainer_status(body, status)
     over = status.get("phase") in {"Succeeded", "Failed"}
-    phase, exit_code, message = _phase(status, trainer, over=over)
-    disruption = None
-    if over and _is_own_fault(status):  # the code is that of the kill
-        phase, exit_code, message = Phase.ENDED, None, _joined(status)
-    elif phase is Phase.ENDED:
-        disruption = _disruption(status, trainer)
-    elif deleted is not None:  # said now, for the watch may show it no more between its end and its removal
-        disruption = _doom(status)
-        message = disruption or message
+    holdup, disruption = holdup_of(body, trainer), None
+    if over and (words := _own_fault(status, trainer)):
+        phase, exit_code, message = Phase.ENDED, None, words  # the code is that of the kill
+    else:
+        phase, exit_code, message = _phase(body, trainer, holdup, over=over)
+        disruption = _taken_away(status, trainer, phase, deleted=deleted is not None)
+        message = disruption or message if phase is not Phase.ENDED else message or disruption or ""
     pod = Pod(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -100,8 +109,9 @@ def read(body: Mapping[str, Any]) -> PodState | None:
         stopping=deleted is not None,
         disrupted=disruption is not None,
         exit_code=exit_code,
-        message=message or disruption or "",
-        stuck=_waiting_reason(trainer) in STUCK,
+        message=message,
+        remedy=holdup.remedy if holdup is not None else "",
+        stuck=holdup is not None and holdup.is_wrong,
         out_of_memory=_is_out_of_memory(trainer),
         node=str((body.get("spec") or {}).get("nodeName") or ""),
         log=f"kubectl pbt logs {labels[POPULATION]} --member {member}" if POPULATION in labels else "",
@@ -110,18 +120,19 @@ def read(body: Mapping[str, Any]) -> PodState | None:
         pod,
         settled=SETTLED in labels,
         alive=not over and _runs_on(status),
-        overdue_at=None if deleted is None else _posix(deleted) + LOST_AFTER_SECONDS,
+        overdue_at=None if (at := posix_of(deleted)) is None else at + LOST_AFTER_SECONDS,
         unplaced_since=_since(status, "False", of=UNPLACED),
         placed_since=_since(status, "True"),
+        running_since=posix_of(((trainer.get("state") or {}).get("running") or {}).get("startedAt")),
+        holdup=holdup,
     )
 
 
 def _since(status: Mapping[str, Any], value: str, *, of: Container[str] | None = None) -> float | None:
     """When PodScheduled took a value, for one of these reasons; None if it has another one, or doesn't tell when."""
-    condition = _condition(status, "PodScheduled")
+    condition = condition_of(status, "PodScheduled")
     is_so = condition.get("status") == value and (of is None or condition.get("reason") in of)
-    changed = condition.get("lastTransitionTime") if is_so else None
-    return None if changed is None else _posix(changed)
+    return posix_of(condition.get("lastTransitionTime")) if is_so else None
 
 
 def _runs_on(status: Mapping[str, Any]) -> bool:
@@ -137,21 +148,23 @@ def _trainer_status(body: Mapping[str, Any], status: Mapping[str, Any]) -> Mappi
 
 
 def _phase(
-    status: Mapping[str, Any], trainer: Mapping[str, Any], *, over: bool
+    body: Mapping[str, Any], trainer: Mapping[str, Any], holdup: Holdup | None, *, over: bool
 ) -> tuple[Phase, int | None, str]:
     """How far the trainer is, its exit code, and its last lines or why it doesn't run."""
-    state = trainer.get("state") or {}
+    status, state = body.get("status") or {}, trainer.get("state") or {}
     ended = state.get("terminated")
     if ended is not None:
         return Phase.ENDED, ended.get("exitCode"), _last_words(ended)
     if over:
-        return Phase.ENDED, None, _joined(status)
+        return Phase.ENDED, None, joined(status) or failed_init(body)
     if "running" in state:
-        return Phase.RUNNING, None, ""
+        return Phase.RUNNING, None, sidecar_in_trouble(body)
     if "waiting" in state and state["waiting"].get("reason") not in {"ContainerCreating", "PodInitializing"}:
-        return Phase.PENDING, None, _joined(state["waiting"])
-    unplaced = _condition(status, "PodScheduled")
-    return Phase.PENDING, None, _joined(unplaced) if unplaced.get("status") == "False" else ""
+        return Phase.PENDING, None, joined(state["waiting"])
+    unplaced = condition_of(status, "PodScheduled")
+    if unplaced.get("status") == "False":
+        return Phase.PENDING, None, joined(unplaced)
+    return Phase.PENDING, None, holdup.message if holdup is not None and holdup.is_wrong else ""
 
 
 def _last_words(ended: Mapping[str, Any]) -> str:
@@ -161,9 +174,25 @@ def _last_words(ended: Mapping[str, Any]) -> str:
     return str(ended.get("message") or "").strip()
 
 
-def _is_own_fault(status: Mapping[str, Any]) -> bool:
-    """Whether a pod was evicted for what it used itself beyond its limits, on a node that lacks nothing."""
-    return status.get("reason") == EVICTED and OWN_FAULT.search(str(status.get("message") or "")) is not None
+def _own_fault(status: Mapping[str, Any], trainer: Mapping[str, Any]) -> str:
+    """By which limit of its own a pod was ended, on a node that lacks nothing; empty if by none."""
+    if status.get("reason") == EVICTED and OWN_FAULT.search(str(status.get("message") or "")) is not None:
+        return joined(status)
+    ended = (trainer.get("state") or {}).get("terminated") or {}
+    is_through = ended.get("exitCode") == 0  # then its time was over for a sidecar
+    return DEADLINE_WORDS if status.get("reason") == DEADLINE and not is_through else ""
+
+
+def _taken_away(
+    status: Mapping[str, Any], trainer: Mapping[str, Any], phase: Phase, *, deleted: bool
+) -> str | None:
+    """Who ends, or has ended, a pod through no fault of its own; None if nobody.
+
+    It is said as soon as it is deleted, for the watch may show it no more between its end and its removal.
+    """
+    if phase is Phase.ENDED:
+        return _disruption(status, trainer)
+    return _doom(status) if deleted else None
 
 
 def _is_out_of_memory(trainer: Mapping[str, Any]) -> bool:
@@ -184,23 +213,7 @@ def _disruption(status: Mapping[str, Any], trainer: Mapping[str, Any]) -> str | 
 def _doom(status: Mapping[str, Any]) -> str | None:
     """What somebody who ends a pod through no fault of its own said before: Kubernetes' condition, or Kueue's."""
     for kind in ("DisruptionTarget", "TerminationTarget"):
-        condition = _condition(status, kind)
+        condition = condition_of(status, kind)
         if condition.get("status") == "True":
             return str(condition.get("reason") or kind)
     return None
-
-
-def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    return next((c for c in status.get("conditions") or () if c.get("type") == kind), {})
-
-
-def _waiting_reason(trainer: Mapping[str, Any]) -> str | None:
-    return ((trainer.get("state") or {}).get("waiting") or {}).get("reason")
-
-
-def _joined(source: Mapping[str, Any]) -> str:
-    return ": ".join(str(source[key]) for key in ("reason", "message") if source.get(key))
-
-
-def _posix(time: str) -> float:
-    return datetime.fromisoformat(time).timestamp()

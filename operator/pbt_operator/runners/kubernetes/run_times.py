@@ -23,7 +23,7 @@ class Times:
     @classmethod
     def of(cls, status: Mapping[str, Any]) -> "Times":
         """As the status says."""
-        return cls(_posix(status.get("startTime")), _posix(status.get("completionTime")))
+        return cls(posix_of(status.get("startTime")), posix_of(status.get("completionTime")))
 
     def keep(self, done: PassResult, *, now: float) -> None:
         """Brings them up to date; a suspension starts the one anew, as that of a Job, an end only stops it."""
@@ -53,5 +53,11 @@ def rfc3339(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _posix(time: str | None) -> float | None:
+def posix_of(time: str | None) -> float | None:
+    """The POSIX time of what the API wrote; None where it wrote none."""
     return None if time is None else datetime.fromisoformat(time).timestamp()
+
+
+def seconds_since(since: float | None, now: float) -> float | None:
+    """How long it has been so; None where it isn't."""
+    return None if since is None else max(0.0, now - since)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from pbt_contract.records import Cause
+from pbt_operator.control.occupancy import not_joined
 from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.pods import Phase, Pod, activity
 from pbt_operator.control.session import Session
@@ -22,6 +23,13 @@ from pbt_operator.core.status_builder import seconds_of, state_of, status_of
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
 from pbt_operator.runners.kubernetes.conditions import Condition
 from pbt_operator.runners.kubernetes.metrics import Observation
+from pbt_operator.runners.kubernetes.start_words import (
+    slow_words,
+    start_events,
+    unclaimed_words,
+    waiting_words,
+)
+from pbt_operator.runners.kubernetes.status_writer import StatusWriter
 
 MAX_REASON = 500
 INSUFFICIENT = re.compile(r"Insufficient ([\w./-]*\w)")  # the scheduler's words
@@ -40,6 +48,7 @@ class Overview:
         live: the pod of each member that hasn't ended.
         states: by member, but for those that were scaled away.
         best: the best score ever.
+        unclaimed: pods whose trainers have run for a while without having joined.
     """
 
     session: Session[ClusterPods]
@@ -48,6 +57,7 @@ class Overview:
     live: Mapping[int, Pod]
     states: Mapping[int, MemberState]
     best: Standing | None
+    unclaimed: Sequence[Pod] = ()
 
     @property
     def num_running(self) -> int:
@@ -68,6 +78,7 @@ def look(session: Session[ClusterPods], done: PassResult) -> Overview:
         live,
         states={m: state_of(history, m, spec, active=activity(live.get(m))) for m in members},
         best=history.best(spec.objective),
+        unclaimed=not_joined(session.repository, live.values()) if done.outcome is None else (),
     )
 
 
@@ -147,6 +158,15 @@ def phase_of(overview: Overview) -> PopulationPhase:
     return PopulationPhase.RUNNING if overview.num_running or trained else PopulationPhase.PENDING
 
 
+def tell(overview: Overview, status_writer: StatusWriter) -> None:
+    """Tells the conditions, and what keeps trainers from starting."""
+    for condition in conditions_of(overview):
+        status_writer.note(condition)
+    if overview.done.outcome is None and not overview.done.spec.suspend:
+        for event in start_events(list(overview.live.values()), overview.unclaimed):
+            status_writer.tell(event)
+
+
 def conditions_of(overview: Overview) -> Iterator[Condition]:
     """The conditions that follow from how the population stands."""
     outcome, suspended = overview.done.outcome, overview.done.spec.suspend
@@ -179,10 +199,16 @@ def _progress(overview: Overview) -> Condition:
         reason = "QuotaExceeded" if refusal.quota else "PodsRefused"
         return Condition("Progressing", status, reason, f"{training} pods run; no more: {refusal.message}")
     if waiting:
-        told = f"{training} pods run, {len(waiting)} wait; {waiting[0].name}: {waiting[0].message}"
-        return Condition("Progressing", status, "PodsWaiting", told)
+        return Condition(
+            "Progressing", status, "PodsWaiting", f"{training} pods run, {waiting_words(waiting)}"
+        )
+    if overview.unclaimed:
+        told = f"{training} pods run; {unclaimed_words(overview.unclaimed[0])}"
+        return Condition("Progressing", "True", "NotJoined", told)
     spec, history = overview.done.spec, session.repository.history
     told = f"round {history.decided} of {spec.schedule.last_round} is decided; {training} of {spec.slots} pods run"
+    if slow := slow_words(list(overview.live.values())):
+        told += f"; {slow}"
     return Condition("Progressing", "True", "Training" if running else "Starting", told)
 
 

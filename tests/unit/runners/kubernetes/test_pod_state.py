@@ -7,6 +7,7 @@ import pytest
 
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.runners.kubernetes.pod_state import LOST_AFTER_SECONDS, population_of, read
+from pbt_operator.runners.kubernetes.pod_troubles import IMAGE, NAMED
 
 DELETED = "2026-03-01T12:00:00Z"
 DELETED_AT = 1772366400.0
@@ -89,11 +90,16 @@ STATES = {
     "init containers run": (body("Pending", trainer=waiting("PodInitializing")), pod(Phase.PENDING)),
     "no such image": (
         body("Pending", trainer=waiting("ImagePullBackOff", 'Back-off pulling image "x"')),
-        pod(Phase.PENDING, message='ImagePullBackOff: Back-off pulling image "x"', stuck=True),
+        pod(Phase.PENDING, message='ImagePullBackOff: Back-off pulling image "x"', remedy=IMAGE, stuck=True),
     ),
     "no such secret": (
         body("Pending", trainer=waiting("CreateContainerConfigError", 'secret "s3" not found')),
-        pod(Phase.PENDING, message='CreateContainerConfigError: secret "s3" not found', stuck=True),
+        pod(
+            Phase.PENDING,
+            message='CreateContainerConfigError: secret "s3" not found',
+            remedy=NAMED,
+            stuck=True,
+        ),
     ),
     "a sidecar's image is missing": (
         body("Pending", trainer=waiting("ContainerCreating"), sidecar=waiting("ErrImagePull")),

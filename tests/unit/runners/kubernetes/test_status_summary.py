@@ -14,12 +14,14 @@ from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract.records import Cause
 from pbt_operator.control import decide
+from pbt_operator.control.occupancy import JOIN_SECONDS
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.status import Forecast, SecondsSpent
 from pbt_operator.core.time_words import spent_text
 from pbt_operator.page import page
 from pbt_operator.records.archive import read_archive
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused
+from pbt_operator.runners.kubernetes.conditions import Condition
 from pbt_operator.runners.kubernetes.status_summary import (
     MAX_MEMBERS,
     Overview,
@@ -27,6 +29,7 @@ from pbt_operator.runners.kubernetes.status_summary import (
     look,
     observe,
     summarize,
+    tell,
 )
 from simulation import Simulation, TrainerCrashed
 from simulation.pods import Durations
@@ -238,6 +241,89 @@ def test_what_keeps_pods_from_running_is_a_condition():
         (told,) = [found for found in conditions_of(seen(experiment)) if found.kind == "Progressing"]
         assert (told.status, told.reason) == ("False", reason)
         assert "no more than 3" in told.message
+
+
+class Writer(SimpleNamespace):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(conditions={}, events=[])
+        self.tell = self.events.append
+
+    def note(self, condition: Condition) -> None:
+        self.conditions[condition.kind] = condition
+
+
+def told_of(experiment: Any) -> Writer:
+    writer = Writer()
+    tell(seen(experiment), writer)
+    return writer
+
+
+def test_of_pods_that_can_not_start_each_trouble_is_told_once_with_its_remedy():
+    experiment = experiment_of(simulate(members=8))
+    held = Pod("x-0-1", "u", 0, 1, Phase.PENDING, message="Unschedulable: full")
+    no_image = replace(
+        held, name="x-1-1", member=1, message="ErrImagePull: x", remedy="correct it", stuck=True
+    )
+    no_secret = replace(no_image, name="x-3-1", member=3, message="FailedMount: y", remedy="create it")
+    experiment.pods.held = (held, no_image, replace(no_image, name="x-2-1", member=2), no_secret)
+    writer = told_of(experiment)
+    told = writer.conditions["Progressing"]
+    assert (told.reason, told.message) == (
+        "PodsWaiting",
+        "0 pods run, 4 wait; x-1-1: ErrImagePull: x; correct it",
+    )
+    assert [(event.reason, event.message, event.warning) for event in writer.events] == [
+        ("StartBlocked", "x-1-1: ErrImagePull: x; correct it", True),
+        ("StartBlocked", "x-3-1: FailedMount: y; create it", True),
+    ]
+
+
+def test_what_is_only_slow_to_start_is_told_and_is_no_alarm():
+    experiment = experiment_of(simulate(members=2))
+    slow = Pod("x-0-1", "u", 0, 1, Phase.PENDING, slow="init container fetch has run for 59 min")
+    experiment.pods.held = (slow, replace(slow, name="x-1-1", member=1))
+    writer = told_of(experiment)
+    told = writer.conditions["Progressing"]
+    assert (told.status, told.reason, writer.events) == ("True", "Starting", [])
+    assert told.message.endswith(
+        "; x-0-1: init container fetch has run for 59 min, and 1 more are slow to start"
+    )
+
+
+def test_a_trainer_that_runs_for_a_minute_and_has_not_joined_is_told():
+    simulation = Simulation(
+        spec(DETERMINISTIC, members=2, schedule=SHORT),
+        Deterministic(),
+        durations=Durations(start=5),
+        tick_seconds=1,
+    )
+    experiment = experiment_of(simulation)
+    simulation.step()
+    birth = simulation.repository.history.newest_birth(1)
+    assert birth is not None
+    log = "kubectl pbt logs x --member 1"
+    mute = Pod("x-1-1", "u", 1, birth.incarnation, Phase.RUNNING, running_for=JOIN_SECONDS, log=log)
+    experiment.pods.observe = lambda: [mute]
+    simulation.repository.claims.begin_pass()
+    writer = told_of(experiment)
+    told = writer.conditions["Progressing"]
+    assert (told.status, told.reason) == ("True", "NotJoined")
+    assert (
+        "x-1-1 runs and has not joined for a minute; its script has not come to pbt_trainer.join()"
+        in told.message
+    )
+    assert told.message.endswith(log)
+    assert [(event.reason, event.member, event.warning) for event in writer.events] == [
+        ("NotJoined", 1, False)
+    ]
+    experiment.pods.observe = lambda: [replace(mute, running_for=JOIN_SECONDS - 1)]
+    assert told_of(experiment).events == []
+    while not simulation.repository.history.records(1):
+        simulation.step()
+    experiment.pods.observe = lambda: [mute]
+    assert told_of(experiment).events == []
 
 
 @pytest.mark.parametrize(
