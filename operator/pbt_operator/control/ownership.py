@@ -22,6 +22,18 @@ class LocationTaken(Exception):
         self.owner, self.location = owner, location
 
 
+class LocationEmptied(Exception):
+    """What the population had stored was deleted, with the record of its ownership.
+
+    Attributes:
+        location: its URL.
+    """
+
+    def __init__(self, location: str) -> None:
+        super().__init__(f"what was stored at {location} is gone")
+        self.location = location
+
+
 class AnotherExperiment(Exception):
     """The location holds another experiment.
 
@@ -43,15 +55,17 @@ class Ownership:
         name, namespace: of the population.
         uid: of its resource, which an owner record names; None where a lock settles who drives.
         adopts: whether it takes a location over that another one drives.
+        begun_at: the URL of the location that it is known to have begun at: something must be stored there.
     """
 
     name: str
     namespace: str
     uid: str | None = None
     adopts: bool = False
+    begun_at: str | None = None
 
     def settle(self, store: Store) -> None:
-        """Takes the location, or makes sure that it is still this population's.
+        """Takes the location, unless it has it already.
 
         Raises:
             LocationTaken: somebody else drives it.
@@ -61,6 +75,21 @@ class Ownership:
         owner = owners.settle(
             store, uid=self.uid, name=self.name, namespace=self.namespace, adopt=self.adopts
         )
+        if owner.uid != self.uid:
+            raise LocationTaken(owner, store.url)
+
+    def confirm(self, store: Store) -> None:
+        """Makes sure that the location, which it took before, is still its own.
+
+        Raises:
+            LocationTaken: somebody else drives it.
+            LocationEmptied: nobody does: to take it again would be to go on from memory where nothing is left.
+        """
+        if self.uid is None:
+            return
+        owner = owners.current(store)
+        if owner is None:
+            raise LocationEmptied(store.url)
         if owner.uid != self.uid:
             raise LocationTaken(owner, store.url)
 

@@ -9,7 +9,7 @@ from pbt_contract.stores import Store
 from pbt_contract.stores.probe import probe
 from pbt_operator.control.decide import describe
 from pbt_operator.control.events import Event
-from pbt_operator.control.ownership import Ownership
+from pbt_operator.control.ownership import LocationEmptied, Ownership
 from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.pods import Pods
 from pbt_operator.control.reconcile import Active, Looks, Reconciler
@@ -83,7 +83,7 @@ class Session(Generic[P]):
 
         Raises:
             AnotherExperiment, LocationTaken, ManifestError: it is another one's, or Auto chooses what is given.
-            StoreUnavailable: the store can't be reached, or refuses.
+            LocationEmptied, StoreUnavailable: what it stored is gone; the store can't be reached, or refuses.
         """
         store = runner.open_store(manifest)
         record, is_new = _take(store, manifest, ownership, emit, retry)
@@ -111,9 +111,9 @@ class Session(Generic[P]):
         """Makes sure that the location is still this population's.
 
         Raises:
-            LocationTaken: somebody else drives it.
+            LocationTaken, LocationEmptied: somebody else drives it, or nobody.
         """
-        self._ownership.settle(self.store)
+        self._ownership.confirm(self.store)
 
     def replace_spec(self, manifest: PopulationSpec, *, retry: str | None = None) -> None:
         """Records a spec that changed and goes on under it, also where the population has ended.
@@ -123,7 +123,7 @@ class Session(Generic[P]):
             retry: by what somebody asks to continue if it failed; what was asked before asks for nothing.
 
         Raises:
-            LocationTaken: somebody else drives the location.
+            LocationTaken, LocationEmptied: somebody else drives the location, or nobody.
             AnotherExperiment: it is one.
             ManifestError: it gives what strategy Auto chooses.
         """
@@ -188,9 +188,11 @@ def _take(
     retry: str | None,
 ) -> tuple[SpecRecord, bool]:
     """Takes a location and accepts the spec; returns the record in force, and whether the location was empty."""
+    known = specs.history(store)
+    if known is None and ownership.begun_at == store.url:
+        raise LocationEmptied(store.url)
     if ownership.begins(store):
         probe(store)
-    known = specs.history(store)
     _asked(manifest, known, ownership, location=store.url)  # who can't go on here doesn't take it either
     ownership.settle(store)
     record = _accept(store, manifest, ownership, retry)

@@ -9,7 +9,7 @@ import pytest
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
-from pbt_operator.control.ownership import AnotherExperiment, LocationTaken, Ownership
+from pbt_operator.control.ownership import AnotherExperiment, LocationEmptied, LocationTaken, Ownership
 from pbt_operator.control.reconcile import Active, Looks
 from pbt_operator.control.session import Session, earlier_result, failed_result
 from pbt_operator.core.status import PopulationPhase
@@ -69,6 +69,19 @@ def test_a_location_has_one_owner(place):
     opened(place, ADOPTER)
     with pytest.raises(LocationTaken, match="team/adopter"):
         session.check_owner()
+
+
+def test_a_location_that_was_emptied_is_not_taken_again(place):
+    session = opened(place, OWNER)
+    place.store.purge()
+    with pytest.raises(LocationEmptied):
+        session.check_owner()
+    with pytest.raises(LocationEmptied):
+        session.replace_spec(spec(DETERMINISTIC, schedule=SHORT, finish=True))
+    with pytest.raises(LocationEmptied):
+        opened(place, replace(OWNER, begun_at=place.store.url))
+    assert not list(place.store.names(""))
+    assert opened(place, replace(OWNER, begun_at="s3://experiments/elsewhere")).is_new
 
 
 def test_how_many_train_at_once_here_is_not_recorded(place):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pbt_contract.records import Birth
-from pbt_operator.control.ownership import AnotherExperiment, LocationTaken
+from pbt_operator.control.ownership import AnotherExperiment, LocationEmptied, LocationTaken
 from pbt_operator.core import births
 from pbt_operator.core.wire import Path
 from pbt_operator.manifest.errors import ManifestError, Problem
@@ -84,7 +84,7 @@ def try_template(
             raise Rejected("TemplateRefused", f"spec.template: {refused.message}") from refused
 
 
-def rejection_of(error: AnotherExperiment | LocationTaken | ManifestError) -> Rejected:
+def rejection_of(error: AnotherExperiment | LocationEmptied | LocationTaken | ManifestError) -> Rejected:
     """Why a Population can't have its location, or not as it is written."""
     if isinstance(error, ManifestError):
         return Rejected("InvalidSpec", _told(error.problems))
@@ -93,6 +93,12 @@ def rejection_of(error: AnotherExperiment | LocationTaken | ManifestError) -> Re
             "AnotherExperiment",
             f"{', '.join(error.changed)} differ from what {error.location} was begun with; they identify the "
             "experiment: write them as they were, or give this Population a location of its own",
+        )
+    if isinstance(error, LocationEmptied):
+        return Rejected(
+            "LocationEmptied",
+            f"{error}, so that this Population can't continue: restore it, or delete this Population and create it "
+            "again",
         )
     owner = error.owner
     return Rejected(

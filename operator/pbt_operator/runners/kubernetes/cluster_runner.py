@@ -190,11 +190,12 @@ class ClusterRunner:
             raise Rejected("UnknownStore", f"spec.storage.store: {unknown}") from unknown
 
 
-def ownership_of(owner: Owner, manifest: PopulationSpec) -> Ownership:
-    """By which a Population takes its location."""
+def ownership_of(owner: Owner, manifest: PopulationSpec, status: Mapping[str, Any]) -> Ownership:
+    """By which a Population takes its location; its status says where it has begun."""
     return Ownership(
         name=owner.name,
         namespace=owner.namespace,
         uid=owner.uid,
         adopts=manifest.storage.adopt is not None,
+        begun_at=status.get("location"),
     )

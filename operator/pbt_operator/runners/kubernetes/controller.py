@@ -108,7 +108,7 @@ class Controller:
                             session = Session.open(
                                 self._runner,
                                 manifest,
-                                ownership=ownership_of(self._owner, manifest),
+                                ownership=ownership_of(self._owner, manifest, body.get("status") or {}),
                                 emit=self._status_writer.tell,
                                 counts=True,
                                 active=self._active(body),
@@ -122,7 +122,7 @@ class Controller:
                             done = session.run_pass(looks)
                         self._looked(looks, done)
                         self._show(session, done, began)
-            if self._faults.superseded and not leaves:
+            if self._faults.has_lost and not leaves:
                 self.session = None
                 with self._faults.shown():
                     clear_pods(self._api, self._owner, seen, now=self._now())
@@ -195,7 +195,7 @@ class Controller:
         if session.is_new and manifest.storage.adopt is None:
             self._runner.tell_of_siblings(manifest.storage, self._status_writer.tell)
         self._times = Times.of(body.get("status") or {}).taken_up(retries=session.retries)
-        self.session, self._faults.is_driven = session, True
+        self.session, self._faults.is_driven, self._faults.is_emptied = session, True, False
 
     def _check_owner(self, session: Session[ClusterPods]) -> None:
         if self._clock() - self._owner_checked > OWNER_CHECK_SECONDS:

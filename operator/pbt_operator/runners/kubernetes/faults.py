@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from pbt_contract.errors import NewerFormat, NotFound, RecordRefused, StoreRefused, StoreUnavailable
 from pbt_operator.control.events import Event
-from pbt_operator.control.ownership import AnotherExperiment, LocationTaken
+from pbt_operator.control.ownership import AnotherExperiment, LocationEmptied, LocationTaken
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.manifest.errors import ManifestError
 from pbt_operator.runners.kubernetes.admission import Rejected, rejection_of
@@ -25,6 +25,7 @@ class Faults:
 
     Attributes:
         superseded: whether another Population has taken its location over, which is for good.
+        is_emptied: whether nothing is stored any more where it had begun; somebody may restore it.
         is_driven: whether passes are made, be it under the spec before; to be kept up to date.
     """
 
@@ -36,9 +37,14 @@ class Faults:
             status_writer: takes the conditions and Events.
             metrics: count errors.
         """
-        self.superseded = self.is_driven = False
+        self.superseded = self.is_emptied = self.is_driven = False
         self._owner, self._status_writer, self._metrics = owner, status_writer, metrics
         self._in_a_row = 0
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether what it had begun is another one's, or nobody's: its pods are to go."""
+        return self.superseded or self.is_emptied
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -48,7 +54,7 @@ class Faults:
         except Rejected as rejected:
             self._in_a_row += 1
             self.refuse(rejected)
-        except (AnotherExperiment, LocationTaken, ManifestError) as error:
+        except (AnotherExperiment, LocationEmptied, LocationTaken, ManifestError) as error:
             self._in_a_row += 1
             self.refuse(rejection_of(error))
         except (StoreUnavailable, RecordRefused, NotFound) as error:
@@ -63,9 +69,11 @@ class Faults:
         """Shows what is wrong with the Population."""
         self._status_writer.note(Condition("Accepted", "False", rejected.reason, rejected.message))
         self._status_writer.tell(Event(rejected.reason, rejected.message, warning=True))
-        if rejected.reason == "NotOwner":
-            self.superseded, self.is_driven = True, False
-            self._status_writer.note(Condition("Failed", "True", "NotOwner", rejected.message))
+        if rejected.reason in {"NotOwner", "LocationEmptied"}:
+            self.superseded = rejected.reason == "NotOwner"
+            self.is_emptied = not self.superseded
+            self.is_driven = False
+            self._status_writer.note(Condition("Failed", "True", rejected.reason, rejected.message))
             self._status_writer.show({"phase": PopulationPhase.FAILED.value})
             self._metrics.observe_phase(self._owner.namespace, self._owner.name, PopulationPhase.FAILED)
         if not self.is_driven:
