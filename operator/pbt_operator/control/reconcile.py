@@ -143,7 +143,7 @@ class Reconciler:
             self._placement.clear(seen, self.spec, ended=self._outcome is not None)
         else:
             self._placement.place(seen, self.spec)
-        if self._outcome is not None and self._result is None:
+        if self._outcome is not None and self._result is None and self._is_counted:
             self._conclude(self._outcome)
         self._retention.sweep(self.spec, begins=goes_on, is_last=self._outcome is not None)
         return self._answer()
@@ -220,6 +220,15 @@ class Reconciler:
         mistake = mistake_of(self._history, self.spec, running=live, logs=self._accounting.logs)
         return mistake or outcome_of(self._history, self.spec, used=self._used())
 
+    @property
+    def _concludes(self) -> bool:
+        return self._outcome is not None and self._result is None
+
+    @property
+    def _is_counted(self) -> bool:
+        """Whether the times are known that a result tells: those of a long life are read over several passes."""
+        return self._history.ledger is None or self._history.ledger.is_whole
+
     def _conclude(self, outcome: Outcome) -> None:
         """Records how the population ended. Nothing more is decided, even if the store's answer is lost.
 
@@ -254,7 +263,8 @@ class Reconciler:
         return PassResult(
             spec=self.spec,
             cursor=self._cursor,
-            outcome=self._outcome,
+            outcome=None if self._concludes else self._outcome,
+            concludes=self._concludes,
             result=self._result,
             active_since=self._active_since,
             awaited=self._awaited(),

@@ -285,7 +285,7 @@ def _hurries(session: Session[ClusterPods]) -> bool:
     if last is None:
         return pods.num_left > 0
     starts = last.num_left > 0 and pods.refusal is None
-    return last.cursor is not None or starts or last.sweeps or pods.num_left > 0
+    return last.cursor is not None or starts or last.sweeps or last.concludes or pods.num_left > 0
 
 
 def _is_over(session: Session[ClusterPods]) -> bool:
