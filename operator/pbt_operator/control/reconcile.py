@@ -150,6 +150,7 @@ class Reconciler:
 
     def replace_spec(self, spec: Spec, number: int) -> None:
         """Goes on under another spec, also when the population ended under the one before."""
+        self._repository.names.train_to(spec.schedule.total_steps)
         self.spec, self.spec_number = spec, number
         self._outcome = self._result = None
 
