@@ -22,6 +22,7 @@ from pbt_operator.control.sweep import Retention
 from pbt_operator.core.allowance import Allowance, Cursor
 from pbt_operator.core.budget import Used
 from pbt_operator.core.cost import Costs
+from pbt_operator.core.denied import refusal_of
 from pbt_operator.core.mistakes import mistake_of
 from pbt_operator.core.outcome import Outcome, outcome_of
 from pbt_operator.core.spec import Restart, Spec
@@ -153,6 +154,7 @@ class Reconciler:
         self._repository.names.train_to(spec.schedule.total_steps)
         self.spec, self.spec_number = spec, number
         self._outcome = self._result = None
+        self._accounting.refused.clear()
 
     @property
     def retries(self) -> bool:
@@ -219,7 +221,8 @@ class Reconciler:
     def _ended(self, live: Collection[int]) -> Outcome | None:
         """How the population has ended, if it has; these members have a process."""
         mistake = mistake_of(self._history, self.spec, running=live, logs=self._accounting.logs)
-        return mistake or outcome_of(self._history, self.spec, used=self._used())
+        refusal = refusal_of(self._history, self.spec, refused=self._accounting.refused)
+        return mistake or refusal or outcome_of(self._history, self.spec, used=self._used())
 
     @property
     def _concludes(self) -> bool:
