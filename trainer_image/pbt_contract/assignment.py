@@ -28,13 +28,14 @@ class Assignment:
         objective: the metric that every report must have.
         population: its name; None where the runner that started the process doesn't tell it.
         in_place: whether the process looks for its successor and takes it over.
-        shared_slots: whether fewer members train at once than there are; the process may then be asked to continue as
-            another one.
+        shared_slots: whether fewer members may train at once than there are; the process may then be asked to continue
+            with another birth.
         poll_seconds: between two looks for a successor.
         grace_seconds: what is left for a save after SIGTERM.
         store_patience_seconds: how long a store that can't be reached is tried before the process gives up.
         prefetched: the folder that an earlier image of this process left its downloads in.
         started_anew: why an earlier image of this process couldn't continue with the birth; None where there was none.
+        nonce: by which that image claimed the birth, for this one.
         idle_since: when that image did its last step, in seconds of the monotonic clock.
         waited: seconds that it waited at a gate and has not recorded.
         bell: an abstract UNIX datagram socket, by its name without the leading NUL: one byte after the claim and
@@ -58,6 +59,7 @@ class Assignment:
     store_patience_seconds: float = 3600.0
     prefetched: str | None = None
     started_anew: str | None = None
+    nonce: str | None = None
     bell: str | None = None
     idle_since: float | None = None
     waited: float | None = None
@@ -153,12 +155,13 @@ _VARIABLES = {
     "store_patience_seconds": _Variable("PBT_STORE_PATIENCE_SECONDS", _seconds, _SECONDS),
     "prefetched": _Variable("PBT_PREFETCHED", str, "a folder"),
     "started_anew": _Variable("PBT_STARTED_ANEW", str, "a sentence"),
+    "nonce": _Variable("PBT_NONCE", str, "a text"),
     "bell": _Variable("PBT_BELL", str, "a name"),
     "idle_since": _Variable("PBT_IDLE_SINCE", _seconds, _SECONDS),
     "waited": _Variable("PBT_WAITED", _seconds, _SECONDS),
 }
 
 OF_THIS_IMAGE = tuple(
-    _VARIABLES[name].name for name in ("prefetched", "started_anew", "idle_since", "waited")
+    _VARIABLES[name].name for name in ("prefetched", "started_anew", "nonce", "idle_since", "waited")
 )
 """Variables that one image of a process passes to the next: no later one may see them."""

@@ -161,6 +161,7 @@ class Claim(Record, frozen=True, kw_only=True):
         nonce: unique to the process.
         void: the operator closed an unclaimed birth.
         ranks: how many processes train the member together; absent where it is one.
+        yields: whether the process looks for requests to continue with another birth; absent where it doesn't.
         started: how the process came to it; absent for a process that begins with it, and in records of versions
             that didn't say so.
         why: where it was started anew, what kept the running loop from continuing.
@@ -173,6 +174,7 @@ class Claim(Record, frozen=True, kw_only=True):
     nonce: str
     void: bool = False
     ranks: Annotated[int, msgspec.Meta(ge=1)] | UnsetType = UNSET
+    yields: bool | UnsetType = UNSET
     started: Started | UnsetType = UNSET
     why: str | UnsetType = UNSET
 

@@ -1,4 +1,4 @@
-"""The record by which the process of a member is asked to go on as another one."""
+"""The record by which the process of a member is asked to go on with another birth."""
 
 from pbt_contract import keys
 from pbt_contract.keys import Life
@@ -18,7 +18,10 @@ class LifeName(Record, frozen=True, kw_only=True):
 
 
 class Yield(Record, frozen=True, kw_only=True):
-    """Asks the process of an incarnation to continue as another member; its own member then waits for a slot.
+    """Asks the process of an incarnation to continue with another birth.
+
+    Mostly it is another member's, and its own member then waits for a slot. A later one of its own member is what
+    follows its life: there is nothing left to save.
 
     Attributes:
         format: of the record.

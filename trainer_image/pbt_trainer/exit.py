@@ -17,7 +17,6 @@ _LEVELS = {
     ExitCode.DONE: logging.WARNING,  # SIGTERM came before what was to be done
     ExitCode.UNCLAIMED: logging.INFO,
     ExitCode.STORAGE: logging.ERROR,
-    ExitCode.ACCESS: logging.ERROR,
 }
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec import UNSET
+
 from pbt_contract import keys
 from pbt_contract.errors import NotFound
 from pbt_contract.records import Report, Started
@@ -38,6 +40,16 @@ class Arrival:
                 time.sleep(_LOOK_SECONDS)
             return claimed
         return self._retry.at_start(lambda: self._claim(life))
+
+    def take(self, life: Incarnation, *, why: str | None) -> bool:
+        """Whether the birth is this process's, which has trained already.
+
+        Args:
+            life: which one.
+            why: what keeps the running loop from continuing with it; None where it does.
+        """
+        started, told = (Started.IN_PLACE, UNSET) if why is None else (Started.ANEW, why)
+        return self._retry.later(lambda: life.claim(started, why=told))
 
     def holder(self, life: Incarnation) -> str:
         """Who has the birth instead, for people."""

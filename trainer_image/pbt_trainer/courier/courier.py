@@ -1,7 +1,7 @@
 """A trainer's storage I/O, in a process of its own: training never waits for a store.
 
 The courier claims the birth, fetches the checkpoint to start from, uploads and commits what is handed over, and watches
-for the next birth: its member's own or, where members share slots, another one's.
+for the next birth: its member's own in place and, where members share slots, whichever it is asked to continue with.
 Each order runs in a thread of its own; the main thread only listens and so never misses the end.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from pbt_contract.errors import NotFound, PbtError, StoreUnavailable
-from pbt_contract.records import Birth, Report, Started
+from pbt_contract.records import Birth, Report
 from pbt_contract.stores import Store, open_store
 from pbt_trainer.courier.arrival import Arrival
 from pbt_trainer.courier.bell import Bell
@@ -142,7 +142,7 @@ class Courier:
 
     def _start(self) -> None:
         begin = self._begin
-        store = self._store or self._retry.at_start(lambda: open_store(begin.location), refused_seconds=0)
+        store = self._store or self._retry.at_start(lambda: open_store(begin.location))
         self._incarnation = Incarnation(
             store,
             member=begin.member,
@@ -150,6 +150,7 @@ class Courier:
             pod=begin.pod,
             nonce=begin.nonce,
             ranks=begin.ranks,
+            yields=begin.shares,
         )
         birth = self._arrival.promised(self._current.open)
         if not self._arrival.claim(self._current):
@@ -170,8 +171,7 @@ class Courier:
             gatekeeper.lasted(report.seconds)
         successor_watch = self._new_watch()
         self._tell(Fetched(report=report, folder=folder))
-        if begin.watch:
-            successor_watch.watch()
+        successor_watch.watch()
 
     def _upload(self, order: Upload, descriptors: Sequence[int], abandoned: threading.Event) -> None:
         try:
@@ -218,7 +218,7 @@ class Courier:
 
     def _take(self, order: Take) -> None:
         taken = self._current.other(order.member, order.incarnation)
-        won = not self._begin.leads or self._retry.later(lambda: taken.claim(Started.IN_PLACE))
+        won = not self._begin.leads or self._arrival.take(taken, why=order.why)
         with self._moving:
             useless = [taken]
             if won:
@@ -239,7 +239,11 @@ class Courier:
             self._successor_watch.close()
         begin = self._begin
         self._successor_watch = SuccessorWatch(
-            self._current, self, poll_seconds=begin.poll_seconds, shares=begin.shares
+            self._current,
+            self,
+            poll_seconds=begin.poll_seconds,
+            follows=begin.watch,
+            shares=begin.shares,
         )
         return self._successor_watch
 

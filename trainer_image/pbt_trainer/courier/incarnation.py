@@ -31,7 +31,15 @@ class Incarnation:
     """
 
     def __init__(
-        self, store: Store, *, member: int, incarnation: int, pod: str, nonce: str, ranks: int = 1
+        self,
+        store: Store,
+        *,
+        member: int,
+        incarnation: int,
+        pod: str,
+        nonce: str,
+        ranks: int = 1,
+        yields: bool = False,
     ) -> None:
         """Reads and writes nothing yet.
 
@@ -42,13 +50,14 @@ class Incarnation:
             pod: named by the claim.
             nonce: unique to this process; it tells its claim from any other.
             ranks: how many processes train the member together.
+            yields: whether this process asks for `yielded`; its claims say so.
         """
         self.store = store
         self.member = member
         self.number = incarnation
         self._pod = pod
         self._nonce = nonce
-        self._ranks = ranks
+        self._ranks, self._yields = ranks, yields
         self._birth: Birth | None = None
         self.holder: Claim | None = None
 
@@ -76,6 +85,7 @@ class Incarnation:
             pod=self._pod,
             nonce=self._nonce,
             ranks=self._ranks if self._ranks > 1 else UNSET,
+            yields=self._yields or UNSET,
             started=started,
             why=why,
         )
@@ -150,7 +160,7 @@ class Incarnation:
             return None
 
     def yielded(self) -> "Incarnation | None":
-        """The life of another member that this process is asked to continue with, if it is asked.
+        """The life that this process is asked to continue with, if it is asked: another member's, or its own next one.
 
         Raises:
             RecordRefused: the record is not one that this version can follow.
@@ -160,8 +170,8 @@ class Incarnation:
             to = decode(Yield, self.store.read(key), key=key).to
         except NotFound:
             return None
-        if to.member == self.member:
-            raise RecordRefused(f"{key}: a member yields to another one, not to itself")
+        if to.member == self.member and to.incarnation <= self.number:
+            raise RecordRefused(f"{key}: what a member goes on with is later than this life of its own")
         return self.other(to.member, to.incarnation)
 
     def next(self) -> "Incarnation":
@@ -177,6 +187,7 @@ class Incarnation:
             pod=self._pod,
             nonce=self._nonce,
             ranks=self._ranks,
+            yields=self._yields,
         )
 
     def _read_birth(self, incarnation: int) -> Birth:

@@ -11,7 +11,7 @@ from typing import NoReturn, Self, TypeVar, cast
 
 from pbt_contract import errors
 from pbt_contract.assignment import Assignment
-from pbt_contract.errors import ExitCode, StoreRefused, StoreUnavailable
+from pbt_contract.errors import ExitCode, StoreUnavailable
 from pbt_contract.records import Birth, Report
 from pbt_trainer.courier.channel import Channel
 from pbt_trainer.courier.messages import (
@@ -41,7 +41,8 @@ from pbt_trainer.exit import leave
 from pbt_trainer.log import logger
 from pbt_trainer.signals import Termination
 
-_SLICE_SECONDS, _END_SECONDS = 0.1, 10.0  # a signal must not wait for the courier
+_SLICE_SECONDS = 0.1  # a signal must not wait for the courier
+_END_SECONDS = 10.0
 
 N = TypeVar("N", bound=Message)
 
@@ -49,8 +50,8 @@ N = TypeVar("N", bound=Message)
 class Link:
     """What the trainer knows of its courier's work.
 
-    Every call may end the process: with `ExitCode.STORAGE` after a failed upload or the courier's death, `ACCESS` if
-    the store refuses, `UNCLAIMED` if another process has the birth.
+    Every call may end the process: with `ExitCode.STORAGE` after a failed upload or the courier's death, with
+    `ExitCode.UNCLAIMED` if another process has the birth.
 
     Attributes:
         offer: a takeover that is ready.
@@ -60,6 +61,7 @@ class Link:
         bound: the last round that may be trained for; infinite without a bound, negative while that isn't known.
         in_vain: why there is no bound though there are gates, until somebody takes it from here.
         dropped: whether the last takeover left an upload behind, whose memory the courier may still read.
+        nonce: of this process's claims.
     """
 
     def __init__(
@@ -82,10 +84,9 @@ class Link:
         self.taken: Offer | None = None
         self.replaced: str | None = None
         self.in_vain: str | None = None
-        self.dropped, self.bound = False, -1.0
+        self.dropped, self.bound, self.nonce = False, -1.0, ""
         self._process: subprocess.Popen[bytes] | None = process
-        self._channel, self._folder = channel, folder
-        self.termination = termination
+        self._channel, self._folder, self.termination = channel, folder, termination
         self._pending: str | None = None
         self._heard: dict[type[Message], Message] = {}
         self._keep, self._num_spools, self._awaited = False, 0, 0
@@ -100,10 +101,11 @@ class Link:
             ranks: how many there are: several can't agree on whose life to continue with.
             termination: ends waiting.
         """
-        process, channel = start_courier()
         folder = Path(assignment.prefetched or tempfile.mkdtemp(prefix="pbt-"))
-        link = cls(process, channel, folder=folder, termination=termination)
-        link._send(beginning(assignment, folder=folder, leads=leads, ranks=ranks))
+        begin = beginning(assignment, folder=folder, leads=leads, ranks=ranks)
+        link = cls(*start_courier(), folder=folder, termination=termination)
+        link.nonce = begin.nonce
+        link._send(begin)
         return link
 
     def birth(self) -> Birth:
@@ -188,11 +190,11 @@ class Link:
             self._take_in(_SLICE_SECONDS)
         return self.offer
 
-    def take(self, offer: Offer) -> bool:
-        """Claims a takeover and drops what isn't committed; False if another process was faster."""
+    def take(self, offer: Offer, *, why: str | None = None) -> bool:
+        """Claims a takeover, see `Take`, and drops what isn't committed; False if another process was faster."""
         self.dropped, self._pending = self.uploading, None
         self._heard.pop(Taken, None)
-        self._send(Take(member=offer.birth.member, incarnation=offer.birth.incarnation))
+        self._send(Take(member=offer.birth.member, incarnation=offer.birth.incarnation, why=why))
         won = self._hear(Taken).won
         if won:
             self.taken, self.offer, self.replaced = offer, None, None  # the rest was about the former life
@@ -288,9 +290,7 @@ class Link:
         # Without a name it is a fault of the machine: a full disk, for example.
         kind = getattr(errors, error, None) if error else RuntimeError
         if kind is None or issubclass(kind, StoreUnavailable):
-            begins = Fetched not in self._heard or self.bound < 0  # later it is an outage
-            refused = begins and kind is not None and issubclass(kind, StoreRefused)
-            leave(ExitCode.ACCESS if refused else ExitCode.STORAGE, f"giving up on the store: {message}")
+            leave(ExitCode.STORAGE, f"giving up on the store: {message}")
         raise kind(message)
 
     def _lost(self) -> NoReturn:

@@ -26,8 +26,8 @@ class Begin(Message, frozen=True, kw_only=True):
         folder: for downloads and copies of files.
         leads: false for the other ranks, which only read.
         ranks: how many processes train the member together; the claim says it.
-        watch: look for the next birth.
-        shares: also look for a birth of another member to continue with.
+        watch: look for the member's next birth.
+        shares: look for a request to continue with another birth; the claim says so.
         poll_seconds: between two looks while nothing is expected.
         patience_seconds: how long a store that can't be reached is tried.
         log_level: of the trainer's logger `pbt`.
@@ -89,10 +89,17 @@ class Look(Message, frozen=True):
 
 
 class Take(Message, frozen=True, kw_only=True):
-    """Claims the takeover that was offered, and drops what the former life had still to store."""
+    """Claims the takeover that was offered, and drops what the former life had still to store.
+
+    Attributes:
+        member: whose birth.
+        incarnation: which of its births.
+        why: what keeps the running loop from continuing; None where it does.
+    """
 
     member: int
     incarnation: int
+    why: str | None = None
 
 
 class Restored(Message, frozen=True):

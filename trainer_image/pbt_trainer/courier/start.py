@@ -42,7 +42,7 @@ def beginning(assignment: Assignment, *, folder: Path, leads: bool, ranks: int) 
         member=assignment.member,
         incarnation=assignment.incarnation,
         pod=assignment.pod,
-        nonce=secrets.token_hex(8),
+        nonce=assignment.nonce or secrets.token_hex(8),
         folder=str(folder),
         leads=leads,
         ranks=ranks,

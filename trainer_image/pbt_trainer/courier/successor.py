@@ -1,4 +1,4 @@
-"""Watches for what follows a life while its process trains: the next birth, and members that wait for a slot."""
+"""Watches for what follows a life while its process trains: the next birth, and requests to go on with another one."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ class Listener(Protocol):
         ...
 
     def offer(self, birth: Birth, following: Incarnation, *, life: Incarnation) -> None:
-        """The process may continue with this birth, its own member's next one or another member's.
+        """The process may continue with this birth, a later one of its own member or another member's.
 
         Raises:
             PbtError: it can't, because something that the birth needs is missing.
@@ -30,16 +30,20 @@ class Listener(Protocol):
 class SuccessorWatch:
     """Watches one life until it is closed or something follows it."""
 
-    def __init__(self, life: Incarnation, listener: Listener, *, poll_seconds: float, shares: bool) -> None:
+    def __init__(
+        self, life: Incarnation, listener: Listener, *, poll_seconds: float, follows: bool, shares: bool
+    ) -> None:
         """Asks nothing yet.
 
         Args:
             life: what to watch.
             listener: receives what is found.
             poll_seconds: between two looks while nothing is expected.
-            shares: whether members share slots, so that another one's birth may be meant for this process.
+            follows: whether the process takes its member's next birth over unasked.
+            shares: whether members share slots, so that this process may be asked to continue with another birth.
         """
-        self._life, self._listener, self._shares = life, listener, shares
+        self._life, self._listener = life, listener
+        self._follows, self._shares = follows, shares
         self._pace = Pace(poll_seconds, time.monotonic())
         self._woken = threading.Event()
         self._closed = self._hurried = False
@@ -59,14 +63,14 @@ class SuccessorWatch:
         self._woken.set()
 
     def watch(self) -> None:
-        """Looks until something follows."""
-        while self._due():
+        """Looks until something follows, or nothing can any more."""
+        while (self._follows or self._shares) and self._due():
             try:
-                birth = self._life.successor()
+                birth = self._life.successor() if self._follows else None
                 if birth is not None:
                     self._announce(birth)
                     return
-                self._shares = self._shares and not self._offer_another()
+                self._shares = self._shares and not self._offer_asked()
             except StoreUnavailable:
                 pass
             except PbtError as error:  # a new pod comes instead, and says the same if it fails as well
@@ -96,8 +100,8 @@ class SuccessorWatch:
         else:
             self._listener.offer(birth, self._life.next(), life=self._life)
 
-    def _offer_another(self) -> bool:
-        """Whether the process was asked to continue as another member, possible or not: it is asked only once."""
+    def _offer_asked(self) -> bool:
+        """Whether the process was asked to continue with another birth, possible or not: it is asked only once."""
         try:
             other = self._life.yielded()
             if other is not None:
@@ -105,6 +109,6 @@ class SuccessorWatch:
         except StoreUnavailable:
             raise
         except PbtError as error:  # a new pod comes instead
-            logger.warning("another member's birth can't be taken over in place: %s", error)
+            logger.warning("the birth that was asked for can't be taken over by this process: %s", error)
             return True
         return other is not None

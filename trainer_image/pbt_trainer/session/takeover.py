@@ -14,6 +14,7 @@ from pbt_trainer.session.verdict import Verdict
 
 _LOOK_SECONDS = 5.0
 _TOGETHER_SECONDS = 5.0
+_RECREATES = "restart is Recreate"
 
 
 def consult(member: Session, *, step: int, together: bool, number: int | None) -> Verdict:
@@ -125,10 +126,12 @@ def _take(member: Session, offer: Offer) -> bool:
     Returns:
         Whether it did; another process may have the birth.
     """
+    if not member.assignment.in_place:
+        return _start_anew(member, offer, why=_RECREATES)
     try:
         proposal = propose(member, offer)
     except Declined as reason:
-        _restart(member, offer, why=str(reason))
+        return _start_anew(member, offer, why=str(reason))
     return _claim(member, proposal)
 
 
@@ -164,6 +167,16 @@ def _take_together(member: Session) -> Verdict:
     return verdict
 
 
+def _start_anew(member: Session, offer: Offer, *, why: str) -> bool:
+    """Replaces this process's image by one that begins with the birth; False where another process has that.
+
+    The birth is claimed before: an image that came too late could only leave, and its slot with it.
+    """
+    if member.link.take(offer, why=why):
+        _restart(member, offer, why=why)
+    return False
+
+
 def _restart(member: Session, offer: Offer, *, why: str) -> NoReturn:
     number = offer.birth.incarnation
     logger.info("incarnation %d can't be taken over by the running loop: %s; starting anew", number, why)
@@ -177,6 +190,7 @@ def _restart(member: Session, offer: Offer, *, why: str) -> NoReturn:
             hyperparameters=offer.birth.hyperparameters,
             prefetched=downloads,
             started_anew=why,
+            nonce=member.link.nonce,
             idle_since=member.clock.idle_since,
             waited=member.clock.waited,
         ).to_environment()

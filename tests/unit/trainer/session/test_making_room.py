@@ -1,16 +1,19 @@
-"""Fewer slots than members: a process that is asked to yield goes on as the member that waits."""
+"""Fewer slots than members: a process that is asked to yield goes on with the birth that it is asked for."""
 
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from pbt_contract import keys
 from pbt_contract.encoding import encode
-from pbt_contract.records import Cause, Claim, Report
+from pbt_contract.records import Cause, Claim, Report, Started
 from pbt_contract.yields import LifeName, Yield
-from unit.trainer.population import Population, Trainer, population_in
+from unit.trainer.population import Population, Trainer, population_in, until
 
 SHARED = {"in_place": True, "shared_slots": True, "total_steps": 20_000, "interval_steps": 10_000}
+RECREATED = {**SHARED, "in_place": False}
+BOTH = pytest.mark.parametrize("restart", [SHARED, RECREATED], ids=["InPlace", "Recreate"])
 OTHER = 3
 
 
@@ -32,8 +35,8 @@ def running(population: Population, script: str = "plain.py", **given: Any) -> T
     return trainer
 
 
-def ask(population: Population, *, incarnation: int = 2) -> None:
-    asked = Yield(member=0, incarnation=1, to=LifeName(member=OTHER, incarnation=incarnation))
+def ask(population: Population, *, member: int = OTHER, incarnation: int = 2) -> None:
+    asked = Yield(member=0, incarnation=1, to=LifeName(member=member, incarnation=incarnation))
     population.store.create(asked.key, encode(asked))
 
 
@@ -105,8 +108,84 @@ def test_a_member_that_starts_from_scratch_is_taken_up_by_a_fresh_image(populati
     assert len(population.saves()) == 1
 
 
-def test_whoever_took_the_birth_before_keeps_it(population: Population, waiting: Report) -> None:
-    trainer = running(population)
+def begun_anew(population: Population, member: int, incarnation: int) -> str | None:
+    """The pod whose process has run its command again for a birth, because `restart` is Recreate."""
+    claim = population.claim(member=member, incarnation=incarnation)
+    assert claim is not None
+    assert (claim.started, claim.why, claim.yields) == (Started.ANEW, "restart is Recreate", True)
+    return claim.pod
+
+
+def test_under_recreate_it_saves_its_member_and_starts_anew_as_the_other_one(
+    population: Population, waiting: Report
+) -> None:
+    trainer = running(population, **RECREATED)
+    claim = population.claim()
+    assert claim is not None
+    assert claim.yields is True
+    pid = trainer.pid
+    ask(population)
+    assert trainer.step_until("joined 3 2").endswith("{'layers': 2}")
+    assert trainer.pid == pid
+    assert trainer.step_until("restored") == "restored 4 8.0"
+    assert begun_anew(population, OTHER, 2) == "pod-0-1"
+    [save] = population.saves()
+    trainer.terminate()
+    assert trainer.end() == 0
+    population.assert_no_leftovers()
+    population.resume(save)  # no step of the member that made room is lost
+    done = save.step
+    assert f"restored {done} {done * 0.5}" in population.run(incarnation=2, total_steps=done + 1).said
+
+
+def test_under_recreate_it_is_asked_to_go_on_with_what_follows_its_own_life(
+    population: Population, waiting: Report
+) -> None:
+    """Nothing of its life is read any more, so nothing is saved."""
+    trainer = running(population, **RECREATED)
+    pid = trainer.pid
+    population.exploit(waiting, hyperparameters={"rate": 0.25, "layers": 2})
+    ask(population, member=0)
+    trainer.step_until("joined 0 2")
+    assert trainer.step_until("restored") == "restored 4 8.0"
+    assert trainer.pid == pid
+    assert begun_anew(population, 0, 2) == "pod-0-1"
+    assert population.saves() == []
+    trainer.terminate()
+    assert trainer.end() == 0
+    population.assert_no_leftovers()
+
+
+def test_under_recreate_it_does_not_look_for_its_next_birth_unasked(
+    population: Population, waiting: Report
+) -> None:
+    trainer = running(population, **{**RECREATED, "total_steps": 12, "interval_steps": 4})
+    population.exploit(waiting, hyperparameters={"rate": 0.25, "layers": 2})
+    trainer.go(12)
+    assert trainer.end() == 0
+    assert population.claim(incarnation=2) is None
+
+
+def test_it_makes_room_again_as_the_member_that_it_began_anew_as(
+    population: Population, waiting: Report
+) -> None:
+    trainer = running(population, **RECREATED)
+    ask(population)
+    trainer.step_until("joined 3 2")
+    trainer.step_until("step 6")
+    population.resume(until(lambda: next(iter(population.saves()), None)))
+    asked = Yield(member=OTHER, incarnation=2, to=LifeName(member=0, incarnation=2))
+    population.store.create(asked.key, encode(asked))
+    trainer.step_until("joined 0 2")
+    assert begun_anew(population, 0, 2) == "pod-0-1"
+    assert [save.step for save in population.saves(member=OTHER, incarnation=2)][-1] >= 6
+
+
+@BOTH
+def test_whoever_took_the_birth_before_keeps_it(
+    population: Population, waiting: Report, restart: dict[str, Any]
+) -> None:
+    trainer = running(population, **restart)
     claim = Claim(member=OTHER, incarnation=2, pod="new", nonce="theirs")
     population.store.create(keys.claim(OTHER, 2), encode(claim))
     ask(population)
@@ -184,6 +263,9 @@ def test_sigterm_with_a_request_at_hand_saves_the_member(population: Population,
 
 def test_a_process_that_shares_no_slot_does_not_look(population: Population, waiting: Report) -> None:
     trainer = running(population, shared_slots=False, interval_steps=4, total_steps=12)
+    claim = population.claim()
+    assert claim is not None
+    assert claim.yields is UNSET
     ask(population)
     trainer.go(12)
     assert trainer.end() == 0
@@ -192,14 +274,19 @@ def test_a_process_that_shares_no_slot_does_not_look(population: Population, wai
 
 
 @pytest.mark.parametrize(
-    "record", [b"{}", b'{"format": 1, "member": 0, "incarnation": 1, "to": {"member": 0, "incarnation": 9}}']
+    "record",
+    [
+        b"{}",
+        b'{"format": 1, "member": 0, "incarnation": 1, "to": {"member": 0, "incarnation": 1}}',
+        b'{"format": 1, "member": 0, "incarnation": 1, "to": {"member": 0, "incarnation": 9}}',
+    ],
 )
 def test_a_request_that_makes_no_sense_is_told_and_left_alone(
     population: Population, waiting: Report, record: bytes
 ) -> None:
     trainer = running(population)
     population.store.create(keys.yielded(0, 1), record)
-    while "can't be taken over in place" not in trainer.errors():
+    while "can't be taken over by this process" not in trainer.errors():
         trainer.go()
         trainer.hear("step")
     population.exploit(waiting, hyperparameters={"rate": 0.25, "layers": 2})
