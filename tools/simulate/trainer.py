@@ -68,7 +68,12 @@ class Trainer:
         self.lived, self.step, self.recorded = assignment.member, 0, 0
         self.code, self.message, self.out_of_memory = 0, "", False
         self.life = Incarnation(
-            store, member=assignment.member, incarnation=assignment.incarnation, pod=pod, nonce=pod
+            store,
+            member=assignment.member,
+            incarnation=assignment.incarnation,
+            pod=pod,
+            nonce=pod,
+            yields=assignment.shared_slots,
         )
         self._world, self._weather, self._script, self._step_seconds = world, weather, script, step_seconds
         self._on_begin, self._on_step = on_begin, on_step
@@ -167,7 +172,7 @@ class Trainer:
             self._world.idle(self._step_seconds * slow)
             if self._terminating:
                 self._leave()
-            if self.assignment.in_place and self._take_over():
+            if self._take_over():
                 return
             self._do_step()
             self._on_step(self)
@@ -196,7 +201,7 @@ class Trainer:
             self._world.idle(self.gates.pause())
             if self._terminating:
                 self._leave()
-            if self.assignment.in_place and self._take_over():
+            if self._take_over():
                 self.waits_since = None
                 return False
         self.waits_since = None
@@ -268,12 +273,12 @@ class Trainer:
         raise Left(ExitCode.DONE)
 
     def _take_over(self) -> bool:
-        """Whether it goes on in the next incarnation, in place."""
+        """Whether it goes on in another life: in place unasked with its member's next one, else as it was asked."""
         if self._world.time.now < self._looked + self.assignment.poll_seconds:
             return False
         self._looked = self._world.time.now
         try:
-            successor = self.life.successor()
+            successor = self.life.successor() if self.assignment.in_place else None
         except StoreUnavailable:
             return False
         if successor is None:
@@ -285,7 +290,7 @@ class Trainer:
         return True
 
     def _make_room(self) -> bool:
-        """Whether it goes on as another member, because it was asked to; its own is saved where it is."""
+        """Whether it goes on in the life that it was asked for; its own member is saved where that is another one's."""
         try:
             other = self.life.yielded()
             if other is None:
@@ -293,10 +298,13 @@ class Trainer:
             other.open()
         except StoreUnavailable:
             return False
-        self._save_before_it_yields()
+        if other.member != self.life.member:
+            self._save_before_it_yields()
         if self._terminating:
             self._leave()
-        if not self._patiently(lambda: other.claim(Started.IN_PLACE)):
+        started = Started.IN_PLACE if self.assignment.in_place else Started.ANEW
+        why = UNSET if self.assignment.in_place else "restart is Recreate"
+        if not self._patiently(lambda: other.claim(started, why=why)):
             self._may_yield = False
             return False
         self.life = other

@@ -133,6 +133,7 @@ class SimulatedTrainer:
     stretch_began: float = 0.0
     recorded: tuple[int, float] = (0, 0.0)  # step and time of the newest record
     ranks: ClassVar[int] = 1
+    yields: ClassVar[bool] = True
     made_at: float = 0.0
     placed_at: float | None = None
     _has_trained: bool = False
@@ -163,6 +164,7 @@ class SimulatedTrainer:
             pod=self.pod.uid,
             nonce=self.pod.uid,
             ranks=self.ranks,
+            yields=self.yields and self.ranks == 1,
         )
 
     @property
@@ -180,8 +182,13 @@ class SimulatedTrainer:
     def _claim(self) -> bool:
         if not self._has_trained:
             return self.life.claim()
-        why = self.world.anew(self.birth)
+        why = self._anew()
         return self.life.claim(Started.IN_PLACE) if why is None else self.life.claim(Started.ANEW, why=why)
+
+    def _anew(self) -> str | None:
+        if self.world.spec.restart is Restart.RECREATE:
+            return "restart is Recreate"
+        return self.world.anew(self.birth)
 
     def _go_on(self) -> None:
         """In a life that is claimed."""
@@ -189,8 +196,7 @@ class SimulatedTrainer:
         self._restore()
         self.pod = replace(self.pod, phase=Phase.RUNNING)
         self._stretch()
-        if self.world.spec.restart is Restart.IN_PLACE:
-            self.world.time.after(self.world.durations.poll, self._look_for_successor)
+        self.world.time.after(self.world.durations.poll, self._look_for_successor)
 
     def _restore(self) -> None:
         source = self.life.source()
@@ -289,9 +295,11 @@ class SimulatedTrainer:
     def _look_for_successor(self) -> None:
         if self.pod.ended:
             return
-        successor = self.life.successor()
-        other = self.life.yielded() if successor is None else None
-        if other is not None and not self._declined:
+        is_in_place = self.world.spec.restart is Restart.IN_PLACE
+        successor = self.life.successor() if is_in_place else None
+        asks = successor is None and self.yields and self.ranks == 1 and not self._declined
+        other = self.life.yielded() if asks else None
+        if other is not None:
             self._make_room(other)
         elif successor is None:
             self.world.time.after(self.world.durations.poll, self._look_for_successor)
@@ -304,11 +312,16 @@ class SimulatedTrainer:
             self._begin()
 
     def _make_room(self, other: Incarnation) -> None:
-        """Saves the member and goes on as another one; if somebody else has that one already, as the same."""
+        """Saves the member and goes on as another one; if somebody else has that one already, as the same.
+
+        Nothing of a life is saved that another one of its member follows.
+        """
         assert self.next is not None
         self.next.cancelled = True
-        self._save()
-        if other.claim(Started.IN_PLACE):
+        if other.member != self.member:
+            self._save()
+        why = self._anew()
+        if other.claim(Started.IN_PLACE) if why is None else other.claim(Started.ANEW, why=why):
             self.life, self.birth = other, other.open()
             self._go_on()
         else:

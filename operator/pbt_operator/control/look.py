@@ -1,12 +1,11 @@
 """Station "look", as far as pods go: which member each pod's process trains, and which pods have ended or wait."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from pbt_operator.control.occupancy import has_ranks, is_taken, lived
+from pbt_operator.control.occupancy import asked_for, has_claimed, is_taken, life_to_ask, lived
 from pbt_operator.control.pods import Phase, Pod, Pods
-from pbt_operator.control.shortage import is_short, takes_turns
-from pbt_operator.core.spec import Spec
+from pbt_operator.control.shortage import is_short
 from pbt_operator.records.repository import Repository
 
 
@@ -30,18 +29,25 @@ class Seen:
     shares: bool = False
 
 
-def look_at_pods(pods: Pods, repository: Repository, spec: Spec) -> Seen:
-    """Looks at all pods; labels are made to follow the processes, and of two pods for a member the older is stopped."""
+def look_at_pods(pods: Pods, repository: Repository, *, late: Collection[str]) -> Seen:
+    """Looks at all pods; labels are made to follow the processes, and of two pods for a member the older is stopped.
+
+    Args:
+        pods: of the population.
+        repository: its records.
+        late: the pods whose processes were asked to go on with another birth, and didn't in time.
+    """
     found = pods.observe()
     newest = [repository.history.newest_birth(pod.member) for pod in found if pod.ended]
     repository.learn_claims([birth for birth in newest if birth is not None])
     live: dict[int, Pod] = {}
     ended, demand = list[Pod](), list[Pod]()
     short = is_short(found, refused_for=pods.refused_for)
-    known = [_recognise(labelled, pods, repository, spec) for labelled in found]
+    known = [_recognise(labelled, pods, repository) for labelled in found]
     # Who runs comes first: a pod that waits is only asked about where its member has a process already.
     known.sort(key=lambda pod: pod.phase is Phase.PENDING)
-    shares = short and _takes_turns([pod for pod in known if pod.phase is Phase.RUNNING], repository, spec)
+    running = [pod for pod in known if pod.phase is Phase.RUNNING]
+    shares = short and (not running or any(_makes_room(pod, repository, late) for pod in running))
     for pod in known:
         if pod.ended:
             ended.append(pod)
@@ -59,13 +65,12 @@ def look_at_pods(pods: Pods, repository: Repository, spec: Spec) -> Seen:
     return Seen(live, ended, demand, is_short=short, shares=shares)
 
 
-def _takes_turns(running: Sequence[Pod], repository: Repository, spec: Spec) -> bool:
-    """Whether anybody who runs can go on as another member. Several ranks can't."""
-    if not takes_turns(spec):
-        return False
-    births = (repository.history.newest_birth(pod.member) for pod in running)
-    ranked = [has_ranks(repository.claim(birth)) for birth in births if birth is not None]
-    return not ranked or not all(ranked)
+def _makes_room(pod: Pod, repository: Repository, late: Collection[str]) -> bool:
+    """Whether the process can go on as another member; one that has not begun yet may be one that can."""
+    if life_to_ask(repository, pod) is not None:
+        return True
+    is_asked = asked_for(repository, pod) is not None and pod.uid not in late
+    return is_asked or not has_claimed(repository, pod)
 
 
 def _is_late(pod: Pod, repository: Repository) -> bool:
@@ -74,9 +79,9 @@ def _is_late(pod: Pod, repository: Repository) -> bool:
     return birth is not None and is_taken(repository, birth, pod.uid)
 
 
-def _recognise(pod: Pod, pods: Pods, repository: Repository, spec: Spec) -> Pod:
+def _recognise(pod: Pod, pods: Pods, repository: Repository) -> Pod:
     repository.learn_birth(pod.member, pod.incarnation)
-    known = lived(repository, pod, ask=pod.ended and takes_turns(spec))
+    known = lived(repository, pod, ask=pod.ended)
     if known != pod:
         pods.relabel(pod, member=known.member, incarnation=known.incarnation)
     return known

@@ -1,9 +1,10 @@
-"""Which member a pod's process trains now: what its labels say, or what it was asked to go on as and claimed."""
+"""Which member a pod's process trains now, and what it can be asked to go on with.
+
+It trains what its labels say, or what it was asked to go on with and claimed.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
-
-from msgspec import UNSET
 
 from pbt_contract.errors import NotFound
 from pbt_contract.keys import Life
@@ -35,8 +36,8 @@ def lived(repository: Repository, pod: Pod, *, ask: bool = False) -> Pod:
     return pod
 
 
-def asked_to_yield(repository: Repository, pod: Pod) -> Life | None:
-    """Whom the process was asked to go on as and may still claim; the pod is under the life that it lives."""
+def asked_for(repository: Repository, pod: Pod) -> Life | None:
+    """What the process was asked to go on with and may still claim; the pod is under the life that it lives."""
     for incarnation, to in repository.yields.known(pod.member, since=pod.incarnation):
         own = Life(member=pod.member, incarnation=incarnation)
         is_its_life = _newest_life(repository, pod) == incarnation and _claimed_by(repository, own, pod.uid)
@@ -78,12 +79,23 @@ def not_joined(repository: Repository, live: Iterable[Pod]) -> list[Pod]:
     return [pod for pod, _ in found if not repository.claims.knows(pod.life)]
 
 
-def has_ranks(claim: Claim | None) -> bool:
-    """Whether a process is several ranks, which can't go on as another member.
+def has_claimed(repository: Repository, pod: Pod) -> bool:
+    """Whether the process has claimed the life that its pod is under: it has begun."""
+    return _claimed_by(repository, pod.life, pod.uid)
 
-    They could only leave a step together, and none of them would know whose life it is now.
+
+def life_to_ask(repository: Repository, pod: Pod) -> Life | None:
+    """The life in which the process can be asked to go on with another birth; None if it can't.
+
+    Its claim says whether it looks for requests: several ranks don't, nor does who knows nothing of them. In one life
+    it looks until it has found one.
     """
-    return claim is not None and claim.ranks is not UNSET and claim.ranks > 1
+    life = Life(member=pod.member, incarnation=_newest_life(repository, pod))
+    claim = _claim(repository, life)
+    if claim is None or claim.pod != pod.uid or claim.void or claim.yields is not True:
+        return None
+    asked = next(repository.yields.known(life.member, since=life.incarnation), None)
+    return life if asked is None else None
 
 
 def _newest_life(repository: Repository, pod: Pod) -> int:

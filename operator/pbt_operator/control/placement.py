@@ -4,7 +4,7 @@ What is done is chosen by pure functions (`tenancy`, `sharing`, `core.slots`); h
 what they choose is asked of the pods.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from pbt_contract.keys import Life
@@ -13,11 +13,11 @@ from pbt_operator.control import sharing, tenancy
 from pbt_operator.control.account import Accounting
 from pbt_operator.control.demand import Demand
 from pbt_operator.control.events import Event
+from pbt_operator.control.handing_over import HandingOver
 from pbt_operator.control.look import Seen
-from pbt_operator.control.occupancy import asked_to_yield, has_ranks
+from pbt_operator.control.occupancy import asked_for
 from pbt_operator.control.pods import Phase, Pod, Pods
 from pbt_operator.control.record import Recorder
-from pbt_operator.control.shortage import takes_turns
 from pbt_operator.control.tenancy import Stay, Tenant, Waited
 from pbt_operator.control.timers import Timed, Timers
 from pbt_operator.control.vacancies import Vacancies
@@ -53,13 +53,20 @@ class Placement:
     ) -> None:
         """Takes a repository that was loaded; `accounting` is told of processes that hang, and says who has to wait."""
         self._repository, self._history, self._pods = repository, repository.history, pods
-        self._accounting, self._recorder = accounting, recorder
+        self._accounting = accounting
         self._vacancies = Vacancies(repository, pods=pods, accounting=accounting, recorder=recorder)
+        self._handing_over = HandingOver(repository, recorder=recorder, vacancies=self._vacancies)
         self._demand = Demand(pods, vacancies=self._vacancies, stop=self._stop)
         self._clock, self._emit = clock, emit
         self._timers = Timers()
         self._takeover: tuple[Round | None, float] | None = None
+        self._late: dict[str, Life] = {}  # by pod, whom its process was asked to go on as
         self.num_left = 0
+
+    @property
+    def late(self) -> Collection[str]:
+        """The pods that keep their place though their processes didn't make room when they were asked."""
+        return self._late.keys()
 
     def clear(self, seen: Seen, spec: Spec, *, ended: bool) -> None:
         """Stops all pods; of a population that ended, trainers that are through may end by themselves for a while."""
@@ -79,10 +86,13 @@ class Placement:
         """Stops what shouldn't run and starts what should."""
         self.num_left, live = 0, seen.live
         self._timers.keep({pod.uid for pod in live.values()})
-        asked = {member: asked_to_yield(self._repository, pod) for member, pod in live.items()}
-        heirs = {member: to for member, to in asked.items() if to is not None}
-        self._supersede(live, heirs, spec)
-        self._fill(seen, heirs, spec)
+        found = {member: asked_for(self._repository, pod) for member, pod in live.items()}
+        asked = {member: to for member, to in found.items() if to is not None}
+        self._late = {uid: to for m, to in asked.items() if self._late.get(uid := live[m].uid) == to}
+        asked = {member: to for member, to in asked.items() if live[member].uid not in self._late}
+        self._supersede(seen, asked, spec)
+        # Who is asked to go on with what follows its own life makes no room.
+        self._fill(seen, {member: to for member, to in asked.items() if to.member != member}, spec)
 
     def _stop(self, pod: Pod) -> None:
         self._accounting.asked.add(pod.uid)
@@ -90,29 +100,48 @@ class Placement:
 
     # stop what is wrong
 
-    def _supersede(self, live: Live, heirs: Mapping[int, Life], spec: Spec) -> None:
+    def _supersede(self, seen: Seen, asked: Mapping[int, Life], spec: Spec) -> None:
         """Stops the pods that shouldn't run what they run."""
-        now = self._clock()
-        later = self._left_to_later(live, spec)
+        now, live = self._clock(), seen.live
+        later = self._left_to_later(live, spec, keeps=seen.is_short)
         for member, pod in live.items():
             if member in later:
                 continue
-            birth = self._history.newest_birth(member)
-            is_newer = birth is not None and birth.incarnation > pod.incarnation and not pod.stopping
-            tenant = Tenant(
-                pod, birth, has_claimed=is_newer and self._has_claimed(pod, birth), heir=heirs.get(member)
+            tenant = self._tenant(pod, asked.get(member), spec, keeps=seen.is_short)
+            notice = tenancy.notice_of(
+                tenant,
+                spec,
+                self._time(tenant, spec, now),
+                takeover_seconds=self._takeover_seconds(),
+                keeps=seen.is_short,
             )
-            waited = self._time(tenant, spec, now)
-            notice = tenancy.notice_of(tenant, spec, waited, takeover_seconds=self._takeover_seconds())
             if notice is None:
                 continue
             if notice.hung:
                 self._accounting.hung.add(pod.uid)
             if notice.event is not None:
                 self._emit(notice.event)
-            self._stop(pod)
+            if notice.stops:
+                self._stop(pod)
+            elif tenant.heir is not None:
+                self._late[pod.uid] = tenant.heir
 
-    def _left_to_later(self, live: Live, spec: Spec) -> set[int]:
+    def _tenant(self, pod: Pod, asked: Life | None, spec: Spec, *, keeps: bool) -> Tenant:
+        birth = self._history.newest_birth(pod.member)
+        is_newer = birth is not None and birth.incarnation > pod.incarnation and not pod.stopping
+        has_claimed = is_newer and self._has_claimed(pod, birth)
+        is_asked = False
+        if birth is not None and is_newer and not has_claimed and spec.restart is Restart.RECREATE:
+            is_asked = asked is not None or (keeps and self._handing_over.follows(pod, birth))
+        return Tenant(
+            pod,
+            birth,
+            has_claimed=has_claimed,
+            heir=asked if asked is not None and asked.member != pod.member else None,
+            is_asked=is_asked,
+        )
+
+    def _left_to_later(self, live: Live, spec: Spec, *, keeps: bool) -> set[int]:
         """Looks at once who has taken newer births, and tells whose pods are too many to be stopped in this pass."""
         newer = [
             birth
@@ -120,8 +149,8 @@ class Placement:
             if (birth := self._history.newest_birth(member)) is not None
             if birth.incarnation > pod.incarnation and not pod.stopping
         ]
-        # In place each of them may take over by itself at any time; else they only wait to be stopped.
-        most = len(newer) if spec.restart is Restart.IN_PLACE else STARTS_A_PASS
+        # Each of them may take over by itself at any time, in place or asked; else they only wait to be stopped.
+        most = len(newer) if keeps or spec.restart is Restart.IN_PLACE else STARTS_A_PASS
         self._repository.learn_claims(newer[:most])
         later = {birth.member for birth in newer[most:]}
         self.num_left += len(later)
@@ -185,7 +214,8 @@ class Placement:
                 position=self._history.position(member),
                 reported=is_contested
                 and member not in through.union(heirs)
-                and self._has_reported(pod, spec),
+                and self._has_reported(pod, spec)
+                and (not seen.is_short or self._handing_over.is_possible(pod)),
                 waits=self._waits(member, spec),
                 leaving=pod.stopping,
             )
@@ -198,13 +228,11 @@ class Placement:
             interval_steps=spec.schedule.interval_steps,
         )
         heirs = {**heirs, **self._hand_over(allotment.yields, live, spec, keeps=seen.is_short)}
-        started = self._vacancies.births(allotment.start[:STARTS_A_PASS], spec)
-        for birth in started.values():
+        for birth in self._vacancies.births(allotment.start[:STARTS_A_PASS], spec).values():
             self._pods.start(birth)
         self.num_left += max(0, len(allotment.start) - STARTS_A_PASS)
         if seen.shares or seen.demand:
-            waiters = [waiter for waiter in waiters if waiter.member not in started]
-            self._demand.keep_up(seen, spec, waiters=waiters, heirs=heirs, num_started=len(started))
+            self._demand.keep_up(seen, spec, waiters=waiters, heirs=heirs)
 
     def _end_lingering(self, live: Live) -> None:
         """Stops trainers that are through and don't end by themselves, while others wait for their slots."""
@@ -238,16 +266,16 @@ class Placement:
         asked = {
             handover.holder: handover.waiter
             for handover in handovers
-            if handover.waiter is not None and self._can_ask(live[handover.holder], spec)
+            if handover.waiter is not None and (keeps or spec.restart is Restart.IN_PLACE)
+            if self._handing_over.is_possible(live[handover.holder])
         }
-        births = self._vacancies.births(list(asked.values()), spec)
+        answers = self._handing_over.ask(asked, live, spec)
         for handover in handovers:
             member, heir = handover.holder, None
             if member in asked:
-                to, own = births.get(asked[member]), self._history.newest_birth(member)
-                if to is None or own is None:
+                if member not in answers:
                     continue  # the waiter is lived somewhere after all
-                heir = self._recorder.handover(own, to)
+                heir = answers[member]
             if heir is not None:
                 heirs[member] = heir
             elif keeps and handover.waiter is not None:
@@ -257,12 +285,3 @@ class Placement:
             position = self._history.position(member)
             self._emit(sharing.yield_event(member, heir, position=position))
         return heirs
-
-    def _can_ask(self, pod: Pod, spec: Spec) -> bool:
-        """Whether the process can go on as a member that waits; nobody is asked twice in one life."""
-        own = self._history.newest_birth(pod.member)
-        if not takes_turns(spec) or own is None or not self._has_claimed(pod, own):
-            return False
-        if has_ranks(self._repository.claim(own)):
-            return False
-        return next(self._repository.yields.known(pod.member, since=own.incarnation), None) is None

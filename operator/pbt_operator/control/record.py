@@ -82,7 +82,7 @@ class Recorder:
         store.create(save.key, encode(save))
         self._repository.learn_record(save.key)
 
-    def handover(self, own: Birth, to: Birth) -> Life | None:
+    def handover(self, own: Life, to: Birth) -> Life | None:
         """Asks the process that lives `own` to go on with `to`, which must be stored.
 
         Returns:

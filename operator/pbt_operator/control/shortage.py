@@ -7,7 +7,6 @@ which member such a pod is for is said again with each turn, until it has a plac
 from collections.abc import Iterable
 
 from pbt_operator.control.pods import Pod
-from pbt_operator.core.spec import Restart, Spec
 
 SHORTAGE_SECONDS = 60.0  # a node that is drained or added takes less, mostly
 
@@ -31,8 +30,3 @@ def is_short(pods: Iterable[Pod], *, refused_for: float | None) -> bool:
         elif pod.placed_for is not None:
             placed.append(pod.placed_for)
     return min(max(waiting), *placed, float("inf")) >= SHORTAGE_SECONDS
-
-
-def takes_turns(spec: Spec) -> bool:
-    """Whether a process of the population can go on as another member, so that none of them gives its slot back."""
-    return spec.restart is Restart.IN_PLACE

@@ -30,13 +30,15 @@ class Tenant:
         pod: under the life that its process lives.
         birth: the newest one of its member.
         has_claimed: whether its process has claimed that birth.
-        heir: the life that its process was asked to go on with and may still claim.
+        heir: the member's life that its process was asked to go on as and may still claim.
+        is_asked: whether its process was asked to go on with a birth that follows its own life.
     """
 
     pod: Pod
     birth: Birth | None
     has_claimed: bool
     heir: Life | None
+    is_asked: bool = False
 
     def stay(self, spec: Spec) -> Stay:
         """How the pod stands."""
@@ -48,9 +50,8 @@ class Tenant:
             return Stay.OVER
         if incarnation == birth.incarnation or self.has_claimed:
             return Stay.HOME
-        if spec.restart is Restart.RECREATE or birth.cause.resumes:
-            return Stay.OVER
-        return Stay.TO_SWAP
+        takes_over = spec.restart is Restart.IN_PLACE or self.is_asked
+        return Stay.TO_SWAP if takes_over and not birth.cause.resumes else Stay.OVER
 
     @property
     def is_to_progress(self) -> bool:
@@ -75,25 +76,31 @@ class Waited:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A pod that is to be stopped.
+    """What is to be done about a pod.
 
     Attributes:
+        stops: whether it is stopped.
         hung: because no record came in time, which counts as a crash.
         event: what is told of it, if anything.
     """
 
+    stops: bool = True
     hung: bool = False
     event: Event | None = None
 
 
-def notice_of(tenant: Tenant, spec: Spec, waited: Waited, *, takeover_seconds: float) -> Notice | None:
-    """Whether a pod is to be stopped.
+def notice_of(
+    tenant: Tenant, spec: Spec, waited: Waited, *, takeover_seconds: float, keeps: bool
+) -> Notice | None:
+    """Whether something is to be done about a pod.
 
     Args:
         tenant: the pod.
         spec: what is asked.
         waited: how long it has kept others waiting.
         takeover_seconds: how long it may take to swap; twice that, to make room.
+        keeps: the place of a pod that is stopped is lost. Who doesn't make room keeps it; who trains a life that is
+            over is stopped all the same.
     """
     stay, pod = tenant.stay(spec), tenant.pod
     if stay is Stay.OVER:
@@ -105,9 +112,10 @@ def notice_of(tenant: Tenant, spec: Spec, waited: Waited, *, takeover_seconds: f
         hung = tenant.is_to_progress and waited.progress > spec.schedule.progress_deadline_seconds
         late = None
         if tenant.heir is not None and waited.yield_ > 2 * takeover_seconds:
-            told = f"member {pod.member} didn't make room for member {tenant.heir.member} in time: new pod"
+            then = "it keeps its pod, for there is no room for another one" if keeps else "new pod"
+            told = f"member {pod.member} didn't make room for member {tenant.heir.member} in time: {then}"
             late = Event("TakeoverLate", told, pod.member)
-        return Notice(hung, late) if hung or late else None
+        return Notice(stops=hung or not keeps, hung=hung, event=late) if hung or late else None
     return None
 
 

@@ -40,7 +40,7 @@ def assign(
         seed=spec.seed,
         population=population,
         in_place=spec.restart is Restart.IN_PLACE,
-        shared_slots=spec.restart is Restart.IN_PLACE,  # whoever shares: a cluster may grant fewer than asked
+        shared_slots=True,  # whatever is asked, a cluster may grant fewer
         poll_seconds=poll_seconds,
         grace_seconds=grace_seconds,
         bell=bell,

@@ -2,12 +2,12 @@
 
 For a member that reports every R seconds of training, with a checkpoint that takes U requests to upload:
 
-    dollars per day = 86400 / R x ((U + 1) x WRITE + READ) + 86400 / poll x (WRITE / members + 2 READ, if in place)
+    dollars per day = 86400 / R x ((U + 1) x WRITE + READ) + 86400 / poll x (WRITE / members + READ, 2 if in place)
 
-The one is its report, which the operator reads; the last term is the listing that all members share, and in place the
-look for a successor and for a member that waits. Births, claims and the checkpoints that losers download come on top
-with each exploit, and are small beside it. Prices are S3's list prices (us-east-1, 2026): a bill may differ, a store of
-one's own has none.
+The one is its report, which the operator reads; the last term is the listing that all members share, and the member's
+looks: for a request to make room, and in place for its successor. Births, claims and the checkpoints that losers
+download come on top with each exploit, and are small beside it. Prices are S3's list prices (us-east-1, 2026): a bill
+may differ, a store of one's own has none.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,6 @@ from pbt_contract.stores.parts import requests_of
 
 WRITE_DOLLARS = 5e-6  # PUT, POST, LIST
 READ_DOLLARS = 4e-7  # GET
-READS_A_LOOK = 2  # of a trainer in place: for its successor, and for another member that it may go on as
 DAY_SECONDS = 86400.0
 PAGE_KEYS = 1000
 
@@ -56,7 +55,7 @@ class Usage:
             return None
         pages = -(-members // PAGE_KEYS)
         polls = DAY_SECONDS / poll_seconds
-        looks = READS_A_LOOK * READ_DOLLARS if in_place else 0.0
+        looks = (2 if in_place else 1) * READ_DOLLARS
         shared = polls * (pages * WRITE_DOLLARS / members + looks)
         return Cost(self.writes / self.members + 1, max(0.0, self.dollars_per_day) / self.members + shared)
 

@@ -3,11 +3,10 @@
 import re
 
 from pbt_contract.errors import ExitCode
-from pbt_contract.text import abridged, escaped
+from pbt_contract.text import quoted
 from pbt_operator.core.end_record import End
 
-MAX_LINE, MAX_LAST_LINE = 200, 500  # the last one is the error itself, with its remedy
-BLAMELESS = frozenset({ExitCode.UNCLAIMED, ExitCode.STORAGE, ExitCode.ACCESS})
+MAX_LINE = 200
 LAST_LINES = 3  # of a Python traceback: where, the line itself, and the error
 SEPARATOR = " | "
 MARKS = "^~"  # by which a traceback points at a part of the line above
@@ -26,7 +25,7 @@ def fault_of(end: End, *, has_record: bool) -> str | None:
     last = end.message or "no output"
     if end.hung:
         return f"made no record within progressDeadlineSeconds{f': {last}' if end.message else ''}"
-    if end.stopped or end.disrupted or end.exit_code in BLAMELESS:
+    if end.stopped or end.disrupted or end.exit_code in {ExitCode.UNCLAIMED, ExitCode.STORAGE}:
         return None
     if is_mistake(end):
         return f"said that the script or the manifest is mistaken: {last}"
@@ -45,9 +44,7 @@ def last_words(output: str) -> str:
     """The last lines of a trainer's output, but for the one by which the SDK announces itself; empty without any."""
     lines = [line.strip() for line in output.splitlines()]
     told = [line for line in lines if line.strip(MARKS) and not ANNOUNCEMENT.search(line)]
-    *before, last = told[-LAST_LINES:] or [""]
-    shown = [*(abridged(line, MAX_LINE) for line in before), abridged(last, MAX_LAST_LINE)]
-    return SEPARATOR.join(map(escaped, shown))
+    return SEPARATOR.join(quoted(line, size=MAX_LINE) for line in told[-LAST_LINES:])
 
 
 def last_line(end: End) -> str:

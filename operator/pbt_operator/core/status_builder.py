@@ -8,7 +8,6 @@ from msgspec import UNSET, UnsetType
 
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Cause
-from pbt_contract.text import abridged
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.forecast import forecast_of
 from pbt_operator.core.history import History
@@ -128,7 +127,6 @@ def _member(
 ) -> MemberStatus:
     birth = history.newest_birth(member)
     assert birth is not None, "a member has a birth"
-    reason = _reason(history, birth, spec)
     return MemberStatus(
         member=member,
         incarnation=birth.incarnation,
@@ -137,7 +135,7 @@ def _member(
         score=history.score(member, spec.objective),
         hyperparameters=birth.hyperparameters,
         parent=birth.source,
-        reason=reason if longest_reason is None else abridged(reason, longest_reason),
+        reason=_reason(history, birth, spec)[:longest_reason],
     )
 
 

@@ -127,7 +127,8 @@ class PopulationSpec(Wire):
         default=Restart.RECREATE,
         description="How a birth reaches its process. With Recreate, by a new pod. With InPlace, the running "
         "process takes over the donor's weights, without a new pod where it can; and where `parallelism` is below "
-        "`members`, it goes on as a member that waits when its own has to make room.",
+        "`members`, it goes on as a member that waits when its own has to make room. Where the cluster grants "
+        "fewer pods than were asked for, Recreate gives none up either: the process runs its command again.",
     )
     seed: Whole = Field(
         default=0,

@@ -23,9 +23,14 @@ def birth(incarnation: int, cause: Cause = Cause.EXPLOIT) -> Birth:
 
 
 def tenant(
-    newest: Birth | None, *, pod: Pod = POD, has_claimed: bool = False, heir: Life | None = None
+    newest: Birth | None,
+    *,
+    pod: Pod = POD,
+    has_claimed: bool = False,
+    heir: Life | None = None,
+    is_asked: bool = False,
 ) -> Tenant:
-    return Tenant(pod, newest, has_claimed, heir)
+    return Tenant(pod, newest, has_claimed, heir, is_asked)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +40,7 @@ def tenant(
         (tenant(birth(3), has_claimed=True), IN_PLACE, Stay.HOME),
         (tenant(birth(3)), RECREATE, Stay.OVER),
         (tenant(birth(3)), IN_PLACE, Stay.TO_SWAP),
+        (tenant(birth(3), is_asked=True), RECREATE, Stay.TO_SWAP),
         (tenant(birth(3, Cause.RESUME)), IN_PLACE, Stay.OVER),
         (tenant(birth(3, Cause.REMOVED)), IN_PLACE, Stay.OVER),
         (tenant(birth(1)), RECREATE, Stay.OVER),  # its label names a birth that nobody ordered
@@ -46,8 +52,8 @@ def test_how_a_pod_stands_to_the_newest_birth(found, restart, stay):
     assert found.stay(restart) is stay
 
 
-def notice(found: Tenant, spec_=RECREATE, **waited: float) -> Notice | None:
-    return notice_of(found, spec_, Waited(**waited), takeover_seconds=60)
+def notice(found: Tenant, spec_=RECREATE, *, keeps: bool = False, **waited: float) -> Notice | None:
+    return notice_of(found, spec_, Waited(**waited), takeover_seconds=60, keeps=keeps)
 
 
 def test_a_pod_at_home_stays_until_it_makes_no_record_for_too_long():
@@ -83,6 +89,20 @@ def test_a_process_has_twice_that_time_to_make_room():
     assert late.event is not None
     assert late.event.message == "member 3 didn't make room for member 5 in time: new pod"
     assert notice(tenant(birth(2)), yield_=121) is None
+
+
+def test_where_places_are_short_who_does_not_make_room_keeps_its_place():
+    asked = tenant(birth(2), heir=Life(5, 1))
+    assert notice(asked, yield_=120, keeps=True) is None
+    late = notice(asked, yield_=121, keeps=True)
+    assert late is not None
+    assert not late.stops
+    hung = notice(asked, yield_=121, progress=DEADLINE + 1, keeps=True)
+    assert hung is not None
+    assert hung.stops
+    over = notice(tenant(birth(3), is_asked=True), takeover=61, keeps=True)
+    assert over is not None
+    assert over.stops
 
 
 def test_who_leaves_is_not_stopped_twice():

@@ -10,7 +10,8 @@ from fixtures.decided import decisions
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
-from pbt_operator.control.look import Seen
+from pbt_contract.encoding import decode
+from pbt_contract.yields import Yield
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.records import audit
@@ -39,18 +40,21 @@ def there(run: Simulation) -> list[Pod]:
     return [pod for pod in run.pods.observe() if not pod.ended]
 
 
-@pytest.mark.parametrize("places", [1, 2, 4, 5])
-def test_decisions_are_the_same_with_and_without_a_shortage(places):
-    short, whole = simulation(places).run(), simulation(MEMBERS).run()
+@pytest.mark.parametrize(
+    ("places", "restart"), [(1, "InPlace"), (2, "InPlace"), (4, "InPlace"), (5, "InPlace"), (1, "Recreate")]
+)
+def test_decisions_are_the_same_with_and_without_a_shortage(places, restart):
+    short, whole = simulation(places, restart=restart).run(), simulation(MEMBERS, restart=restart).run()
     found = told(short)
     assert decisions(found.rounds) == decisions(told(whole).rounds)
     assert found.status().phase is PopulationPhase.COMPLETE
     assert not list(whole.store.names(keys.YIELDS))
 
 
-@pytest.mark.parametrize("places", [2, 4])
-def test_no_slot_is_given_back_and_the_demand_stays(places):
-    run = simulation(places)
+@pytest.mark.parametrize(("places", "restart"), [(2, "InPlace"), (4, "InPlace"), (4, "Recreate")])
+def test_no_slot_is_given_back_and_the_demand_stays(places, restart):
+    """Under Recreate neither for a turn nor for what follows an exploit: the process runs its command again."""
+    run = simulation(places, restart=restart)
     while not run.ended:
         run.step()
         if run.repository.history.decided >= 18 or run.last is None or run.last.outcome is not None:
@@ -59,6 +63,10 @@ def test_no_slot_is_given_back_and_the_demand_stays(places):
         assert len(pods) == MEMBERS
         assert sum(pod.placed_for is not None for pod in pods) == places
     assert run.pods.num_started <= MEMBERS + places  # those that end in the last rounds make room
+    whose = [decode(Yield, run.store.read(key), key=key) for key in run.store.names(keys.YIELDS)]
+    assert any(asked.to.member != asked.member for asked in whose)
+    assert any(asked.to.member == asked.member for asked in whose) is (restart == "Recreate")
+    assert not [event for event in run.events if event.reason in {"StartedAnew", "TakeoverLate"}]
 
 
 def test_below_quorum_100_every_round_is_decided_by_its_quorum():
@@ -96,9 +104,11 @@ def test_room_that_comes_and_goes_changes_no_decision():
     assert decisions(told(run).rounds) == decisions(told(simulation(MEMBERS).run()).rounds)
 
 
-@pytest.mark.parametrize("passes", [1, 3, 7])
-def test_an_operator_that_begins_anew_during_a_shortage_changes_nothing(passes):
-    run, done = simulation(), 0
+@pytest.mark.parametrize(
+    ("passes", "restart"), [(1, "InPlace"), (3, "InPlace"), (7, "InPlace"), (3, "Recreate")]
+)
+def test_an_operator_that_begins_anew_during_a_shortage_changes_nothing(passes, restart):
+    run, done = simulation(restart=restart), 0
     while not run.ended:
         if done % passes == 0:
             run.operator_restarts()
@@ -107,31 +117,52 @@ def test_an_operator_that_begins_anew_during_a_shortage_changes_nothing(passes):
     assert decisions(told(run).rounds) == decisions(told(simulation(MEMBERS).run()).rounds)
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_who_can_not_go_on_as_another_member_keeps_its_slot(monkeypatch, ranks):
-    """Several ranks, and processes that start anew with each birth."""
-    monkeypatch.setattr(SimulatedTrainer, "ranks", ranks)
+@pytest.mark.parametrize(("what", "value"), [("ranks", 2), ("yields", False)])
+@pytest.mark.parametrize("restart", ["InPlace", "Recreate"])
+def test_who_can_not_go_on_as_another_member_keeps_its_slot(monkeypatch, what, value, restart):
+    """Several ranks, and processes whose claims don't say that they look for requests."""
+    monkeypatch.setattr(SimulatedTrainer, what, value)
     schedule = {**QUORUM_75, "stragglerTimeoutSeconds": 100}
-    run = simulation(schedule=schedule, restart="InPlace" if ranks > 1 else "Recreate", exploit={"none": {}})
-    run.run()
+    run = simulation(schedule=schedule, restart=restart, exploit={"none": {}}).run()
     found = told(run)
+    assert not list(run.store.names(keys.YIELDS))
     assert not [event for event in run.events if event.reason == "Yielded"]
     assert found.status().phase is PopulationPhase.COMPLETE
     assert Counter(len(decided.entries) for decided in found.rounds)[PLACES] >= 15  # the others are given up
 
 
-def test_a_pod_that_waits_for_another_birth_gets_a_member_that_was_not_started_just_now(monkeypatch):
-    """Members 1 and 3 wait, one slot is free, and the pod that was to be member 0's, which runs elsewhere, is idle."""
-    run = Simulation(spec(DETERMINISTIC, members=4, restart="InPlace"), Deterministic())
-    while not run.repository.history.members:
-        run.reconciler._decisions.scale(run.spec)
-    started, readdressed = list[int](), list[int]()
-    monkeypatch.setattr(run.pods, "start", lambda birth: started.append(birth.member))
-    monkeypatch.setattr(run.pods, "readdress", lambda _pod, birth: readdressed.append(birth.member))
-    live = {m: Pod(name=f"{m}", uid=f"{m}", member=m, incarnation=1, phase=Phase.RUNNING) for m in (0, 2)}
-    idle = Pod(name="idle", uid="idle", member=0, incarnation=1, phase=Phase.PENDING)
-    run.reconciler._placement._fill(Seen(live, [], [idle]), {}, run.spec)
-    assert (started, readdressed) == ([1], [3])
+def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes say that they look for requests, and don't."""
+    monkeypatch.setattr(SimulatedTrainer, "_look_for_successor", lambda _: None)
+
+
+def test_who_is_asked_and_does_not_go_on_keeps_its_slot_and_is_no_turn_to_wait_for(monkeypatch):
+    deaf(monkeypatch)
+    schedule = {**QUORUM_75, "stragglerTimeoutSeconds": 100}
+    run, turns, started = simulation(schedule=schedule, exploit={"none": {}}), set(), set()
+    while not run.ended:
+        run.step()
+        turns.add(run.last and run.last.takes_turns)
+        if run.repository.history.decided < 18:
+            started.add(run.pods.num_started)
+    late = [event for event in run.events if event.reason == "TakeoverLate"]
+    assert len({event.member for event in late}) == len(late) == PLACES
+    assert all(
+        event.message.endswith("it keeps its pod, for there is no room for another one") for event in late
+    )
+    assert max(started) == MEMBERS
+    assert turns >= {True, False}
+    assert told(run).status().phase is PopulationPhase.COMPLETE
+
+
+@pytest.mark.parametrize("restart", ["InPlace", "Recreate"])
+def test_a_process_that_does_not_take_what_follows_its_life_is_stopped(monkeypatch, restart):
+    """Else it would train a life that is over."""
+    deaf(monkeypatch)
+    run = simulation(schedule={**QUORUM_75, "stragglerTimeoutSeconds": 100}, restart=restart).run()
+    late = [event.message for event in run.events if event.reason == "TakeoverLate"]
+    assert any("didn't swap to incarnation" in message for message in late)
+    assert told(run).status().phase is PopulationPhase.COMPLETE
 
 
 def test_a_smaller_parallelism_ends_the_demand_first():

@@ -45,10 +45,10 @@ def test_the_formula():
     assert (
         found.per_report == 1 + 5 + 1 + 1
     )  # the small file, the large one, the report, the operator's look at it
-    day = 86400 / 60 * (7 * 5e-6 + 4e-7) + 86400 / 5 * 5e-6 / 100
+    day = 86400 / 60 * (7 * 5e-6 + 4e-7) + 86400 / 5 * (5e-6 / 100 + 4e-7)
     assert found.dollars_per_member_day == pytest.approx(day)
     in_place = estimate(costs, in_place=True)
-    assert in_place.dollars_per_member_day == pytest.approx(day + 2 * 86400 / 5 * 4e-7)
+    assert in_place.dollars_per_member_day == pytest.approx(day + 86400 / 5 * 4e-7)
 
 
 def test_what_says_nothing_of_the_pace_is_left_out():
@@ -80,4 +80,4 @@ def test_the_status_moves_only_with_the_first_two_digits():
     for seconds in (60.0, 60.01, 60.02):
         costs.learn(report(seconds=seconds))
         shown.add(tuple(to_status(estimate(costs)).items()))
-    assert shown == {(("perReport", 3.0), ("dollarsPerMemberDay", 0.016))}
+    assert shown == {(("perReport", 3.0), ("dollarsPerMemberDay", 0.023))}
