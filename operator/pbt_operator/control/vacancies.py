@@ -9,6 +9,7 @@ from pbt_operator.control.pods import Phase, Pods
 from pbt_operator.control.record import Recorder
 from pbt_operator.core import births
 from pbt_operator.core.blame import crash_of
+from pbt_operator.core.comeback import joined
 from pbt_operator.core.history import History
 from pbt_operator.core.outcome import finished
 from pbt_operator.core.spec import Spec
@@ -20,11 +21,13 @@ def next_birth(history: History, spec: Spec, member: int, *, claimed: bool) -> B
 
     Unclaimed: the birth stands. Claimed: its process is gone by nobody's fault, so the member resumes from its newest
     record, which the history must know. A slot that is new or came back: a copy of a donor, or sampled where there is
-    none.
+    none; where nobody copies, its own again.
     """
     newest = history.newest_birth(member)
     if newest is None or newest.cause is Cause.REMOVED:
         reason = "the population grew"
+        if spec.exploit.rule.never_replaces:
+            return joined(history, spec, member, reason=reason)
         donated = births.from_donor(history, spec=spec, member=member, cause=Cause.SCALE, reason=reason)
         return donated or births.sampled(history, spec=spec, member=member, reason=reason)
     if newest.cause.closes:

@@ -1,4 +1,4 @@
-"""How members come back that failed: after each decided round, and where a population that failed is continued."""
+"""How members come back: that failed, after each decided round or with the population, and where nobody copies."""
 
 from collections.abc import Mapping
 
@@ -70,6 +70,21 @@ def again(history: History, spec: Spec, member: int) -> Birth:
     return _by_itself(history, spec, member, drawn=first, seed_round=0, counters=Counters(), reason=reason)
 
 
+def joined(history: History, spec: Spec, member: int, *, reason: str) -> Birth:
+    """The birth of a slot that is new or came back where nobody copies: from its own newest record, or drawn."""
+    number = history.decided
+    return _by_itself(
+        history,
+        spec,
+        member,
+        drawn=sample(spec, member=member, round_number=number),
+        seed_round=number,
+        counters=Counters.carried(history, member),
+        reason=reason,
+        is_through=True,
+    )
+
+
 def _by_itself(
     history: History,
     spec: Spec,
@@ -79,10 +94,15 @@ def _by_itself(
     seed_round: int,
     counters: Counters,
     reason: str,
+    is_through: bool = False,
 ) -> Birth:
-    """From the member's own newest record; else from the start, with hyperparameters that were drawn for a round."""
+    """From the member's own newest record; else from the start, with hyperparameters that were drawn for a round.
+
+    The record of its last step counts only if it may be through with that.
+    """
     previous, total = history.newest_birth(member), spec.schedule.total_steps
-    own = next((record for record in reversed(history.counting(member)) if record.step < total), None)
+    own = next((one for one in reversed(history.counting(member)) if one.step < total or is_through), None)
+    begins = "begins again" if previous is not None else "begins with what was drawn"
     return Birth(
         member=member,
         incarnation=previous.incarnation + 1 if previous is not None else 1,
@@ -94,7 +114,7 @@ def _by_itself(
         seed_round=seed_round if own is None else history.decided,
         crashes=counters.crashes,
         blamed=counters.recorded_blame,
-        reason=f"{reason}; {'begins again' if own is None else 'continues from its own newest record'}",
+        reason=f"{reason}; {begins if own is None else 'continues from its own newest record'}",
     )
 
 

@@ -1,11 +1,14 @@
 """Who waits for a slot, and with which birth a member goes on: choices from what is known, without a store or pods."""
 
+from msgspec.structs import replace
+
 from fixtures.manifests import DETERMINISTIC, spec
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Cause, Report
 from pbt_operator.control.sharing import waiters, yield_event
 from pbt_operator.control.vacancies import next_birth
 from pbt_operator.core.history import History
+from pbt_operator.core.round_record import Entry, Round
 from pbt_operator.manifest.population import to_core
 
 SPEC = to_core(spec(DETERMINISTIC, members=4))
@@ -65,6 +68,32 @@ def test_a_new_slot_and_one_that_came_back_are_sampled_where_there_is_no_donor()
     assert new is not None
     assert back is not None
     assert [(found.incarnation, found.cause) for found in (new, back)] == [(1, Cause.SCALE), (3, Cause.SCALE)]
+
+
+def test_where_nobody_copies_a_new_member_is_drawn_and_one_that_returns_continues():
+    """A random search that grows stays one: a copy of the best would take part with weights that aren't its own."""
+    alone = to_core(spec(DETERMINISTIC, members=4, exploit={"none": {}}))
+    entry = Entry(
+        member=0,
+        incarnation=1,
+        score=1.0,
+        values=[1.0],
+        source=report(0, INTERVAL).source,
+        hyperparameters=VALUES,
+    )
+    decided = Round(number=1, step=INTERVAL, spec=1, entries=[entry])
+    removed = replace(birth(2, 2, Cause.REMOVED), start_step=INTERVAL, previous_step=INTERVAL)
+    history = history_of(birth(0), birth(2), removed, reports=(report(0, INTERVAL), report(2, INTERVAL)))
+    history.add_round(decided)
+    new, back = (next_birth(history, alone, member, claimed=False) for member in (3, 2))
+    assert new is not None
+    assert (new.source, new.start_step, new.seed_round) == (None, 0, 1)
+    assert new.hyperparameters != VALUES
+    assert back is not None
+    assert (back.source, back.hyperparameters) == (report(2, INTERVAL).source, VALUES)
+    copied = next_birth(history, SPEC, 3, claimed=False)
+    assert copied is not None
+    assert copied.source == report(0, INTERVAL).source
 
 
 def test_who_waits_for_a_slot():
