@@ -46,11 +46,18 @@ class Retention:
             self._history.forget()
 
     def _doomed(self, names: Sequence[str], spec: Spec) -> list[str]:
+        """Which of them go: by what is known, and by what had to be looked for before anything is deleted.
+
+        A round of another operator, a former owner's say, may name the best by a record that doesn't count here.
+        """
         gone = doomed(names, history=self._history, spec=spec)
-        unread = unread_saves(gone, history=self._history, spec=spec)
-        for key in unread:
+        if not gone:
+            return gone
+        for key in unread_saves(gone, history=self._history, spec=spec):
             self._repository.learn_record(key)
-        return doomed(names, history=self._history, spec=spec) if unread else gone
+        self._repository.learn_rounds()
+        still = set(doomed(names, history=self._history, spec=spec))
+        return [key for key in gone if key in still]
 
     def _begin(self, spec: Spec, *, is_last: bool) -> bool:
         now = self._clock()

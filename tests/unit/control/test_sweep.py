@@ -8,9 +8,11 @@ from msgspec.structs import replace
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
+from pbt_contract.encoding import encode
 from pbt_contract.records import Cause, Ending
 from pbt_operator.core import retention
 from pbt_operator.core.retention import unread_saves
+from pbt_operator.core.standing import standing_of
 from pbt_operator.records import audit
 from pbt_operator.records.archive import read_archive
 from simulation import Simulation
@@ -116,6 +118,25 @@ def test_who_is_ahead_and_well_again_keeps_what_it_may_have_to_go_back_to():
     assert backwards
     assert {birth.start_step for birth in backwards} == {10}
     assert not [event for event in simulation.events if event.reason == "Crashed"]
+
+
+def test_what_a_round_names_the_best_that_another_operator_has_just_recorded_stays():
+    """A former owner of the location, say: the report may be of a life that is closed here."""
+    schedule = {**DETERMINISTIC["schedule"], "totalSteps": 100}
+    manifest = spec(DETERMINISTIC, schedule=schedule, retention={"checkpointsPerMember": 10})
+    store = Simulation(manifest, Deterministic()).run().store
+    found = read_archive(store)
+    newest = found.rounds[-1]
+    store.delete([newest.key, *store.names(keys.RESULTS)])
+    few = spec(DETERMINISTIC, schedule=schedule, retention={"checkpointsPerMember": 1})
+    simulation = Simulation(few, Deterministic(), store=store)
+    second = found.reports[next(iter(store.names(keys.reports_of(2))))]
+    gone = [second.checkpoint, found.reports[next(iter(store.names(keys.reports_of(3))))].checkpoint]
+    standing = standing_of(second, simulation.spec.objective)
+    assert standing is not None
+    store.put(newest.key, encode(replace(newest, best=replace(standing, score=1e9))))
+    simulation.reconciler._retention.sweep(simulation.spec, begins=True)
+    assert [any(True for _ in store.names(checkpoint)) for checkpoint in gone] == [True, False]
 
 
 def test_reports_stay_though_their_checkpoints_go():
