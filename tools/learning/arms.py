@@ -7,7 +7,15 @@ from learning.forms import Annealed, Form, scheduled
 from learning.population import Outcome, run, spec_of
 from learning.task import Task
 from pbt_operator.core.auto import auto_rules
-from pbt_operator.core.rules import BinaryTournament, ExploreRule, NoExploit, Perturb, Truncation, TTest
+from pbt_operator.core.rules import (
+    Bandit,
+    BinaryTournament,
+    ExploreRule,
+    NoExploit,
+    Perturb,
+    Truncation,
+    TTest,
+)
 from pbt_operator.core.spec import Exploit, Spec
 
 OLD = (0.8, 1.25)
@@ -81,6 +89,8 @@ ARMS: Mapping[str, Arm] = {
     "tournament": arm("binary tournament in every round", Exploit(BinaryTournament())),
     "t-test": arm("t-test in every round", Exploit(TTest())),
     "truncation-10": arm("truncation of 10 percent in every round", Exploit(Truncation(percent=10))),
+    "bandit": arm("truncation in every round, a bandit chooses", Exploit(), Bandit()),
+    "bandit-old": arm("the same, factors 0.8 and 1.25 without evidence", Exploit(), Bandit(factors=OLD)),
     "resample-50": arm("truncation, resampling half", Exploit(), Perturb(resamplePercent=50)),
     "horizon-10": arm("truncation, horizon 10", Exploit(horizon_percent=10)),
     "horizon-20": arm("truncation, horizon 20", Exploit(horizon_percent=20)),

@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, NamedTuple
 
+from msgspec import UNSET, UnsetType
+
 from learning.task import Task, Values
 from pbt_contract.records import Source
 from pbt_operator.core.exploit import choose
 from pbt_operator.core.explore import initial
 from pbt_operator.core.quorum import planned_due
 from pbt_operator.core.replay import replay_faults
-from pbt_operator.core.round_record import Decision, Entry, Round, Standing
+from pbt_operator.core.round_record import Decision, Entry, Recorded, Round, Standing
 from pbt_operator.core.rules import ExploreRule, Perturb, RoundView
 from pbt_operator.core.search import Objective, Schedule
 from pbt_operator.core.spec import Exploit, Spec
@@ -199,13 +201,22 @@ class Population:
         """What is decided about a round, which goes on record."""
         due = planned_due(self.rounds[-1] if self.rounds else None, self.spec)
         view = self.spec.view(number, entries, self.rounds, due=due)
+        recorded: Recorded | UnsetType = UNSET
         if self.decide is None:
-            decisions = choose(view, spec=self.spec).decisions
+            decisions, recorded = choose(view, spec=self.spec)
         else:
             decisions = list(self.decide(view, self.spec)) if self.spec.schedule.decides(number) else []
         step = self.spec.schedule.step_of(number)
         self.rounds.append(
-            Round(number=number, step=step, spec=1, entries=entries, decisions=decisions, due=due)
+            Round(
+                number=number,
+                step=step,
+                spec=1,
+                entries=entries,
+                decisions=decisions,
+                due=due,
+                recorded=recorded,
+            )
         )
         return decisions
 

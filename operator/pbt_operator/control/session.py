@@ -15,7 +15,7 @@ from pbt_operator.control.pods import Pods
 from pbt_operator.control.reconcile import Active, Looks, Reconciler
 from pbt_operator.control.runner import Runner
 from pbt_operator.core.allowance import Allowance
-from pbt_operator.core.crossing import crossings
+from pbt_operator.core.crossing import crossings, doubt
 from pbt_operator.core.location_records import SpecHistory, SpecRecord
 from pbt_operator.core.spec import Restart, Spec
 from pbt_operator.core.status import Result
@@ -238,6 +238,9 @@ def _hint(spec: Spec, emit: Callable[[Event], None]) -> None:
                 f"{crossing}; longer moves (explore.reachPercent), smaller ranges or more rounds would help"
             )
             emit(Event("SlowSearch", told))
+    told_of_explore = doubt(spec)
+    if told_of_explore is not None:
+        emit(Event("ExploreUnused", told_of_explore))
 
 
 def _as_run(manifest: PopulationSpec, parallelism: int | None) -> PopulationSpec:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from pbt_contract.records import Birth, Cause, Report, Source
+from pbt_contract.records import Birth, Cause, Report, Source, Value
 from pbt_operator.core.chance import chance
 from pbt_operator.core.exploit import donors
 from pbt_operator.core.explore import explore, initial, sample
@@ -153,17 +153,15 @@ def from_donor(
     if newest is None or donor is None:
         return None
     previous = history.newest_birth(member)
-    hyperparameters, operations = donor.hyperparameters, dict.fromkeys(donor.hyperparameters, KEPT)
+    values, operations, ending = donor.hyperparameters, dict.fromkeys(donor.hyperparameters, KEPT), ""
     if explores:
-        earlier = history.rounds.before(newest.number, most=spec.rounds_needed - 1)
-        transcript = Transcript(spec.view(newest.number, newest.entries, earlier), spec)
-        hyperparameters, operations = explore(donor.hyperparameters, member=member, transcript=transcript)
+        values, operations, ending = _explored(donor, newest, history, spec, member=member)
     counters = counters or Counters.carried(history, member)
     return Birth(
         member=member,
         incarnation=previous.incarnation + 1 if previous else 1,
         cause=cause,
-        hyperparameters=hyperparameters,
+        hyperparameters=values,
         start_step=donor.source.step,
         previous_step=history.position(member),
         source=donor.source,
@@ -172,8 +170,19 @@ def from_donor(
         blamed=counters.recorded_blame,
         decided=decided,
         operations=operations,
-        reason=f"{reason}; copies member {donor.member} ({donor.score:.6g}) of round {newest.number}",
+        reason=f"{reason}; copies member {donor.member} ({donor.score:.6g}) of round {newest.number}{ending}",
     )
+
+
+def _explored(
+    donor: Entry, decided: Round, history: History, spec: Spec, *, member: int
+) -> tuple[dict[str, Value], dict[str, str], str]:
+    """What a member gets that copies a donor of a decided round later: values, operations, the end of the reason."""
+    earlier = history.rounds.before(decided.number, most=spec.rounds_needed - 1)
+    view = spec.view(decided.number, decided.entries, earlier, crashed=decided.crashed)
+    transcript = Transcript(view, spec)
+    values, operations = explore(donor.hyperparameters, member=member, transcript=transcript)
+    return values, operations, transcript.ending(member)
 
 
 def sampled(history: History, *, spec: Spec, member: int, reason: str) -> Birth:

@@ -36,6 +36,13 @@ class Crossing(NamedTuple):
         )
 
 
+def doubt(spec: Spec) -> str | None:
+    """What the explore says of a run of this length; None if nothing."""
+    if isinstance(spec.exploit.rule, NoExploit):
+        return None
+    return spec.explore.doubt(len(replacing_rounds(spec.exploit.horizon_percent, spec.schedule)))
+
+
 def crossings(spec: Spec) -> Iterator[Crossing]:
     """For each hyperparameter whose moves have one length all over its range."""
     if isinstance(spec.exploit.rule, NoExploit) or spec.members < 2:

@@ -9,6 +9,9 @@ The plan follows from the newest decided round and the spec alone, so it holds w
 raised or the percentage changes.
 """
 
+from collections.abc import Iterator
+from itertools import islice
+
 from msgspec import UNSET
 
 from pbt_operator.core.round_record import Round
@@ -44,9 +47,17 @@ def due(newest: Round | None, percent: int, schedule: Schedule) -> int:
 
 def replacing_rounds(percent: int, schedule: Schedule) -> list[int]:
     """All rounds in which losers are replaced where none is skipped."""
-    found, number = [], following(0, percent, schedule)
+    return list(_replacing(percent, schedule))
+
+
+def replaces_often(times: int, percent: int, schedule: Schedule) -> bool:
+    """Whether there are so many of these rounds: the rest, which may be long, isn't counted."""
+    return len(list(islice(_replacing(percent, schedule), times))) == times
+
+
+def _replacing(percent: int, schedule: Schedule) -> Iterator[int]:
+    number = following(0, percent, schedule)
     while number < schedule.last_round:
         if schedule.decides(number):
-            found.append(number)
+            yield number
         number = following(number, percent, schedule)
-    return found

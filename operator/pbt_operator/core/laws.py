@@ -27,8 +27,10 @@ def broken_laws(decisions: Sequence[Decision], *, view: RoundView, spec: Spec) -
             continue
         yield from _about_donor(decision, loser, entries, view, spec)
         yield from _about_hyperparameters(decision, view.space)
-    yield from spec.exploit.rule.laws(view.looking_back(spec.exploit.rule.rounds), decisions)
-    yield from spec.explore.laws(view.looking_back(spec.explore.rounds), decisions)
+    yield from spec.exploit.rule.laws(
+        view.looking_back(spec.exploit.rule.looks_back(spec.members)), decisions
+    )
+    yield from spec.explore.laws(view.looking_back(spec.explore.looks_back(spec.members)), decisions)
 
 
 def _about_losers(

@@ -127,7 +127,8 @@ def decide(history: History, spec: Spec, attendance: Attendance, *, spec_number:
     entries = [entry_of(attendance.have[m], history, spec) for m in sorted(attendance.have)]
     earlier = history.rounds.before(number, most=spec.rounds_needed - 1)
     planned = planned_due(history.newest_round, spec)
-    chosen = choose(spec.view(number, entries, earlier, due=planned), spec=spec)
+    crashed = crashed_since(history) or UNSET
+    chosen = choose(spec.view(number, entries, earlier, due=planned, crashed=crashed), spec=spec)
     return Round(
         number=number,
         step=spec.schedule.step_of(number),
@@ -137,7 +138,7 @@ def decide(history: History, spec: Spec, attendance: Attendance, *, spec_number:
         best=history.best(spec.objective, up_to=number),
         due=planned,
         recorded=chosen.recorded,
-        crashed=crashed_since(history) or UNSET,
+        crashed=crashed,
     )
 
 
@@ -164,4 +165,5 @@ def judge_straggler(report: Report, *, own: Round, history: History, spec: Spec)
         round_number=own.number,
         earlier=history.rounds.before(own.number, most=spec.rounds_needed - 1),
         due=own.due,
+        crashed=own.crashed,
     )

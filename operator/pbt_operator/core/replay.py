@@ -33,7 +33,7 @@ def replay_faults(decided: Round, *, spec: Spec, rounds: Mapping[int, Round]) ->
         yield f"it looked at rounds that aren't there: {', '.join(missing)}"
         return
     earlier = [rounds[number] for number in numbers]
-    view = spec.view(decided.number, decided.entries, earlier, due=decided.due)
+    view = spec.view(decided.number, decided.entries, earlier, due=decided.due, crashed=decided.crashed)
     again = choose(view, spec=spec, recorded=recorded)
     if list(map(encode, again.decisions)) != list(map(encode, decided.decisions)):
         yield "its decisions don't follow from its scores"
@@ -50,9 +50,9 @@ def _refused_answers(decided: Round, view: RoundView, spec: Spec) -> Iterator[st
     if recorded is UNSET:
         return
     if exploit.replay is Replay.RECORDED and recorded.exploit is not UNSET:
-        for fault in exploit.verify(view.looking_back(exploit.rounds), recorded.exploit):
+        for fault in exploit.verify(view.looking_back(exploit.looks_back(spec.members)), recorded.exploit):
             yield f"its exploit can't have said what it records: {fault}"
     if explore.replay is Replay.RECORDED:
-        for move in recorded.explore:
-            for fault in explore.verify(view.looking_back(explore.rounds), move):
-                yield f"its explore can't have said what it records: {fault}"
+        seen = view.looking_back(explore.looks_back(spec.members))
+        for fault in explore.verify_moves(seen, recorded.explore):
+            yield f"its explore can't have said what it records: {fault}"

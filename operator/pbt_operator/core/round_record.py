@@ -117,6 +117,7 @@ class ProposedMove(Record, frozen=True, kw_only=True):
         inputs: what it was computed from beyond those and the round's entries, in the rule's own words.
         hyperparameters: its answer, before what is missing or outside its space was resampled.
         operations: in words, per hyperparameter.
+        why: what the decision's reason ends with; absent where it ends without.
     """
 
     member: MemberNumber
@@ -124,6 +125,7 @@ class ProposedMove(Record, frozen=True, kw_only=True):
     inputs: dict[str, Any] = {}
     hyperparameters: dict[str, Value]
     operations: dict[str, str]
+    why: str | UnsetType = UNSET
 
 
 class Recorded(Record, frozen=True, kw_only=True):

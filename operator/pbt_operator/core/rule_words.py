@@ -20,13 +20,13 @@ def exploit_words(exploit: Exploit) -> dict[str, Any]:
 def explore_words(rule: ExploreRule) -> dict[str, Any]:
     """`spec.explore` with everything written out: the fields of the default lie in it, another one is an arm."""
     default, *_ = EXPLORES.values()
+    fields = _fields(rule)
+    if "factors" in fields:  # then the reach isn't used
+        fields.pop("reachPercent", None)
     if type(rule) is default:
-        fields = _fields(rule)
-        if "factors" in fields:  # then the reach isn't used
-            fields.pop("reachPercent", None)
         return fields
     (arm,) = (name for name, kind in EXPLORES.items() if kind is type(rule))
-    return {arm: _fields(rule)}
+    return {arm: fields}
 
 
 def _fields(rule: Rule) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from pbt_contract.records import Value
 from pbt_operator.core.budget import Limits, Plateau
-from pbt_operator.core.round_record import Entry, Round
+from pbt_operator.core.round_record import Crashed, Entry, Round
 from pbt_operator.core.rules import ExploitRule, ExploreRule, Perturb, RoundView, Truncation
 from pbt_operator.core.search import Hyperparameter, Objective, Schedule
 from pbt_operator.core.strategy import Strategy
@@ -87,7 +87,7 @@ class Spec:
     @property
     def rounds_needed(self) -> int:
         """How many of the newest rounds its rules look at, the one that is decided included."""
-        return max(self.exploit.rule.rounds, self.explore.rounds)
+        return max(self.exploit.rule.looks_back(self.members), self.explore.looks_back(self.members))
 
     def view(
         self,
@@ -96,6 +96,7 @@ class Spec:
         earlier: Sequence[Round] = (),
         *,
         due: int | UnsetType = UNSET,
+        crashed: Sequence[Crashed] | UnsetType = UNSET,
     ) -> RoundView:
         """What the rules see of a round.
 
@@ -104,6 +105,7 @@ class Spec:
             entries: the ready reports that are compared.
             earlier: decided rounds before it, the oldest first; what the rules don't look at is left out.
             due: from which round on losers are replaced again, as the round's record says it.
+            crashed: the lives that crashed since the decided round before, as the round's record says it.
         """
         return RoundView(
             number=number,
@@ -115,4 +117,6 @@ class Spec:
             seed=self.seed,
             min_gap=self.exploit.min_gap,
             due=0 if due is UNSET else due,
+            horizon_percent=self.exploit.horizon_percent,
+            crashed=() if crashed is UNSET else crashed,
         ).looking_back(self.rounds_needed)

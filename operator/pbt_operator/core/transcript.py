@@ -1,12 +1,13 @@
 """What the rules said about a round, for its record and from it."""
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 from msgspec import UNSET, UnsetType
 
 from pbt_contract.records import Value
 from pbt_operator.core.round_record import Beaten, Entry, Proposal, ProposedMove, Recorded
-from pbt_operator.core.rules import Loser, Move, Replay, RoundView
+from pbt_operator.core.rules import Loser, Move, Mover, Replay, RoundView
 from pbt_operator.core.spec import Spec
 
 
@@ -30,11 +31,12 @@ class Transcript:
         self._answers = {} if recorded is UNSET else {move.member: move for move in recorded.explore}
         self._proposal: Proposal | UnsetType = UNSET
         self._moves: list[ProposedMove] = []
+        self._endings: dict[int, str] = {}
 
     def beaten(self) -> Iterable[Loser]:
         """Who loses."""
         rule = self._spec.exploit.rule
-        view = self.view.looking_back(rule.rounds)
+        view = self.view.looking_back(rule.looks_back(self._spec.members))
         if rule.replay is Replay.EXACT:
             return rule.beaten(view)
         self._proposal = self._answer
@@ -49,22 +51,36 @@ class Transcript:
 
     def move(self, copied: Mapping[str, Value], *, member: int) -> Move:
         """How what a member copied changes."""
-        rule = self._spec.explore
-        view = self.view.looking_back(rule.rounds)
-        if rule.replay is Replay.EXACT:
-            return rule.move(copied, member=member, view=view)
+        move = self._moved(copied, member)
+        self._endings[member] = f"; {move.why}" if move.why else ""
+        return move
+
+    def ending(self, member: int) -> str:
+        """What is added to the reason of a member that was moved."""
+        return self._endings[member]
+
+    def _moved(self, copied: Mapping[str, Value], member: int) -> Move:
+        if self._spec.explore.replay is Replay.EXACT:
+            return self._mover(copied, member=member)
         known = self._answers.get(member)
         if known is None or known.copied != copied:
-            values, operations, inputs = rule.move(copied, member=member, view=view)
+            values, operations, inputs, why = self._mover(copied, member=member)
             known = ProposedMove(
                 member=member,
                 copied=dict(copied),
                 inputs=dict(inputs),
                 hyperparameters=dict(values),
                 operations=dict(operations),
+                why=why or UNSET,
             )
         self._moves.append(known)
-        return Move(known.hyperparameters, known.operations, known.inputs)
+        why = "" if known.why is UNSET else known.why
+        return Move(known.hyperparameters, known.operations, known.inputs, why)
+
+    @cached_property
+    def _mover(self) -> Mover:
+        rule = self._spec.explore
+        return rule.mover(self.view.looking_back(rule.looks_back(self._spec.members)))
 
     def recorded(self) -> Recorded | UnsetType:
         """What goes on record."""

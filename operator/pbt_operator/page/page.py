@@ -6,7 +6,7 @@ from base64 import b64encode
 from importlib.resources import files
 from string import Template
 
-from pbt_operator.core.crossing import crossings
+from pbt_operator.core.crossing import crossings, doubt
 from pbt_operator.core.horizon import replacing_rounds
 from pbt_operator.core.spec import Spec
 from pbt_operator.page.chart_data import Json, chart_data, lineage_keys
@@ -93,7 +93,8 @@ def _plan(spec: Spec) -> list[str]:
             f"Losers are replaced after {percent} % of the rounds that are left. Planned against totalSteps, "
             f"{spec.schedule.total_steps:,}: in the rounds {listed}{', ...' if rounds[MAX_LISTED:] else ''}"
         )
-    return found + [f"{crossing}." for crossing in crossings(spec)]
+    doubts = doubt(spec)
+    return found + [f"{told}." for told in (*crossings(spec), *([] if doubts is None else [doubts]))]
 
 
 def _notes(archive: Archive) -> list[str]:

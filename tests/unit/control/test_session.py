@@ -140,6 +140,14 @@ def test_a_range_that_moves_hardly_cross_is_hinted_at_once(factors, is_slow):
     assert all("explore.reachPercent" in hint for hint in hints)
 
 
+@pytest.mark.parametrize(("steps", "is_told"), [(20, True), (1000, False)])
+def test_a_run_too_short_for_its_explore_is_hinted_at_once(steps, is_told):
+    schedule = {**DETERMINISTIC["schedule"], "totalSteps": steps}
+    begun = Simulation(spec(DETERMINISTIC, schedule=schedule, explore={"bandit": {}}), Deterministic())
+    hints = [event.message for event in begun.events if event.reason == "ExploreUnused"]
+    assert [hint.partition(":")[0] for hint in hints] == ["explore.bandit never chooses"] * is_told
+
+
 def test_what_auto_chose_is_no_hint():
     begun = Simulation(
         spec(

@@ -28,6 +28,12 @@ def is_number(value: Value) -> TypeGuard[float]:
     return type(value) in {int, float}
 
 
+def share_of(value: float, low: float, high: float) -> float:
+    """Which share of a range lies below a value; 0 where the range is a point."""
+    width = high / 2 - low / 2  # that of the whole may be infinite
+    return min(max((value / 2 - low / 2) / width, 0.0), 1.0) if width else 0.0
+
+
 def within(value: Value, low: float, high: float) -> float:
     """A given number as a float.
 

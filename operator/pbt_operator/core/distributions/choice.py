@@ -65,6 +65,28 @@ class Choice(Distribution):
             there = 2 * here - there
         return self.values[there], "next" if there > here else "previous"
 
+    @property
+    def options(self) -> tuple[Value, ...] | None:
+        """All of them, unless they are ordered."""
+        return None if self.ordered else self.values
+
+    @property
+    def has_places(self) -> bool:
+        """Where they are ordered."""
+        return self.ordered
+
+    def place(self, value: Value) -> float:
+        """Its share of the list. See `Distribution.place`."""
+        return list(map(_key, self.values)).index(_key(value)) / max(1, len(self.values) - 1)
+
+    def at(self, place: float) -> Value:
+        """The value nearest to there. See `Distribution.at`."""
+        return self.values[round(place * (len(self.values) - 1))]
+
+    def nearest(self, place: float) -> float:
+        """Of that value. See `Distribution.nearest`."""
+        return round(place * (len(self.values) - 1)) / max(1, len(self.values) - 1)
+
     def admit(self, value: Value) -> Value:
         """The one of the values that a given one equals. See `Distribution.admit`."""
         for candidate in self.values:

@@ -67,6 +67,28 @@ class Distribution(Wire, ABC):
         """
         return self.perturb(value, rng, FACTORS)
 
+    @property
+    def options(self) -> tuple[Value, ...] | None:
+        """All its values, where they have no order; None elsewhere."""
+        return None
+
+    @property
+    def has_places(self) -> bool:
+        """Whether values lie at places of a scale, so that a model can say which are near: by the methods below."""
+        return False
+
+    def place(self, value: Value) -> float:
+        """Where a value of this space lies on the distribution's own scale, from 0 to 1."""
+        raise NotImplementedError
+
+    def at(self, place: float) -> Value:
+        """The value that lies nearest to a place."""
+        raise NotImplementedError
+
+    def nearest(self, place: float) -> float:
+        """The place of the value that lies nearest: itself, unless values lie apart."""
+        return place
+
     @abstractmethod
     def admit(self, value: Value) -> Value:
         """A value that a manifest gives, as this distribution yields it.

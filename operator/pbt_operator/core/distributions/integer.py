@@ -52,6 +52,24 @@ class Integer(Distribution):
             upwards = not upwards
         return (value + 1, "+1") if upwards else (value - 1, "-1")
 
+    @property
+    def has_places(self) -> bool:
+        """All do."""
+        return True
+
+    def place(self, value: Value) -> float:
+        """Its share of the range. See `Distribution.place`."""
+        assert isinstance(value, int)
+        return (value - self.min) / max(1, self.max - self.min)
+
+    def at(self, place: float) -> int:
+        """The whole number nearest to there. See `Distribution.at`."""
+        return min(self.min + round(place * (self.max - self.min)), self.max)
+
+    def nearest(self, place: float) -> float:
+        """Of that number. See `Distribution.nearest`."""
+        return self.place(self.at(place))
+
     def admit(self, value: Value) -> int:
         """A given integer. See `Distribution.admit`."""
         if isinstance(value, bool) or not isinstance(value, int) or not self.min <= value <= self.max:

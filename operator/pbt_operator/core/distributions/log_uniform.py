@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from pbt_contract.records import Value
 from pbt_operator.core.cel_rule import CelRule
-from pbt_operator.core.distributions.bounds import RANGE, check_range, is_number, within
+from pbt_operator.core.distributions.bounds import RANGE, check_range, is_number, share_of, within
 from pbt_operator.core.distributions.distribution import Distribution
 from pbt_operator.core.distributions.exact import between, exp, fold, log
 from pbt_operator.core.wire import MAX_REAL, Real, broken
@@ -96,6 +96,20 @@ class LogUniform(Distribution):
             word += ", reflected"
         result = self._outer(exp(float(moved)))
         return result, "kept" if result == value else word
+
+    @property
+    def has_places(self) -> bool:
+        """All do."""
+        return True
+
+    def place(self, value: Value) -> float:
+        """Its share of the range's logarithm. See `Distribution.place`."""
+        return share_of(log(self._inner(float(value))), *self._log_bounds())
+
+    def at(self, place: float) -> float:
+        """The number there. See `Distribution.at`."""
+        low, high = self._log_bounds()
+        return self._outer(exp(low * (1 - place) + high * place))
 
     def admit(self, value: Value) -> float:
         """A given value as a float. See `Distribution.admit`."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from pbt_contract.records import Value
-from pbt_operator.core.distributions.bounds import RANGE, check_range, is_number, within
+from pbt_operator.core.distributions.bounds import RANGE, check_range, is_number, share_of, within
 from pbt_operator.core.distributions.distribution import Distribution
 from pbt_operator.core.distributions.exact import between, fold
 from pbt_operator.core.wire import MAX_REAL, Real
@@ -54,6 +54,19 @@ class Uniform(Distribution):
             word += ", reflected"
         result = float(moved)
         return result, "kept" if result == value else word
+
+    @property
+    def has_places(self) -> bool:
+        """All do."""
+        return True
+
+    def place(self, value: Value) -> float:
+        """Its share of the range. See `Distribution.place`."""
+        return share_of(float(value), self.min, self.max)
+
+    def at(self, place: float) -> float:
+        """The number there. See `Distribution.at`."""
+        return float(min(max(self.min * (1 - place) + self.max * place, self.min), self.max))
 
     def admit(self, value: Value) -> float:
         """A given value as a float. See `Distribution.admit`."""

@@ -5,22 +5,25 @@ one is a file beside these and a line in `EXPLOITS` or `EXPLORES`: the manifest,
 the audit and the page follow.
 """
 
+from pbt_operator.core.rules.bandit import Bandit
 from pbt_operator.core.rules.binary_tournament import BinaryTournament
 from pbt_operator.core.rules.no_exploit import NoExploit
 from pbt_operator.core.rules.perturb import Perturb
 from pbt_operator.core.rules.round_view import RoundView
-from pbt_operator.core.rules.rule import ExploitRule, ExploreRule, Loser, Move, Replay, Rule
+from pbt_operator.core.rules.rule import ExploitRule, ExploreRule, Loser, Move, Mover, Replay, Rule
 from pbt_operator.core.rules.t_test import TTest
 from pbt_operator.core.rules.truncation import Truncation
 
 __all__ = [
     "EXPLOITS",
     "EXPLORES",
+    "Bandit",
     "BinaryTournament",
     "ExploitRule",
     "ExploreRule",
     "Loser",
     "Move",
+    "Mover",
     "NoExploit",
     "Perturb",
     "Replay",
@@ -40,5 +43,6 @@ EXPLOITS: dict[str, type[ExploitRule]] = {
 
 EXPLORES: dict[str, type[ExploreRule]] = {
     "perturb": Perturb,
+    "bandit": Bandit,
 }
 """By the name of the arm; the fields of the first, the default, lie directly in the manifest's `explore`."""

@@ -7,8 +7,9 @@ from functools import cached_property
 from random import Random
 
 from pbt_operator.core.chance import chance
+from pbt_operator.core.horizon import replaces_often
 from pbt_operator.core.ranking import rank
-from pbt_operator.core.round_record import Entry, Round
+from pbt_operator.core.round_record import Crashed, Entry, Round
 from pbt_operator.core.search import Hyperparameter, Objective, Schedule
 
 
@@ -24,6 +25,8 @@ class RoundView:
         space: what is searched, one hyperparameter after the other.
         min_gap: how much better a donor's score must be, beyond strictly better.
         due: from which round on losers are replaced again.
+        horizon_percent: after which share of the rounds that are left losers are replaced again; 0 in every round.
+        crashed: the lives that crashed since the decided round before this one.
     """
 
     number: int
@@ -35,11 +38,17 @@ class RoundView:
     seed: int
     min_gap: float
     due: int = 0
+    horizon_percent: int = 0
+    crashed: Sequence[Crashed] = ()
 
     @property
     def decides(self) -> bool:
         """Whether losers are replaced: after burn-in, before the end, and not before it is due."""
         return self.number >= self.due and self.schedule.decides(self.number)
+
+    def replaces_often(self, times: int) -> bool:
+        """Whether the whole run has so many rounds in which losers are replaced, where none is skipped."""
+        return replaces_often(times, self.horizon_percent, self.schedule)
 
     @cached_property
     def finite(self) -> Sequence[Entry]:

@@ -7,7 +7,8 @@ pure: the same view gives the same answer, and all that it draws comes from `Rou
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, ClassVar, NamedTuple
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from pbt_contract.records import Value
 from pbt_operator.core.cel_rule import CelRule
@@ -30,7 +31,7 @@ class Rule(Wire, ABC):
     """An exploit or an explore.
 
     Attributes:
-        rounds: how many of the newest rounds it looks at, the one that is decided included: 1 to 64.
+        rounds: how many of the newest rounds it looks at, the one that is decided included, at the most: 1 to 64.
         replay: `RECORDED` where its numerics may differ from machine to machine.
         cel: what the API server checks of the arm beyond its fields' types and limits.
     """
@@ -45,6 +46,10 @@ class Rule(Wire, ABC):
         super().__pydantic_init_subclass__(**kwargs)
         if not 1 <= cls.rounds <= MAX_ROUNDS:
             raise TypeError(f"{cls.__name__} looks at {cls.rounds} rounds; should be 1 to {MAX_ROUNDS}")
+
+    def looks_back(self, members: int) -> int:  # noqa: ARG002
+        """How many of them it looks at where so many members are compared: all of these are kept in memory."""
+        return self.rounds
 
     def laws(self, view: RoundView, decisions: Sequence[Decision]) -> Iterator[str]:  # noqa: ARG002
         """What is broken in a round that this rule decided: a sentence for each, none if all is well.
@@ -104,11 +109,13 @@ class Move(NamedTuple):
         values: by name; what is missing here or outside its space is resampled.
         operations: by name, in words of two or three: `x1.25`.
         inputs: with `RECORDED`, what the values were computed from, as JSON.
+        why: the end of the decision's reason, for people; empty where the operations say it all.
     """
 
     values: Mapping[str, Value]
     operations: Mapping[str, str]
     inputs: Mapping[str, Any] = {}
+    why: str = ""
 
 
 class ExploreRule(Rule, ABC):
@@ -128,6 +135,26 @@ class ExploreRule(Rule, ABC):
             view: of the round that it lost, or of the newest one, where it is no loser.
         """
 
+    def doubt(self, replacing: int) -> str | None:  # noqa: ARG002
+        """What somebody should know who asks for it in a run where so many rounds replace losers; None if nothing."""
+        return None
+
+    def mover(self, view: RoundView) -> "Mover":
+        """Moves for one loser of a round after the other, by member: for a rule whose moves depend on each other."""
+        return partial(self.move, view=view)
+
     def verify(self, view: RoundView, proposed: ProposedMove) -> Iterator[str]:
         """With `RECORDED`: what is wrong with a move on record, given a tolerance of the rule's own."""
         raise NotImplementedError
+
+    def verify_moves(self, view: RoundView, moves: Sequence[ProposedMove]) -> Iterator[str]:
+        """With `RECORDED`: what is wrong with all moves on record of a round, in the order of their record."""
+        for proposed in moves:
+            yield from self.verify(view, proposed)
+
+
+class Mover(Protocol):
+    """Moves what the losers of one round copied."""
+
+    def __call__(self, copied: Mapping[str, Value], *, member: int) -> Move:
+        """As `ExploreRule.move`."""

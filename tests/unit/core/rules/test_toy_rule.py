@@ -63,7 +63,8 @@ def test_the_reference_has_their_fields(told: dict[str, Any]) -> None:
     assert (
         "| `size` | a whole number from 1 to 100 | `1` | How many members the elite has." in told["reference"]
     )
-    assert "At most one of `centre` can be given; then the other fields aren't used." in told["reference"]
+    together = "With `bandit` or `centre`, of which at most one can be given, the other fields aren't used."
+    assert together in told["reference"]
     assert "`integer`, `choice` and `powerOfTwo`." in told["reference"]
 
 
