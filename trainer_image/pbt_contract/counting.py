@@ -5,10 +5,18 @@ from collections.abc import Mapping, Sequence
 from pbt_contract.records import Birth, Report
 
 
-def report_fault(report: Report, birth: Birth | None, *, interval_steps: int) -> str | None:
+def report_fault(
+    report: Report, birth: Birth | None, *, interval_steps: int, last_step: int | None = None
+) -> str | None:
     """Where a report contradicts its birth; None if it doesn't.
 
     A trainer is trusted with its metrics, not with what it was told.
+
+    Args:
+        report: as it was read.
+        birth: of its life; None where there is none.
+        interval_steps: between rounds.
+        last_step: the last one that any accepted spec has asked for; None where nobody knows.
     """
     if birth is None:
         return "there is no such birth"
@@ -16,6 +24,8 @@ def report_fault(report: Report, birth: Birth | None, *, interval_steps: int) ->
         return "its hyperparameters are not those of its birth"
     if report.step <= birth.start_step:
         return f"step {report.step} is not past its start, {birth.start_step}"
+    if last_step is not None and report.step > last_step:
+        return f"step {report.step} is past the last one, {last_step}"
     if report.round is not None and report.round != -(-report.step // interval_steps):
         return f"step {report.step} is not of round {report.round}"
     return None

@@ -22,6 +22,9 @@ class ExitCode(IntEnum):
     UNCLAIMED = 81  # another process has the birth, or a successor was born: nothing is lost
     STORAGE = 82  # the store couldn't be reached for long: not a crash
     MISTAKE = 83  # the script and the manifest don't fit, or a state can't be kept: no retry can mend it
+    ACCESS = (
+        84  # the store refused: credentials are missing or wrong, or a right or the bucket is; not a crash
+    )
 
 
 class PbtError(Exception):

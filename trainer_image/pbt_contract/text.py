@@ -30,9 +30,22 @@ def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(0, width - 1)] + ELLIPSIS[:width]
 
 
-def shortened_to_bytes(text: str, size: int) -> str:
-    """The text, with an ellipsis at its end where it has more than `size` bytes in UTF-8; no surrogates in it."""
-    data = text.encode()
+def abridged(text: str, size: int) -> str:
+    """The text, with an ellipsis in its middle where it has more than `size` characters.
+
+    A message begins with where something is wrong, and often ends with what it is and what to do.
+    """
+    if len(text) <= size:
+        return text
+    tail = size // 2
+    return text[: max(0, size - tail - 1)] + ELLIPSIS[:size] + text[len(text) - tail :]
+
+
+def abridged_to_bytes(text: str, size: int) -> str:
+    """The same for `size` bytes in UTF-8; no surrogates in it."""
+    data, dots = text.encode(), ELLIPSIS.encode()
     if len(data) <= size:
         return text
-    return data[: size - len(ELLIPSIS.encode())].decode(errors="ignore") + ELLIPSIS
+    tail = (size - len(dots)) // 2
+    head = size - len(dots) - tail
+    return data[:head].decode(errors="ignore") + ELLIPSIS + data[len(data) - tail :].decode(errors="ignore")

@@ -17,6 +17,7 @@ _LEVELS = {
     ExitCode.DONE: logging.WARNING,  # SIGTERM came before what was to be done
     ExitCode.UNCLAIMED: logging.INFO,
     ExitCode.STORAGE: logging.ERROR,
+    ExitCode.ACCESS: logging.ERROR,
 }
 
 

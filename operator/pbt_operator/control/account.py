@@ -19,6 +19,7 @@ from pbt_operator.core.blame import (
     wait_seconds,
 )
 from pbt_operator.core.crash_words import last_words
+from pbt_operator.core.denied import is_refused
 from pbt_operator.core.end_record import End
 from pbt_operator.core.outcome import finished
 from pbt_operator.core.spec import Spec
@@ -33,6 +34,8 @@ class Accounting:
         asked: uids of pods that this operator asked to stop; a restart forgets them, which only slows starts down.
         not_before: by member, when it may start again, by the clock.
         logs: by member, where the output of its newest process that ended is.
+        refused: by member, the newest end of a process of it, if the store had refused that one. In memory only: after
+            a restart it takes another minute to know.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Accounting:
         self.asked: set[str] = set()
         self.not_before: dict[int, float] = {}
         self.logs: dict[int, str] = {}
+        self.refused: dict[int, End] = {}
         self._brake = Brake(clock)
 
     def settle(self, ended: Sequence[Pod], spec: Spec) -> None:
@@ -84,6 +88,9 @@ class Accounting:
             return
         self._repository.catch_up(pod.member)
         own, end = self._history.own_record(pod.member), end_of(pod, birth, hung=pod.uid in self.hung)
+        self.refused.pop(pod.member, None)
+        if is_refused(end):
+            self.refused[pod.member] = end
         failed_after_all = has_failed_after_all(end, own)
         is_through = finished(self._history, pod.member, spec) and not failed_after_all
         if is_through and (end.exit_code == 0 or claim is None):
@@ -131,7 +138,8 @@ class Accounting:
         event = restarts.blameless_event(end, pod.name)
         if event is not None:
             self._emit(event)
-        seconds = restarts.STORAGE_SECONDS if end.exit_code == ExitCode.STORAGE else 0.0
+        away = end.exit_code in {ExitCode.STORAGE, ExitCode.ACCESS}
+        seconds = restarts.STORAGE_SECONDS if away else 0.0
         if self._history.own_record(end.member) is not None:
             self._brake.release(end.member)
         elif pod.uid not in self.asked:

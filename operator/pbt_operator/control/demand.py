@@ -22,7 +22,13 @@ class Demand:
         self._pods, self._vacancies, self._stop = pods, vacancies, stop
 
     def keep_up(
-        self, seen: Seen, spec: Spec, *, waiters: Sequence[Waiter], heirs: Mapping[int, Life]
+        self,
+        seen: Seen,
+        spec: Spec,
+        *,
+        waiters: Sequence[Waiter],
+        heirs: Mapping[int, Life],
+        num_started: int = 0,
     ) -> None:
         """Gives each pod that waits a member that waits, makes those that lack, and ends those that are too many.
 
@@ -31,11 +37,12 @@ class Demand:
             spec: what is asked.
             waiters: members without a process.
             heirs: whom processes were asked to go on as: their former members wait from then on.
+            num_started: how many pods were made just now, which `seen` doesn't hold.
         """
         pods = [pod for pod in seen.demand if not pod.stopping]
         promised = {to.member for to in heirs.values()}
         needy = [waiter.member for waiter in in_turn(waiters) if waiter.member not in promised]
-        most = max(0, spec.slots - len(seen.live))
+        most = max(0, spec.slots - len(seen.live) - num_started)
         wanted = min(most, len(needy) + len(promised))
         lacking = self._vacancies.births(needy[:wanted], spec)
         idle = list[Pod]()

@@ -17,7 +17,8 @@ class PassResult:
         spec: what the pass ran under.
         cursor: what it has left unread because its allowance was spent; None if nothing. A pass with a cursor has done
             nothing but read: the next one is due at once, after others had their turn.
-        outcome: why the population ended; None while it hasn't.
+        outcome: why the population ended; None while it hasn't, and until that is recorded.
+        concludes: whether it has ended, and more is to be read at once before that is recorded.
         result: the record of that end; None while there is none.
         active_since: seconds by the pass's clock; activeDeadlineSeconds is counted from there.
         awaited: the few members whose reports a round lacks; empty if it lacks many, or if no round waits.
@@ -31,6 +32,7 @@ class PassResult:
     spec: Spec
     cursor: Cursor | None
     outcome: Outcome | None
+    concludes: bool
     result: Result | None
     active_since: float
     awaited: frozenset[int]

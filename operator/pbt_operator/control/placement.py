@@ -228,11 +228,13 @@ class Placement:
             interval_steps=spec.schedule.interval_steps,
         )
         heirs = {**heirs, **self._hand_over(allotment.yields, live, spec, keeps=seen.is_short)}
-        for birth in self._vacancies.births(allotment.start[:STARTS_A_PASS], spec).values():
+        started = self._vacancies.births(allotment.start[:STARTS_A_PASS], spec)
+        for birth in started.values():
             self._pods.start(birth)
         self.num_left += max(0, len(allotment.start) - STARTS_A_PASS)
         if seen.shares or seen.demand:
-            self._demand.keep_up(seen, spec, waiters=waiters, heirs=heirs)
+            waiters = [waiter for waiter in waiters if waiter.member not in started]
+            self._demand.keep_up(seen, spec, waiters=waiters, heirs=heirs, num_started=len(started))
 
     def _end_lingering(self, live: Live) -> None:
         """Stops trainers that are through and don't end by themselves, while others wait for their slots."""

@@ -22,6 +22,7 @@ from pbt_operator.control.sweep import Retention
 from pbt_operator.core.allowance import Allowance, Cursor
 from pbt_operator.core.budget import Used
 from pbt_operator.core.cost import Costs
+from pbt_operator.core.denied import refusal_of
 from pbt_operator.core.mistakes import mistake_of
 from pbt_operator.core.outcome import Outcome, outcome_of
 from pbt_operator.core.spec import Restart, Spec
@@ -143,15 +144,17 @@ class Reconciler:
             self._placement.clear(seen, self.spec, ended=self._outcome is not None)
         else:
             self._placement.place(seen, self.spec)
-        if self._outcome is not None and self._result is None:
+        if self._outcome is not None and self._result is None and self._is_counted:
             self._conclude(self._outcome)
         self._retention.sweep(self.spec, begins=goes_on, is_last=self._outcome is not None)
         return self._answer()
 
     def replace_spec(self, spec: Spec, number: int) -> None:
         """Goes on under another spec, also when the population ended under the one before."""
+        self._repository.names.train_to(spec.schedule.total_steps)
         self.spec, self.spec_number = spec, number
         self._outcome = self._result = None
+        self._accounting.refused.clear()
 
     @property
     def retries(self) -> bool:
@@ -220,7 +223,17 @@ class Reconciler:
     def _ended(self, live: Collection[int]) -> Outcome | None:
         """How the population has ended, if it has; these members have a process."""
         mistake = mistake_of(self._history, self.spec, running=live, logs=self._accounting.logs)
-        return mistake or outcome_of(self._history, self.spec, used=self._used())
+        refusal = refusal_of(self._history, self.spec, refused=self._accounting.refused)
+        return mistake or refusal or outcome_of(self._history, self.spec, used=self._used())
+
+    @property
+    def _concludes(self) -> bool:
+        return self._outcome is not None and self._result is None
+
+    @property
+    def _is_counted(self) -> bool:
+        """Whether the times are known that a result tells: those of a long life are read over several passes."""
+        return self._history.ledger is None or self._history.ledger.is_whole
 
     def _conclude(self, outcome: Outcome) -> None:
         """Records how the population ended. Nothing more is decided, even if the store's answer is lost.
@@ -256,7 +269,8 @@ class Reconciler:
         return PassResult(
             spec=self.spec,
             cursor=self._cursor,
-            outcome=self._outcome,
+            outcome=None if self._concludes else self._outcome,
+            concludes=self._concludes,
             result=self._result,
             active_since=self._active_since,
             awaited=self._awaited(),

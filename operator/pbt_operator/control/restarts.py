@@ -44,6 +44,13 @@ def blameless_event(end: End, pod: str) -> Event | None:
     if end.exit_code == ExitCode.STORAGE:
         told = f"member {member} gave up on the store and is started again: {last}"
         return Event("StoreGivenUp", told, member, warning=True)
+    if end.exit_code == ExitCode.ACCESS:
+        return Event(
+            "StoreDenied",
+            f"the store refuses member {member}, which tries again: {last}",
+            member,
+            warning=True,
+        )
     if end.disrupted:
         told = f"member {member} lost {pod} ({end.message}) and goes on from its newest record"
         return Event("Disrupted", told, member)

@@ -37,7 +37,7 @@ class Ripening:
         outage throws nobody back.
         """
         self.awaited, self.seconds_left = frozenset(), None
-        numbers = quorum.candidates(self._history, spec)
+        numbers = quorum.candidates(self._history, spec, living=living)
         if spec.schedule.quorum_percent >= 100:
             return self._oldest(numbers, spec, living)
         newest = self._newest(numbers, spec, living)

@@ -1,25 +1,21 @@
 """Opens a population's location and drives it pass by pass, whichever runner its members run by."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pbt_contract import keys
 from pbt_contract.stores import Store
-from pbt_contract.stores.probe import probe
 from pbt_operator.control.decide import describe
 from pbt_operator.control.events import Event
-from pbt_operator.control.ownership import LocationEmptied, Ownership
+from pbt_operator.control.ownership import Ownership
 from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.pods import Pods
 from pbt_operator.control.reconcile import Active, Looks, Reconciler
 from pbt_operator.control.runner import Runner
-from pbt_operator.core.allowance import Allowance
-from pbt_operator.core.crossing import crossings, doubt
-from pbt_operator.core.location_records import SpecHistory, SpecRecord
-from pbt_operator.core.spec import Restart, Spec
+from pbt_operator.control.taking import accept, take
+from pbt_operator.core.allowance import Allowance, Cursor
+from pbt_operator.core.spec import Restart
 from pbt_operator.core.status import Result
-from pbt_operator.core.strategy import Strategy
 from pbt_operator.manifest.population import PopulationSpec, as_now, recorded, to_core, to_wire
 from pbt_operator.manifest.settled_spec import is_another, settled
 from pbt_operator.records import results, specs
@@ -85,22 +81,12 @@ class Session(Generic[P]):
             AnotherExperiment, LocationTaken, ManifestError: it is another one's, or Auto chooses what is given.
             LocationEmptied, StoreUnavailable: what it stored is gone; the store can't be reached, or refuses.
         """
-        store = runner.open_store(manifest)
-        record, is_new = _take(store, manifest, ownership, emit, retry)
-        repository = _loaded(store, manifest, runner, emit, allowance, counts=counts)
-        as_run = _as_run(recorded(record), runner.parallelism)
-        pods = runner.open_pods(store, as_run)
-        reconciler = Reconciler(
-            repository=repository,
-            pods=pods,
-            clock=runner.clock,
-            spec=to_core(as_run),
-            spec_number=record.number,
-            emit=emit,
-            active=active,
+        opening = Opening(
+            runner, manifest, ownership=ownership, emit=emit, counts=counts, active=active, retry=retry
         )
-        reconciler.take_up(results.newest_result(store))
-        return cls(ownership, repository, pods, reconciler, is_new=is_new)
+        while (session := opening.go_on(allowance())) is None:
+            pass
+        return session
 
     @property
     def retries(self) -> bool:
@@ -128,7 +114,7 @@ class Session(Generic[P]):
             ManifestError: it gives what strategy Auto chooses.
         """
         self.check_owner()  # else the spec of a former owner would be the one in force
-        record = _accept(self.store, manifest, self._ownership, retry)
+        record = accept(self.store, manifest, self._ownership, retry)
         if record.number == self.reconciler.spec_number:
             return  # in other words, or changed back: what has ended under it stays so
         ended = results.newest_result(self.store)  # before anything is changed: the store may be away
@@ -153,6 +139,72 @@ class Session(Generic[P]):
             if birth is not None and decided is not None and birth.round == decided.number:
                 told.append(Event("Exploited", describe(birth, decision), decision.member))
         return told
+
+
+class Opening(Generic[P]):
+    """A location that was taken and is read piece by piece, until it can be driven; see `Session.open`.
+
+    Attributes:
+        manifest: what was asked.
+        left: what is left to read.
+    """
+
+    def __init__(
+        self,
+        runner: Runner[P],
+        manifest: PopulationSpec,
+        *,
+        ownership: Ownership,
+        emit: Callable[[Event], None],
+        counts: bool = False,
+        active: Active | None = None,
+        retry: str | None = None,
+    ) -> None:
+        """Takes the location and accepts the spec; reads no more than that yet."""
+        store = runner.open_store(manifest)
+        self.manifest = manifest
+        self._record, self._is_new = take(store, manifest, ownership, emit, retry)
+        self._repository = _unread(store, manifest, runner, emit)
+        self._runner, self._ownership, self._emit = runner, ownership, emit
+        self._counts, self._active, self._is_loaded = counts, active, False
+        self.left: Cursor | None = Cursor()
+
+    @property
+    def location(self) -> str:
+        """Its URL."""
+        return self._repository.store.url
+
+    def go_on(self, allowance: Allowance) -> Session[P] | None:
+        """Reads on; None if there is more to read than the allowance has."""
+        self.left = self._read(allowance)
+        if self.left is not None:
+            return None
+        repository = self._repository
+        as_run = _as_run(recorded(self._record), self._runner.parallelism)
+        pods = self._runner.open_pods(repository.store, as_run)
+        reconciler = Reconciler(
+            repository=repository,
+            pods=pods,
+            clock=self._runner.clock,
+            spec=to_core(as_run),
+            spec_number=self._record.number,
+            emit=self._emit,
+            active=self._active,
+        )
+        reconciler.take_up(results.newest_result(repository.store))
+        return Session(self._ownership, repository, pods, reconciler, is_new=self._is_new)
+
+    def _read(self, allowance: Allowance) -> Cursor | None:
+        repository, asked = self._repository, self.manifest
+        left = None if self._is_loaded else repository.load(allowance)
+        self._is_loaded = left is None
+        if left is not None or not self._counts:
+            return left
+        if births := repository.ledgers.count_births(allowance):
+            return Cursor(births=births)
+        in_place = asked.restart is Restart.IN_PLACE
+        repository.count(takeovers=in_place, total_steps=asked.schedule.total_steps)
+        return None
 
 
 def earlier_result(store: Store, manifest: PopulationSpec) -> Result | None:
@@ -180,89 +232,24 @@ def failed_result(store: Store) -> str | None:
     return keys.spec(ended.spec) if ended.spec == known.number else None
 
 
-def _take(
-    store: Store,
-    manifest: PopulationSpec,
-    ownership: Ownership,
-    emit: Callable[[Event], None],
-    retry: str | None,
-) -> tuple[SpecRecord, bool]:
-    """Takes a location and accepts the spec; returns the record in force, and whether the location was empty."""
-    known = specs.history(store)
-    if known is None and ownership.begun_at == store.url:
-        raise LocationEmptied(store.url)
-    if ownership.begins(store):
-        probe(store)
-    _asked(manifest, known, ownership, location=store.url)  # who can't go on here doesn't take it either
-    ownership.settle(store)
-    record = _accept(store, manifest, ownership, retry)
-    if known is None:
-        _hint(to_core(recorded(record)), emit)
-    return record, known is None
-
-
-def _loaded(
-    store: Store,
-    manifest: PopulationSpec,
-    runner: Runner[P],
-    emit: Callable[[Event], None],
-    allowance: Callable[[], Allowance],
-    *,
-    counts: bool,
+def _unread(
+    store: Store, manifest: PopulationSpec, runner: Runner[P], emit: Callable[[Event], None]
 ) -> Repository:
-    """The records, read as far as decisions need them."""
+    """The records, of which none is read."""
 
     def refuse(key: str, why: str) -> None:
         emit(Event("RecordRefused", f"{key} is refused: {why}", warning=True))
 
-    repository = Repository(
+    return Repository(
         store,
         interval_steps=manifest.schedule.interval_steps,
+        last_step=specs.last_step(store, readers=runner.readers),
         on_refused=refuse,
         readers=runner.readers,
         is_alone=runner.is_alone,
     )
-    while repository.load(allowance()) is not None:
-        pass
-    if counts:
-        in_place, total_steps = manifest.restart is Restart.IN_PLACE, manifest.schedule.total_steps
-        repository.count(takeovers=in_place, total_steps=total_steps)
-    return repository
-
-
-def _hint(spec: Spec, emit: Callable[[Event], None]) -> None:
-    """Says before GPUs are spent where moves hardly leave what was drawn first; what Auto chose nobody can change."""
-    for crossing in crossings(spec) if spec.strategy is Strategy.EXPLICIT else ():
-        if crossing.is_slow:
-            told = (
-                f"{crossing}; longer moves (explore.reachPercent), smaller ranges or more rounds would help"
-            )
-            emit(Event("SlowSearch", told))
-    told_of_explore = doubt(spec)
-    if told_of_explore is not None:
-        emit(Event("ExploreUnused", told_of_explore))
 
 
 def _as_run(manifest: PopulationSpec, parallelism: int | None) -> PopulationSpec:
     """What is recorded is the manifest itself."""
     return manifest if parallelism is None else manifest.model_copy(update={"parallelism": parallelism})
-
-
-def _accept(store: Store, manifest: PopulationSpec, ownership: Ownership, retry: str | None) -> SpecRecord:
-    return specs.accept(
-        store,
-        name=ownership.name,
-        namespace=ownership.namespace,
-        asked=partial(_asked, manifest, ownership=ownership, location=store.url),
-        as_now=as_now,
-        retry=retry,
-    )
-
-
-def _asked(
-    manifest: PopulationSpec, known: SpecHistory | None, ownership: Ownership, *, location: str
-) -> dict[str, Any]:
-    """The spec to record where a location holds this much; refuses what can't go on there."""
-    if known is not None:
-        ownership.check_identity(known, manifest, location=location)
-    return to_wire(settled(manifest, known))

@@ -79,6 +79,11 @@ class Ledger:
         self.takeovers.add_birth(birth)
         self._count(tally, *before)
 
+    def knows(self, life: Life) -> bool:
+        """Whether its birth was counted."""
+        tally = self._members.get(life.member)
+        return tally is not None and tally.knows(life.incarnation)
+
     def add_name(self, life: Life, step: int) -> None:
         """Learns by the name of a record that a life recorded `step`."""
         tally = self._members.setdefault(life.member, Tally())

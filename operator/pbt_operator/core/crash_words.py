@@ -3,10 +3,11 @@
 import re
 
 from pbt_contract.errors import ExitCode
-from pbt_contract.text import quoted
+from pbt_contract.text import abridged, escaped
 from pbt_operator.core.end_record import End
 
-MAX_LINE = 200
+MAX_LINE, MAX_LAST_LINE = 200, 500  # the last one is the error itself, with its remedy
+BLAMELESS = frozenset({ExitCode.UNCLAIMED, ExitCode.STORAGE, ExitCode.ACCESS})
 LAST_LINES = 3  # of a Python traceback: where, the line itself, and the error
 SEPARATOR = " | "
 MARKS = "^~"  # by which a traceback points at a part of the line above
@@ -25,7 +26,7 @@ def fault_of(end: End, *, has_record: bool) -> str | None:
     last = end.message or "no output"
     if end.hung:
         return f"made no record within progressDeadlineSeconds{f': {last}' if end.message else ''}"
-    if end.stopped or end.disrupted or end.exit_code in {ExitCode.UNCLAIMED, ExitCode.STORAGE}:
+    if end.stopped or end.disrupted or end.exit_code in BLAMELESS:
         return None
     if is_mistake(end):
         return f"said that the script or the manifest is mistaken: {last}"
@@ -44,7 +45,9 @@ def last_words(output: str) -> str:
     """The last lines of a trainer's output, but for the one by which the SDK announces itself; empty without any."""
     lines = [line.strip() for line in output.splitlines()]
     told = [line for line in lines if line.strip(MARKS) and not ANNOUNCEMENT.search(line)]
-    return SEPARATOR.join(quoted(line, size=MAX_LINE) for line in told[-LAST_LINES:])
+    *before, last = told[-LAST_LINES:] or [""]
+    shown = [*(abridged(line, MAX_LINE) for line in before), abridged(last, MAX_LAST_LINE)]
+    return SEPARATOR.join(map(escaped, shown))
 
 
 def last_line(end: End) -> str:

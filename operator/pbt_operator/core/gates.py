@@ -15,7 +15,7 @@ from pbt_contract.yields import LifeName
 from pbt_operator.core.history import History
 from pbt_operator.core.lead import lead_of, next_choice
 from pbt_operator.core.outcome import finished
-from pbt_operator.core.quorum import Attendance, attend, quorum_of
+from pbt_operator.core.quorum import Attendance, attend, quorum_of, rounds_that_matter
 from pbt_operator.core.spec import Spec
 
 
@@ -110,8 +110,8 @@ def prospect(history: History, spec: Spec, *, living: Set[int]) -> Prospect:
         return Prospect()
     # Rounds that nobody has come to are all alike.
     seen = max((history.position(member) // interval + 1 for member in living), default=first)
-    attendance = None
-    for number in range(first, min(max(first, seen), spec.schedule.last_round - 1) + 1):
+    last, attendance = min(max(first, seen), spec.schedule.last_round - 1), None
+    for number in rounds_that_matter(history, spec, living=living, first=first, last=last):
         attendance = attend(history, spec, number, living=living)
         if attendance.can_come(percent):
             return _prospect(attendance, history, spec, awaits=number)

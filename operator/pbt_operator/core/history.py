@@ -4,7 +4,7 @@ Records are immutable, so knowledge only grows; `pbt_operator.records.repository
 *line* is its newest birth that was a decision, with the resumes since: what it trains now goes back to there.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -30,6 +30,7 @@ class _Member:
     counting: Sequence[Report]
     line_records: Sequence[Report]
     line_reports: Sequence[Report]
+    by_step: Mapping[int, Report]
     position: int
     derived: dict[Hashable, Any] = field(default_factory=dict)
 
@@ -121,12 +122,14 @@ class History:
         incarnations = {birth.incarnation for birth in own_line}
         found = [record for record in counting if record.incarnation in incarnations]
         found.sort(key=lambda record: (record.step, record.round is None, record.incarnation))
+        reports = [record for record in found if record.round is not None]
         return _Member(
             line=own_line,
             records=records,
             counting=counting,
             line_records=found,
-            line_reports=[record for record in found if record.round is not None],
+            line_reports=reports,
+            by_step={report.step: report for report in reports},
             position=max(own_line[0].start_step if own_line else 0, found[-1].step if found else 0),
         )
 
@@ -203,12 +206,9 @@ class History:
 
     def ready(self, number: int, schedule: Schedule) -> dict[int, Report]:
         """By member, the reports that count for round `number` after all decisions before it."""
-        return {
-            member: record
-            for member in sorted(self._reporters.get(number, ()))
-            for record in self.line_records(member)
-            if record.round == number and record.step == schedule.step_of(number)
-        }
+        step, reporters = schedule.step_of(number), sorted(self._reporters.get(number, ()))
+        found = {member: self._member(member).by_step.get(step) for member in reporters}
+        return {m: report for m, report in found.items() if report is not None and report.round == number}
 
     def rounds_seen(self) -> Iterable[int]:
         """The rounds for which some report is known, ascending."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pbt_contract.records import Cause, Ending, Report
-from pbt_contract.text import one_line, shortened
+from pbt_contract.text import abridged, one_line
 from pbt_operator.core.budget import Used, reached
 from pbt_operator.core.history import History
 from pbt_operator.core.spec import Spec
@@ -142,6 +142,6 @@ def target_report(reports: Sequence[Report], spec: Spec) -> Report | None:
 def _causes(history: History, failed: Sequence[int], *, longest: int | None = None) -> str:
     """Why the first three failed."""
     births = [birth for member in failed[:3] if (birth := history.newest_birth(member)) is not None]
-    reasons = [b.reason if longest is None else shortened(one_line(b.reason), longest) for b in births]
+    reasons = [b.reason if longest is None else abridged(one_line(b.reason), longest) for b in births]
     told = [f"member {birth.member}: {reason}" for birth, reason in zip(births, reasons, strict=True)]
     return "; ".join(told)

@@ -75,15 +75,26 @@ def quorum_of(left: int, percent: float) -> int:
     return max(2, math.ceil(left * percent / 100))
 
 
-def candidates(history: History, spec: Spec) -> Sequence[int]:
-    """The rounds that may be decided next, the newest last.
-
-    With quorum 100 that is every round, and below it those that somebody has reported.
-    """
-    following = range(history.decided + 1, spec.schedule.last_round + 1)
+def candidates(history: History, spec: Spec, *, living: Set[int]) -> Sequence[int]:
+    """The rounds that may be decided next, the newest last: below quorum 100 those that somebody has reported."""
+    first, last = history.decided + 1, spec.schedule.last_round
     if spec.schedule.quorum_percent >= 100:
-        return following
-    return [number for number in history.rounds_seen() if number in following]
+        return rounds_that_matter(history, spec, living=living, first=first, last=last)
+    return [number for number in history.rounds_seen() if first <= number <= last]
+
+
+def rounds_that_matter(
+    history: History, spec: Spec, *, living: Set[int], first: int, last: int
+) -> Sequence[int]:
+    """The rounds from `first` to `last` whose attendance isn't that of the one before, ascending; both are among them.
+
+    Those are the rounds that somebody has reported, and those that a living member comes to next. One report of a far
+    round must not make anybody look at each number up to it.
+    """
+    interval = spec.schedule.interval_steps
+    following = (history.position(member) // interval + 1 for member in living)
+    found = {first, last, *history.rounds_seen(), *following}
+    return sorted(number for number in found if first <= number <= last)
 
 
 def entry_of(report: Report, history: History, spec: Spec) -> Entry:

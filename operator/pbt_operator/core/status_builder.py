@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Cause
+from pbt_contract.text import abridged
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.forecast import forecast_of
 from pbt_operator.core.history import History
@@ -127,6 +128,7 @@ def _member(
 ) -> MemberStatus:
     birth = history.newest_birth(member)
     assert birth is not None, "a member has a birth"
+    reason = _reason(history, birth, spec)
     return MemberStatus(
         member=member,
         incarnation=birth.incarnation,
@@ -135,7 +137,7 @@ def _member(
         score=history.score(member, spec.objective),
         hyperparameters=birth.hyperparameters,
         parent=birth.source,
-        reason=_reason(history, birth, spec)[:longest_reason],
+        reason=reason if longest_reason is None else abridged(reason, longest_reason),
     )
 
 

@@ -91,6 +91,10 @@ class Tally:
         self._close()
         return True
 
+    def knows(self, incarnation: int) -> bool:
+        """Whether its birth was counted."""
+        return incarnation in self._births
+
     def reach(self, incarnation: int, step: int) -> None:
         """Learns that an incarnation recorded `step`."""
         if step <= self._reached.get(incarnation, -1):

@@ -144,8 +144,8 @@ def read_archive(store: Store, *, readers: int = 1) -> Archive:
     reader = _Reader(store, readers)
     births = {birth.life: birth for birth in reader.all(keys.BIRTHS, Birth)}
     rounds = list(reader.all(keys.ROUNDS, Round))
-    reports = _of_births(reader.all(keys.REPORTS, Report), births, spec, reader.refused)
-    saves = _of_births(reader.all(keys.SAVES, Report), births, spec, reader.refused)
+    reports = _of_births(reader.all(keys.REPORTS, Report), births, spec, reader)
+    saves = _of_births(reader.all(keys.SAVES, Report), births, spec, reader)
     history = History(kept_per_member=max(1, len(reports) + len(saves)))
     for birth in births.values():
         history.add_birth(birth)
@@ -175,17 +175,18 @@ def _of_births(
     found: Iterable[Report],
     births: dict[Life, Birth],
     spec: Spec,
-    refused: dict[str, str],
+    reader: "_Reader",
 ) -> dict[str, Report]:
     """The records that their births agree with; the others are noted in `refused`."""
     kept: dict[str, Report] = {}
+    interval, last = spec.schedule.interval_steps, reader.last_step
     for report in found:
         birth = births.get(report.life)
-        fault = report_fault(report, birth, interval_steps=spec.schedule.interval_steps)
+        fault = report_fault(report, birth, interval_steps=interval, last_step=last)
         if fault is None:
             kept[report.key] = report
         else:
-            refused[report.key] = f"{report.key}: {fault}"
+            reader.refused[report.key] = f"{report.key}: {fault}"
     return kept
 
 
@@ -201,6 +202,7 @@ class _Reader:
 
     def __init__(self, store: Store, readers: int) -> None:
         self.refused: dict[str, str] = {}
+        self.last_step = specs.last_step(store, readers=readers)
         self._store, self._readers = store, readers
 
     def all(self, prefix: str, kind: type[R]) -> Iterator[R]:

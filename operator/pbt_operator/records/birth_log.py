@@ -23,6 +23,7 @@ class BirthLog:
     Attributes:
         store: opened at the population's location.
         alone: whether no birth shows that another operator is at work.
+        num_read: how many were read one by one.
         unread: whose births `load` has still to read.
     """
 
@@ -30,6 +31,7 @@ class BirthLog:
         """Reads nothing yet; later, so many births at once."""
         self.store, self._history, self._readers = store, history, readers
         self.alone = True
+        self.num_read = 0
         self.unread: deque[Life] = deque()
         self._in_doubt: set[Life] = set()  # sent and never answered: they may be stored all the same
 
@@ -44,7 +46,7 @@ class BirthLog:
         """Reads those that are `unread`, and those before them as far as they go on with one another or crashed."""
         while self.unread:
             some = list(islice(self.unread, allowance.at_once(len(self.unread))))
-            births = self._peek_all(some)
+            births = self.peek_all(some)
             allowance.spend(reads=len(some))
             for birth in births:
                 self._history.add_birth(birth)
@@ -57,9 +59,9 @@ class BirthLog:
             if allowance.is_spent:
                 return
 
-    def every(self) -> list[Birth]:
-        """All births that there ever were; the history learns of none of them."""
-        return self._peek_all([life for life, _ in by_life(self.store.names(keys.BIRTHS))])
+    def lives(self) -> Iterator[Life]:
+        """Of all births that there ever were."""
+        return (life for life, _ in by_life(self.store.names(keys.BIRTHS)))
 
     def peek(self, life: Life) -> Birth:
         """One birth, which the history need not know or remember.
@@ -69,11 +71,13 @@ class BirthLog:
         """
         return self._history.birth(*life) or self._read(life)
 
-    def _peek_all(self, lives: Sequence[Life]) -> list[Birth]:
+    def peek_all(self, lives: Sequence[Life]) -> list[Birth]:
+        """These births; the history learns of none of them."""
         unknown = [life for life in lives if self._history.birth(*life) is None]
         names = [keys.birth(*life) for life in unknown]
-        found = dict(zip(unknown, read_each(self.store, names, readers=self._readers), strict=True))
-        return [self._history.birth(*life) or _birth_of(found[life], keys.birth(*life)) for life in lives]
+        read = zip(unknown, names, read_each(self.store, names, readers=self._readers), strict=True)
+        found = {life: _birth_of(data, key) for life, key, data in read}
+        return [self._history.birth(*life) or found[life] for life in lives]
 
     def birth(self, member: int, incarnation: int) -> Birth:
         """One birth. If it is newer than all that were known, another operator ordered it, and those before it.
@@ -119,6 +123,7 @@ class BirthLog:
 
     def _read(self, life: Life) -> Birth:
         key = keys.birth(*life)
+        self.num_read += 1
         return decode(Birth, self.store.read(key), key=key)
 
     # writing

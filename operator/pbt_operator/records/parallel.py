@@ -1,7 +1,9 @@
 """Reads and writes many records at once: an object store answers each request in tens of milliseconds."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 from pbt_contract.encoding import decode
@@ -23,8 +25,24 @@ def read_all(read: Callable[[A], R], names: Iterable[A], *, readers: int) -> lis
         return list(pool.map(read, all_names))
 
 
-def read_each(store: Store, names: Iterable[str], *, readers: int) -> list[bytes | RecordRefused | None]:
+def in_turn(read: Callable[[A], R], names: Iterable[A], *, readers: int) -> Iterator[R]:
+    """As `read_all`, but one by one: no more than `readers` of them are held at any time."""
+    all_names = list(names)
+    if readers == 1 or len(all_names) < 2:
+        yield from map(read, all_names)
+        return
+    rest = iter(all_names)
+    with ThreadPoolExecutor(min(readers, len(all_names))) as pool:
+        ahead = deque(pool.submit(read, name) for name in islice(rest, readers))
+        while ahead:
+            yield ahead.popleft().result()
+            ahead.extend(pool.submit(read, name) for name in islice(rest, 1))
+
+
+def read_each(store: Store, names: Iterable[str], *, readers: int) -> Iterator[bytes | RecordRefused | None]:
     """What is stored under each key, in order: None where nothing is, the refusal where it can't be a record.
+
+    One by one, as they are asked for: what is read ahead is no more than `readers` records.
 
     Args:
         store: opened at the population's location.
@@ -43,7 +61,7 @@ def read_each(store: Store, names: Iterable[str], *, readers: int) -> list[bytes
         except RecordRefused as refusal:
             return refusal
 
-    return read_all(read, names, readers=readers)
+    return in_turn(read, names, readers=readers)
 
 
 def decoded(kind: type[K], data: bytes | RecordRefused, *, key: str) -> K:

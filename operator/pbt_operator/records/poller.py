@@ -1,16 +1,15 @@
 """Finds the reports and saves that are new: by one listing, and by the known keys of those whom it doesn't show.
 
 At the start each member's newest reports are read; then one listing shows all that is new, and a laggard's next report
-has a known key. What a poll costs follows from what is new and who lags, not from how much is known.
+has a known key. What a poll costs follows from what is new and who lags, not from how much is known, nor from what
+anybody has put there: names of rounds that nobody is asked to train aren't looked at, and where there are more names
+than members can have made, each member's next report is asked for by its key instead.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import NamedTuple
-
-from msgspec.structs import replace
 
 from pbt_contract import keys
 from pbt_contract.counting import report_fault
@@ -22,24 +21,13 @@ from pbt_contract.stores import Store
 from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.history import History
 from pbt_operator.core.listing import first_round
-from pbt_operator.records.birth_log import BirthLog, by_life
+from pbt_operator.records.arrivals import RECORDS_PER_MEMBER, Arrival
+from pbt_operator.records.birth_log import BirthLog
 from pbt_operator.records.parallel import read_each
+from pbt_operator.records.refusals import Refusals
+from pbt_operator.records.report_names import ReportNames
 
-# Two for the target (two reports in a row), and what retention may be asked to keep.
-RECORDS_PER_MEMBER = 16
-AT_ONCE = 256  # reports that are read before they are handed over
-
-
-class Arrival(NamedTuple):
-    """A report or save that was read and may be believed, with the birth of the life that wrote it."""
-
-    report: Report
-    birth: Birth
-
-
-def lean(report: Report, birth: Birth) -> Report:
-    """The report without what no decision looks at: thousands of them are kept."""
-    return replace(report, hyperparameters=birth.hyperparameters, effective={}, files=[], notes=[])
+AT_ONCE = 256  # reports that are looked at together
 
 
 class Poller:
@@ -48,6 +36,9 @@ class Poller:
     What it reads it hands over, one arrival after the other; each is to be added to the history before the next one is
     asked for. What is left to read is kept here: the keys that a listing has shown, the members whose reports have
     gaps, and the members to be asked for the report that follows.
+
+    Attributes:
+        names: of what trainers record.
     """
 
     def __init__(
@@ -57,6 +48,7 @@ class Poller:
         births: BirthLog,
         *,
         interval_steps: int,
+        last_step: int,
         readers: int,
         on_refused: Callable[[str, str], None],
     ) -> None:
@@ -67,14 +59,16 @@ class Poller:
             history: what is known so far.
             births: of the same population.
             interval_steps: between rounds.
+            last_step: the last one that any accepted spec has asked for; what is past it is refused.
             readers: how many records are read at once; they are handed over in the order of their keys all the same.
             on_refused: called once for each record that is refused, with its key and the reason.
         """
         self._store, self._history, self._births = store, history, births
-        self._interval_steps, self._on_refused, self._readers = interval_steps, on_refused, readers
-        self._refused: set[str] = set()
-        self._listed: set[str] = set()  # keys that were dealt with, as far as a listing may show them again
+        self._interval_steps, self._readers = interval_steps, readers
+        self._refused = Refusals(on_refused)
+        self.names = ReportNames(store, self._refused, interval_steps=interval_steps, last_step=last_step)
         self._read_up_to: dict[Life, int] = {}  # the round up to which all reports are known
+        self._reported: dict[Life, int] = {}  # the newest round that is known
         self._to_read: deque[str] = deque()
         self._to_fill: set[int] = set()  # members with news
         self._to_ask: deque[int] = deque()
@@ -83,8 +77,8 @@ class Poller:
 
     def begin_load(self) -> None:
         """The newest reports of each member: all that are kept, for the best may be any of them."""
-        newest = _newest(self._store.names(keys.REPORTS), count=RECORDS_PER_MEMBER)
-        self._to_read = deque(key for found in newest.values() for key in found)
+        born = {member: self._newest_birth(member).incarnation for member in self._history.members}
+        self._to_read = deque(self.names.newest_reports(born, count=RECORDS_PER_MEMBER))
 
     def begin(self) -> None:
         """The reports that are new since the last time."""
@@ -96,13 +90,25 @@ class Poller:
             members=len(self._history.members),
         )
         start = keys.reports_of(first)
-        self._listed = {key for key in self._listed if key > start}
-        if len(self._read_up_to) > 2 * len(self._history.members):
-            newest = {(member, self._newest_birth(member).incarnation) for member in self._history.members}
-            self._read_up_to = {life: number for life, number in self._read_up_to.items() if life in newest}
-        names = self._store.names(keys.REPORTS, start_after=start)
-        self._to_read = deque(key for key in names if key not in self._listed)
+        self._forget(start)
+        names = self.names.since(start, members=len(self._history.members))
+        if names is None:
+            self.begin_glance(self._history.members)
+            return
+        self._to_read = deque(key for key in names if key not in self.names.seen)
         self._to_ask = deque(member for member, number in following.items() if number < first)
+
+    def _forget(self, start: str) -> None:
+        """Drops what the listing from there on doesn't show again, and nobody asks for."""
+        self.names.seen = {key for key in self.names.seen if key > start}
+        members = self._history.members
+        if len(self._read_up_to) > 2 * len(members):
+            newest = {self._newest_birth(member).life for member in members}
+            self._read_up_to = {life: number for life, number in self._read_up_to.items() if life in newest}
+            self._reported = {life: number for life, number in self._reported.items() if life in newest}
+        if len(self._refused) > 2 * len(members) + AT_ONCE:
+            asked = {self._next_key(member) for member in members}
+            self._refused.keep(lambda key: key > start or key in asked)
 
     def begin_glance(self, members: Collection[int]) -> None:
         """The next reports of a few members, without a listing."""
@@ -143,21 +149,25 @@ class Poller:
         """Only the reports that are known by name, in the order of their names."""
         while self._to_read:
             some = list(islice(self._to_read, allowance.at_once(AT_ONCE)))
-            new = [key for key in some if self._is_new(key)]
-            self._listed.update(set(some).difference(new))
+            done = {key for key in some if not self._is_new(key)}
+            self.names.seen |= done
+            new = [key for key in some if key not in done]
             for key, data in zip(new, self._read(new, allowance), strict=True):
                 if data is not None:
-                    if arrival := self._take(key, data):
+                    if arrival := self._take(key, data, allowance):
                         yield arrival
-                    self._listed.add(key)
-            for _ in some:
+                    self.names.seen.add(key)
+                done.add(key)
+                if allowance.is_spent:
+                    break
+            while self._to_read and self._to_read[0] in done:
                 self._to_read.popleft()
             if allowance.is_spent:
                 return
 
     def note_loaded(self) -> None:
         """Everything that `begin_load` named was read: what lies before it isn't asked for."""
-        for key in self._listed:
+        for key in self.names.seen:
             life, before = keys.life_in(key), keys.number_in(key.split("/")[1]) - 1
             self._read_up_to[life] = min(before, self._read_up_to.get(life, before))
 
@@ -166,16 +176,18 @@ class Poller:
         if self._is_new(key):
             yield from self._named(key, Allowance())
 
-    def _named(self, key: str, allowance: Allowance) -> Iterator[Arrival]:
+    def _named(self, key: str, allowance: Allowance) -> Generator[Arrival, None, bool]:
+        """Whether something is stored there."""
         (data,) = self._read([key], allowance)
-        if data is not None and (arrival := self._take(key, data)):
+        if data is not None and (arrival := self._take(key, data, allowance)):
             yield arrival
+        return data is not None
 
     def catch_up(self, member: int) -> Iterator[Arrival]:
         """Whatever the member's newest life has recorded, saves included."""
-        saves = list(self._store.names(keys.saves_of(*self._newest_birth(member).life)))
-        if saves:
-            yield from self.named(saves[-1])
+        newest = self.names.newest_save(self._newest_birth(member).life)
+        if newest is not None:
+            yield from self.named(newest)
         self._to_fill.add(member)
         self._to_ask.append(member)
         yield from self.arrivals(Allowance())
@@ -190,12 +202,12 @@ class Poller:
         """The reports of the newest life between those known: a laggard may have caught up meanwhile."""
         life = self._newest_birth(member).life
         known = self._next_round(member) - 1
-        own = (r for r in self._history.line_records(member) if r.incarnation == life.incarnation)
-        newest = max((report.round for report in own if report.round is not None), default=known)
+        newest = self._reported.get(life, known)
         for number in range(known + 1, newest + 1):
             key = keys.report(number, *life)
-            if self._is_new(key):
-                yield from self._named(key, allowance)
+            if self._is_new(key) and not (yield from self._named(key, allowance)):
+                self._read_up_to[life] = newest  # no trainer skips one: the others aren't there either
+                break
             self._read_up_to[life] = number
             if allowance.is_spent and number < newest:
                 return
@@ -205,10 +217,15 @@ class Poller:
         """The report that follows those known, of each member to be asked; who has made it, is asked again."""
         some = [self._to_ask.popleft() for _ in range(allowance.at_once(len(self._to_ask)))]
         found = {key: member for member in some if (key := self._next_key(member)) not in self._refused}
+        left = deque(found.values())
         for (key, member), data in zip(found.items(), self._read(list(found), allowance), strict=True):
-            if data is not None and (arrival := self._take(key, data)):
+            left.popleft()
+            if data is not None and (arrival := self._take(key, data, allowance)):
                 yield arrival
                 self._to_ask.append(member)
+            if allowance.is_spent:
+                break
+        self._to_ask.extendleft(reversed(left))
 
     def _next_round(self, member: int) -> int:
         """The round that the newest life reports next, as far as is known; no trainer ever skips one."""
@@ -231,49 +248,49 @@ class Poller:
         try:
             return self._history.record(keys.life_in(key).member, key) is None
         except KeyRefused as refusal:
-            self._refuse(key, refusal)
+            self._refused.add(key, refusal)
             return False
 
-    def _read(self, names: Sequence[str], allowance: Allowance) -> list[bytes | RecordRefused | None]:
+    def _read(self, names: Sequence[str], allowance: Allowance) -> Iterator[bytes | RecordRefused | None]:
         """What is stored under each; None where nothing is."""
-        found = read_each(self._store, names, readers=self._readers)
-        size = sum(len(data) for data in found if isinstance(data, bytes))
-        allowance.spend(reads=len(found), size=size)
-        return found
+        for data in read_each(self._store, names, readers=self._readers):
+            allowance.spend(reads=1, size=len(data) if isinstance(data, bytes) else 0)
+            yield data
 
-    def _take(self, key: str, data: bytes | RecordRefused) -> Arrival | None:
+    def _take(self, key: str, data: bytes | RecordRefused, allowance: Allowance) -> Arrival | None:
         """The report, if it can be believed."""
         try:
             if isinstance(data, RecordRefused):
                 raise data
             report = decode_report(data, key=key)
-            birth = self._check(report)
+            birth = self._check(report, allowance)
         except NewerFormat:
             raise  # nothing may be decided without it
         except RecordRefused as refusal:
-            self._refuse(key, refusal)
+            self._refused.add(key, refusal)
             return None
-        self._births.learn_successors(report.member, report.incarnation)
+        with self._charged(allowance):
+            self._births.learn_successors(report.member, report.incarnation)
         self._to_fill.add(report.member)
+        if report.round is not None:
+            self._reported[report.life] = max(report.round, self._reported.get(report.life, 0))
         return Arrival(report, birth)
 
-    def _refuse(self, key: str, refusal: RecordRefused | KeyRefused) -> None:
-        self._refused.add(key)
-        self._on_refused(key, str(refusal))
-
-    def _check(self, report: Report) -> Birth:
+    def _check(self, report: Report, allowance: Allowance) -> Birth:
         birth: Birth | None = None
-        with suppress(NotFound):
+        with suppress(NotFound), self._charged(allowance):
             birth = self._births.birth(report.member, report.incarnation)
-        fault = report_fault(report, birth, interval_steps=self._interval_steps)
+        interval, last = self._interval_steps, self.names.last_step
+        fault = report_fault(report, birth, interval_steps=interval, last_step=last)
         if fault is not None or birth is None:
             raise RecordRefused(f"{report.key}: {fault}")
         return birth
 
-
-def _newest(names: Iterable[str], *, count: int) -> dict[int, list[str]]:
-    """By member the keys of the newest reports: of its newest incarnations, of their latest rounds; ascending."""
-    reports: dict[int, list[tuple[int, str]]] = {}
-    for (member, incarnation), key in by_life(names):
-        reports.setdefault(member, []).append((incarnation, key))
-    return {member: [key for _, key in sorted(found)[-count:]] for member, found in reports.items()}
+    @contextmanager
+    def _charged(self, allowance: Allowance) -> Iterator[None]:
+        """What is read of births in the block is spent."""
+        before = self._births.num_read
+        try:
+            yield
+        finally:
+            allowance.spend(reads=self._births.num_read - before)

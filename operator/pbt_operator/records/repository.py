@@ -7,6 +7,7 @@ comes later, `pbt_operator.records.poller` finds.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import Enum, auto
 from itertools import chain
+from typing import Any
 
 from pbt_contract import keys
 from pbt_contract.keys import Life
@@ -17,6 +18,7 @@ from pbt_operator.core.allowance import Allowance, Cursor
 from pbt_operator.core.history import History
 from pbt_operator.core.round_record import Round
 from pbt_operator.core.wire import MAX_STEPS
+from pbt_operator.records.arrivals import RECORDS_PER_MEMBER, Arrival, lean
 from pbt_operator.records.birth_log import BirthLog
 from pbt_operator.records.claim_log import ClaimLog
 from pbt_operator.records.end_log import EndLog
@@ -24,7 +26,7 @@ from pbt_operator.records.gate_log import GateLog
 from pbt_operator.records.handovers import Handovers
 from pbt_operator.records.ledger_log import LedgerLog
 from pbt_operator.records.parallel import abandon_each
-from pbt_operator.records.poller import RECORDS_PER_MEMBER, Arrival, Poller, lean
+from pbt_operator.records.poller import Poller
 from pbt_operator.records.round_log import RoundLog
 
 
@@ -48,6 +50,7 @@ class Repository:
         yields: which processes were asked to go on as another member.
         gates: how far members may train.
         ledgers: what the history counts over its whole life.
+        names: of what trainers record.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Repository:
         store: Store,
         *,
         interval_steps: int,
+        last_step: int = MAX_STEPS,
         on_refused: Callable[[str, str], None],
         readers: int = 1,
         is_alone: bool = False,
@@ -64,6 +68,7 @@ class Repository:
         Args:
             store: opened at the population's location.
             interval_steps: between rounds; it can't change.
+            last_step: the last one that any accepted spec has asked for.
             readers: how many requests are made at once; what comes of them doesn't depend on it.
             on_refused: called once for each record that is refused, with its key and the reason.
             is_alone: whether nobody else can write rounds and births here.
@@ -73,20 +78,14 @@ class Repository:
         self.yields = Handovers(store, on_refused=on_refused)
         self._readers = readers
         self._births = BirthLog(store, self.history, readers=readers)
-        self.claims = ClaimLog(store, self.history, readers=readers, on_refused=on_refused)
         self.rounds, self.gates = RoundLog(store, self.history, is_alone=is_alone), GateLog(store)
-        self.ends = EndLog(store, self.history.ends, readers=readers, on_refused=on_refused)
-        self.ledgers = LedgerLog(
-            store, self.history, self._births, interval_steps=interval_steps, readers=readers
-        )
-        self._poller = Poller(
-            store,
-            self.history,
-            self._births,
-            interval_steps=interval_steps,
-            readers=readers,
-            on_refused=on_refused,
-        )
+        shared: dict[str, Any] = {"readers": readers, "on_refused": on_refused}
+        self.claims = ClaimLog(store, self.history, **shared)
+        self.ends = EndLog(store, self.history.ends, **shared)
+        shared |= {"interval_steps": interval_steps, "last_step": last_step}
+        self._poller = Poller(store, self.history, self._births, **shared)
+        self.names, scale = self._poller.names, {"interval_steps": interval_steps, "readers": readers}
+        self.ledgers = LedgerLog(store, self.history, self._births, self.names, **scale)
         self._load = _Load.NAMES
         self._fresh: list[Report] = []
         self._dead: list[str] = []
@@ -123,8 +122,8 @@ class Repository:
             self._poller.note_loaded()
             self.yields.load()
             self.ends.load()
-            self._load = _Load.NEWS
             left = self.refresh(allowance)
+            self._load = _Load.NEWS
         else:
             left = self.read_on(allowance)
         if left is None:

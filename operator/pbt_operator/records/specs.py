@@ -7,8 +7,25 @@ from msgspec import UNSET
 
 from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
+from pbt_contract.errors import NewerFormat, RecordRefused
+from pbt_contract.records import Record
 from pbt_contract.stores import Store
 from pbt_operator.core.location_records import SpecHistory, SpecRecord
+from pbt_operator.records.parallel import decoded, read_each
+
+
+class _Schedule(Record, frozen=True):
+    total_steps: int
+
+
+class _Asked(Record, frozen=True):
+    schedule: _Schedule
+
+
+class _Totals(Record, frozen=True):
+    """What `last_step` needs of a spec record."""
+
+    spec: _Asked
 
 
 def newest(store: Store) -> SpecRecord | None:
@@ -37,6 +54,22 @@ def history(store: Store) -> SpecHistory | None:
     if known is None:
         return None
     return SpecHistory(known if known.number == 1 else read(store, 1), known)
+
+
+def last_step(store: Store, *, readers: int = 1) -> int:
+    """The largest totalSteps that was ever accepted: members may have trained to there. 0 if the location is empty."""
+    names = [keys.spec(number) for number in sorted(keys.numbers(store.names(keys.SPECS)))]
+    last = 0
+    for key, data in zip(names, read_each(store, names, readers=readers), strict=True):
+        try:
+            last = (
+                last if data is None else max(last, decoded(_Totals, data, key=key).spec.schedule.total_steps)
+            )
+        except NewerFormat:
+            raise
+        except RecordRefused:
+            continue  # whoever follows it tells of it
+    return last
 
 
 def accept(

@@ -147,6 +147,8 @@ class _Loop:
             self._signals.clear()
 
     def _seconds_to_wait(self, last: PassResult | None) -> float:
+        if last is not None and last.concludes and self._reachable:
+            return 0.0
         ripe_in = last.ripe_in if last is not None and self._reachable else None
         return self._poll_seconds if ripe_in is None else min(ripe_in, self._poll_seconds)
 

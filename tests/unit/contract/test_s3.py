@@ -130,7 +130,10 @@ def test_a_record_deleted_before_it_was_read_back_is_written_again(stub: tuple[S
         ("AuthorizationHeaderMalformed", StoreRefused, "AWS_REGION"),
         ("SlowDown", StoreUnavailable, "SlowDown"),
         ("InternalError", StoreUnavailable, "InternalError"),
-        ("ExpiredToken", StoreUnavailable, "ExpiredToken"),
+        ("ExpiredToken", StoreRefused, "ExpiredToken.*; renew the session token"),
+        ("RequestTimeTooSkewed", StoreUnavailable, "set the clock"),
+        ("XMinioStorageFull", StoreUnavailable, "free some room"),
+        ("KMS.DisabledException", StoreRefused, "enable the bucket's KMS key"),
     ],
 )
 def test_a_refusal_is_told_with_its_place_and_remedy(

@@ -15,7 +15,7 @@ from pbt_contract.stores.s3 import S3Store, connect
 from support.s3server import Server
 
 
-def test_no_credentials_may_still_come(
+def test_no_credentials_are_a_refusal_with_its_remedy_and_may_still_come(
     s3_environment: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
@@ -23,7 +23,8 @@ def test_no_credentials_may_still_come(
     store = S3Store(s3_environment.bucket, "digits")
     with pytest.raises(StoreUnavailable, match="credentials") as caught:
         store.read("births/1.json")
-    assert type(caught.value) is StoreUnavailable
+    assert type(caught.value) is StoreRefused
+    assert "spec.storage.credentialsSecretRef" in str(caught.value)
 
 
 def test_rotated_credentials_are_picked_up_without_an_error(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pbt_contract.text import escaped, one_line, quoted, shortened, shortened_to_bytes
+from pbt_contract.text import abridged, abridged_to_bytes, escaped, one_line, quoted, shortened
 
 HOSTILE = "a\x1b[2J\n\u202e\u2028\ud800\x9b31m z"
 
@@ -46,6 +46,24 @@ def test_what_is_shortened_ends_in_an_ellipsis(width, text):
 
 @given(st.text(alphabet=st.characters(codec="utf-8")), st.integers(3, 40))
 def test_bytes_are_counted_where_the_reader_counts_bytes(anything, size):
-    found = shortened_to_bytes(anything, size)
+    found = abridged_to_bytes(anything, size)
     assert len(found.encode()) <= size
-    assert found == anything or found.endswith("…")
+    assert found == anything or "…" in found
+
+
+@given(st.text(), st.integers(0, 40))
+def test_what_is_abridged_begins_and_ends_as_it_did(anything, size):
+    found = abridged(anything, size)
+    assert len(found) <= size or found == anything
+    if len(anything) > size > 0:
+        head, _, tail = found.partition("…")
+        assert anything.startswith(head)
+        assert anything.endswith(tail)
+        assert len(found) == size
+
+
+def test_the_remedy_at_the_end_of_a_long_message_stays():
+    told = f"member 3: {'x' * 5000}; correct the bucket's name"
+    for found in (abridged(told, 100), abridged_to_bytes(told, 100)):
+        assert found.startswith("member 3: x")
+        assert found.endswith("x; correct the bucket's name")

@@ -99,14 +99,14 @@ def test_above_the_backoff_limit_a_member_fails_and_the_others_go_on():
 
 
 def test_a_complete_population_says_how_many_members_failed_and_why_in_short():
-    doomed = Doomed({0, 2, 4, 5}, "RuntimeError: " + "x" * 1000)
+    doomed = Doomed({0, 2, 4, 5}, f"File {'x' * 1000}\nRuntimeError: out of luck")
     simulation = Simulation(spec(DETERMINISTIC, members=6, exploit=NONE, backoffLimit=1), doomed).run()
     found = told(simulation)
     assert found.result is not None
     assert (found.result.phase, found.result.reason) == (PopulationPhase.COMPLETE, "AllStepsDone")
     message = found.result.message
     assert message.startswith("all members that are left are at step 200; 4 of 6 members failed (member 0: ")
-    assert "RuntimeError: xx" in message
+    assert "| RuntimeError: out of luck" in message
     assert "member 4: " in message
     assert "member 5: " not in message, "three causes are enough"
     assert len(message) < 500
@@ -395,3 +395,33 @@ def test_the_deadline_counts_where_a_pod_can_not_start_and_not_where_it_is_slow(
     stuck[0] = True
     assert not crashed_after(0.9 * deadline), "what it was stuck for before doesn't count"
     assert crashed_after(0.2 * deadline)
+
+
+def test_trainers_that_the_store_refuses_end_what_has_recorded_nothing_until_the_spec_changes():
+    simulation = Simulation(
+        spec(DETERMINISTIC, members=4), Deterministic(), durations=Durations(start=5), tick_seconds=1
+    )
+    simulation.step()
+    for trainer in list(simulation.pods._trainers.values())[:2]:
+        trainer.pod = replace(trainer.pod, message="pbt: giving up on the store: s3://b: no; correct the key")
+        trainer._end(ExitCode.ACCESS)
+    simulation.step()
+    outcome = simulation.passes().outcome
+    assert outcome is not None
+    assert (outcome.phase, outcome.reason) == (PopulationPhase.FAILED, "TrainersRefused")
+    assert outcome.message.endswith("giving up on the store: s3://b: no; correct the key")
+    assert reasons(simulation)["StoreDenied"] == 2
+    reconciler = simulation.reconciler
+    reconciler.replace_spec(reconciler.spec, reconciler.spec_number + 1)
+    assert simulation.passes().outcome is None
+
+
+def test_a_refusal_after_somebody_has_recorded_is_an_outage():
+    simulation = Simulation(spec(DETERMINISTIC, members=2, exploit=NONE), Deterministic())
+    while not simulation.repository.history.has_recorded:
+        simulation.step()
+    for trainer in list(simulation.pods._trainers.values()):
+        trainer._end(ExitCode.ACCESS)
+    found = told(simulation.run())
+    assert found.status().phase is PopulationPhase.COMPLETE
+    assert {birth.cause for birth in found.births.values()} == {Cause.INITIAL, Cause.RESUME}

@@ -196,7 +196,9 @@ def test_an_operator_that_passes_a_round_over_learns_first_whether_another_one_h
             known.append(repository.history.decided)
         return create(key, data)
 
-    monkeypatch.setattr(quorum, "candidates", lambda *told: [n for n in candidates(*told) if n > 1])
+    monkeypatch.setattr(
+        quorum, "candidates", lambda *told, **more: [n for n in candidates(*told, **more) if n > 1]
+    )
     monkeypatch.setattr(simulation.store, "create", note)
     simulation.reconciler = away
     while not known:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partialmethod
 
 import pytest
 
@@ -13,8 +14,9 @@ from pbt_operator.control.ownership import AnotherExperiment, LocationEmptied, L
 from pbt_operator.control.reconcile import Active, Looks
 from pbt_operator.control.session import Session, earlier_result, failed_result
 from pbt_operator.core.status import PopulationPhase
-from pbt_operator.records import audit, results, specs
+from pbt_operator.records import audit, ledger_log, results, specs
 from pbt_operator.records.archive import read_archive
+from pbt_operator.records.ledger_log import LedgerLog
 from simulation import Simulation, TrainerCrashed
 from simulation.memory_store import MemoryStore
 from simulation.pods import Durations
@@ -110,6 +112,35 @@ def test_an_end_stays_where_the_spec_is_asked_for_in_other_words(place):
     session.replace_spec(spec(DETERMINISTIC, schedule=SHORT, finish=False))
     assert specs.newest(place.store).number == 1
     assert session.run_pass().result == ended
+
+
+def test_an_end_is_recorded_only_when_the_times_of_a_long_life_are_read_which_takes_no_pass_long(monkeypatch):
+    """The pods are gone at once all the same; until it is recorded nobody is told that the population has ended."""
+    schedule = {**DETERMINISTIC["schedule"], "totalSteps": 400}
+    place = Simulation(spec(DETERMINISTIC, schedule=schedule), Deterministic()).run()
+    expected = place.last.result
+    place.store.delete(list(place.store.names(keys.RESULTS)))
+    most = 4
+    read_each = ledger_log.read_each
+    monkeypatch.setattr(LedgerLog, "read", partialmethod(LedgerLog.read, most=most))
+    reads = []
+
+    def counted(store, names, **options):
+        reads.append(len(names))
+        return read_each(store, names, **options)
+
+    monkeypatch.setattr(ledger_log, "read_each", counted)
+    session = Session.open(
+        place, spec(DETERMINISTIC, schedule=schedule), ownership=HERE, emit=place.events.append, counts=True
+    )
+    passes = [session.run_pass()]
+    while passes[-1].concludes:
+        assert passes[-1].outcome is None
+        assert not list(place.store.names(keys.RESULTS))
+        passes.append(session.run_pass())
+    assert passes[-1].result == expected
+    assert len(passes) == len(reads) > 5
+    assert max(reads) == most
 
 
 def test_the_newest_rounds_exploits_can_be_told_again():

@@ -12,6 +12,7 @@ from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_contract.encoding import decode
 from pbt_contract.yields import Yield
+from pbt_operator.control.look import Seen
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.records import audit
@@ -129,6 +130,20 @@ def test_who_can_not_go_on_as_another_member_keeps_its_slot(monkeypatch, what, v
     assert not [event for event in run.events if event.reason == "Yielded"]
     assert found.status().phase is PopulationPhase.COMPLETE
     assert Counter(len(decided.entries) for decided in found.rounds)[PLACES] >= 15  # the others are given up
+
+
+def test_a_pod_that_waits_for_another_birth_gets_a_member_that_was_not_started_just_now(monkeypatch):
+    """Members 1 and 3 wait, one slot is free, and the pod that was to be member 0's, which runs elsewhere, is idle."""
+    run = Simulation(spec(DETERMINISTIC, members=4, restart="InPlace"), Deterministic())
+    while not run.repository.history.members:
+        run.reconciler._decisions.scale(run.spec)
+    started, readdressed = list[int](), list[int]()
+    monkeypatch.setattr(run.pods, "start", lambda birth: started.append(birth.member))
+    monkeypatch.setattr(run.pods, "readdress", lambda _pod, birth: readdressed.append(birth.member))
+    live = {m: Pod(name=f"{m}", uid=f"{m}", member=m, incarnation=1, phase=Phase.RUNNING) for m in (0, 2)}
+    idle = Pod(name="idle", uid="idle", member=0, incarnation=1, phase=Phase.PENDING)
+    run.reconciler._placement._fill(Seen(live, [], [idle]), {}, run.spec)
+    assert (started, readdressed) == ([1], [3])
 
 
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:

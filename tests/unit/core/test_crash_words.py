@@ -2,7 +2,7 @@
 
 import pytest
 
-from pbt_operator.core.crash_words import fault_of, last_line, last_words
+from pbt_operator.core.crash_words import MAX_LAST_LINE, fault_of, last_line, last_words
 from pbt_operator.core.end_record import End
 
 
@@ -20,6 +20,13 @@ from pbt_operator.core.end_record import End
 )
 def test_a_fault_is_told_by_the_last_lines_that_say_something(output, line):
     assert last_words(output) == line
+
+
+def test_a_long_last_line_is_told_with_what_it_ends_with():
+    found = last_words(f"giving up on the store: {'x' * 5000}: AccessDenied; grant trainers s3:GetObject")
+    assert found.startswith("giving up on the store: x")
+    assert found.endswith("AccessDenied; grant trainers s3:GetObject")
+    assert len(found) == MAX_LAST_LINE
 
 
 def test_an_end_without_words_says_so():

@@ -1,6 +1,15 @@
 """Translates S3's answers into the errors of a store. The only place that knows S3's error codes."""
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError, SSLError
+import re
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    SSLError,
+)
 
 from pbt_contract.errors import NotFound, StoreRefused, StoreUnavailable
 
@@ -18,6 +27,12 @@ _RIGHTS = (
 )
 _REGION = "correct the region (AWS_REGION) or the endpoint (AWS_ENDPOINT_URL_S3)"
 _TRUST = "if the store has a certificate authority of its own, name its PEM file (AWS_CA_BUNDLE)"
+_CREDENTIALS = (
+    "give trainers a Secret (spec.storage.credentialsSecretRef) or a service account with an identity at the store; on "
+    "one machine set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+)
+_RENEW = "renew the session token (AWS_SESSION_TOKEN, or the mounted credentials)"
+_ROOM = "free some room in the store, or raise its quota"
 _REMEDIES = {
     "NoSuchBucket": "create the bucket or correct its name",
     "InvalidBucketName": "correct the bucket's name",
@@ -28,8 +43,34 @@ _REMEDIES = {
     "AuthorizationHeaderMalformed": _REGION,
     "PermanentRedirect": _REGION,
     "301": _REGION,
+    "ExpiredToken": _RENEW,
+    "InvalidToken": _RENEW,
+    "InvalidTokenId": _RENEW,
+    "KMS.DisabledException": "enable the bucket's KMS key",
+    "KMS.InvalidStateException": "enable the bucket's KMS key",
+    "KMS.NotFoundException": "correct the KMS key in the bucket's encryption settings",
     "NotImplemented": "this store has no conditional writes (If-None-Match: *): choose one that has them",
 }
+_HINTS = {
+    "RequestTimeTooSkewed": "set the clock of this machine or node",
+    "InsufficientStorage": _ROOM,
+    "507": _ROOM,
+    "XMinioStorageFull": _ROOM,
+    "XMinioAdminBucketQuotaExceeded": _ROOM,
+    "QuotaExceeded": _ROOM,
+}
+"""Of answers that may be others in a while, so that it is worth trying on."""
+_SAID = (
+    (
+        re.compile(r"\bkms:", re.IGNORECASE),
+        "grant trainers kms:GenerateDataKey and kms:Decrypt for the bucket's KMS key",
+    ),
+    (
+        re.compile(r"object[ -]lock|WORM", re.IGNORECASE),
+        "choose a bucket without object lock, which keeps what is to be deleted",
+    ),
+)
+"""Remedies by the words of a message, where the code alone doesn't say it."""
 
 
 def code(error: Exception) -> str:
@@ -68,8 +109,11 @@ def explained(error: Exception, place: str) -> NotFound | StoreUnavailable:
     if answer in _MISSING:
         return NotFound(f"nothing is stored under {place}")
     if answer in _REMEDIES:
-        return StoreRefused(f"{place}: {error}; {_REMEDIES[answer]}")
+        said = next((remedy for words, remedy in _SAID if words.search(str(error))), _REMEDIES[answer])
+        return StoreRefused(f"{place}: {error}; {said}")
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return StoreRefused(f"{place}: {error}; {_CREDENTIALS}")
     if isinstance(error, ParamValidationError):
         return StoreRefused(f"{place}: {error}")
-    remedy = f"; {_TRUST}" if isinstance(error, SSLError) else ""
-    return StoreUnavailable(f"{place}: {error}{remedy}")
+    remedy = _TRUST if isinstance(error, SSLError) else _HINTS.get(answer, "")
+    return StoreUnavailable(f"{place}: {error}{f'; {remedy}' if remedy else ''}")

@@ -142,7 +142,7 @@ class Courier:
 
     def _start(self) -> None:
         begin = self._begin
-        store = self._store or self._retry.at_start(lambda: open_store(begin.location))
+        store = self._store or self._retry.at_start(lambda: open_store(begin.location), refused_seconds=0)
         self._incarnation = Incarnation(
             store,
             member=begin.member,

@@ -20,11 +20,11 @@ from pbt_contract.errors import (
 from pbt_contract.gates import Gate, newest_gate, read_gate
 from pbt_contract.keys import Life
 from pbt_trainer.courier.incarnation import Incarnation
+from pbt_trainer.courier.retry import REFUSED_SECONDS
 from pbt_trainer.log import logger
 
 QUICK_SECONDS, QUICK_LOCAL_SECONDS = 0.25, 0.02
-FIRST_COUNT_SECONDS, COUNT_SECONDS = 15.0, 60.0
-MARGIN_SECONDS = 60.0
+FIRST_COUNT_SECONDS, COUNT_SECONDS, MARGIN_SECONDS = 15.0, 60.0, 60.0
 MOST_PEERS = MOST_ROUNDS = 8
 
 
@@ -154,10 +154,11 @@ class GateWatch:
             now: the time.
             patience_seconds: how long the store may be out of reach.
         """
-        if self.bound < 0 and isinstance(error, StoreRefused):
-            return True  # before training began a refusal doesn't mend itself
-        if self._outage_since is None or not self._is_waiting:
+        refused = self.bound < 0 and isinstance(error, StoreRefused)  # that rarely mends itself
+        if self._outage_since is None or not (self._is_waiting or refused):
             return False
+        if refused:
+            return now - self._outage_since >= min(REFUSED_SECONDS, patience_seconds)
         return now - max(self._outage_since, self._awaited_since) >= patience_seconds
 
     # parts of it

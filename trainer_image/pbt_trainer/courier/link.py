@@ -11,7 +11,7 @@ from typing import NoReturn, Self, TypeVar, cast
 
 from pbt_contract import errors
 from pbt_contract.assignment import Assignment
-from pbt_contract.errors import ExitCode, StoreUnavailable
+from pbt_contract.errors import ExitCode, StoreRefused, StoreUnavailable
 from pbt_contract.records import Birth, Report
 from pbt_trainer.courier.channel import Channel
 from pbt_trainer.courier.messages import (
@@ -41,8 +41,7 @@ from pbt_trainer.exit import leave
 from pbt_trainer.log import logger
 from pbt_trainer.signals import Termination
 
-_SLICE_SECONDS = 0.1  # a signal must not wait for the courier
-_END_SECONDS = 10.0
+_SLICE_SECONDS, _END_SECONDS = 0.1, 10.0  # a signal must not wait for the courier
 
 N = TypeVar("N", bound=Message)
 
@@ -50,8 +49,8 @@ N = TypeVar("N", bound=Message)
 class Link:
     """What the trainer knows of its courier's work.
 
-    Every call may end the process: with `ExitCode.STORAGE` after a failed upload or the courier's death, with
-    `ExitCode.UNCLAIMED` if another process has the birth.
+    Every call may end the process: with `ExitCode.STORAGE` after a failed upload or the courier's death, `ACCESS` if
+    the store refuses, `UNCLAIMED` if another process has the birth.
 
     Attributes:
         offer: a takeover that is ready.
@@ -261,9 +260,10 @@ class Link:
             notice = self._channel.receive(timeout)
         except EOFError:
             self._lost()
-        if notice is not None:
-            self._note(notice)
-        return notice is not None
+        if notice is None:
+            return False
+        self._note(notice)
+        return True
 
     def _note(self, notice: Notice) -> None:
         match notice:
@@ -280,17 +280,20 @@ class Link:
                 self.replaced = reason
             case Unclaimed(reason=reason):
                 leave(ExitCode.UNCLAIMED, reason)
-            case Failed(error=error, message=message):
-                self._failed(error, message)
-            case Logged(level=level, message=message):
-                logger.log(level, "%s", message)
+            case Failed():
+                self._failed(notice.error, notice.message)
+            case Logged():
+                logger.log(notice.level, "%s", notice.message)
 
     def _failed(self, error: str, message: str) -> NoReturn:
         self._pending = None
-        # Without a name it is a fault of the machine: a full disk, for example.
-        kind = getattr(errors, error, None) if error else RuntimeError
+        kind = (
+            getattr(errors, error, None) if error else RuntimeError
+        )  # no name: a fault of the machine, a full disk say
         if kind is None or issubclass(kind, StoreUnavailable):
-            leave(ExitCode.STORAGE, f"giving up on the store: {message}")
+            begins = Fetched not in self._heard or self.bound < 0  # later it is an outage
+            refused = begins and kind is not None and issubclass(kind, StoreRefused)
+            leave(ExitCode.ACCESS if refused else ExitCode.STORAGE, f"giving up on the store: {message}")
         raise kind(message)
 
     def _lost(self) -> NoReturn:

@@ -10,6 +10,8 @@ from pbt_contract.errors import StoreRefused, StoreUnavailable
 from pbt_trainer.log import logger
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
+REFUSED_SECONDS = 60.0
+"""How long a refusal is tried again before training began: a Secret that is being written, rights that take a while."""
 
 T = TypeVar("T")
 
@@ -25,14 +27,18 @@ class Retry:
         """Gives up on an action that has failed for `seconds`."""
         self._seconds = seconds
 
-    def at_start(self, action: Callable[[], T]) -> T:
-        """Repeats `action`, unless the store refuses it: before training began, a refusal doesn't mend itself.
+    def at_start(self, action: Callable[[], T], *, refused_seconds: float = REFUSED_SECONDS) -> T:
+        """Repeats `action`, for a minute only where the store refuses it: what is wrong then rarely mends itself.
+
+        Args:
+            action: may raise `StoreUnavailable`.
+            refused_seconds: another time than a minute.
 
         Raises:
-            StoreRefused: the store refused it.
+            StoreRefused: the store refused it for too long.
             StoreUnavailable: it couldn't be reached for too long.
         """
-        return self._repeat(action, StoreRefused, threading.Event())
+        return self._repeat(action, min(refused_seconds, self._seconds), threading.Event())
 
     def later(self, action: Callable[[], T], *, abandoned: threading.Event | None = None) -> T:
         """Repeats `action` even if it was refused: new credentials may be on their way.
@@ -45,24 +51,21 @@ class Retry:
             Abandoned: it isn't.
             StoreUnavailable: the store couldn't be reached for too long.
         """
-        return self._repeat(action, (), abandoned or threading.Event())
+        return self._repeat(action, self._seconds, abandoned or threading.Event())
 
-    def _repeat(
-        self, action: Callable[[], T], hopeless: type[Exception] | tuple[()], abandoned: threading.Event
-    ) -> T:
-        pause, deadline = FIRST_PAUSE_SECONDS, None
+    def _repeat(self, action: Callable[[], T], refused_seconds: float, abandoned: threading.Event) -> T:
+        pause, since = FIRST_PAUSE_SECONDS, dict[bool, float]()  # refused or away, each has its time
         while not abandoned.is_set():
             try:
                 return action()
-            except hopeless:
-                raise
             except StoreUnavailable as error:
-                if deadline is None:
-                    deadline = time.monotonic() + self._seconds
-                    logger.warning(
-                        "the store can't be reached, retrying for up to %.0f s: %s", self._seconds, error
-                    )
-                if time.monotonic() + pause > deadline:
+                refused = isinstance(error, StoreRefused) and refused_seconds < self._seconds
+                patience = refused_seconds if refused else self._seconds
+                if refused not in since:
+                    since[refused] = time.monotonic()
+                    what = "the store refuses" if refused else "the store can't be reached"
+                    logger.warning("%s, retrying for up to %.0f s: %s", what, patience, error)
+                if time.monotonic() + pause > since[refused] + patience:
                     raise
             abandoned.wait(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

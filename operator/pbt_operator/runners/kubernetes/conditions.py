@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pbt_contract.text import one_line
+from pbt_contract.text import abridged, one_line
 
 MAX_MESSAGE = 2000
 """The API takes 32768 characters; nobody reads so many."""
@@ -46,7 +46,7 @@ def merged(
             "type": condition.kind,
             "status": condition.status,
             "reason": condition.reason,
-            "message": one_line(condition.message)[:MAX_MESSAGE],
+            "message": abridged(one_line(condition.message), MAX_MESSAGE),
             "observedGeneration": generation,
             "lastTransitionTime": time if changed else former["lastTransitionTime"],
         }

@@ -12,8 +12,9 @@ from typing import Any
 from pbt_operator.control.events import Event
 from pbt_operator.control.ownership import AnotherExperiment
 from pbt_operator.control.pass_result import PassResult
-from pbt_operator.control.reconcile import Active, Looks
-from pbt_operator.control.session import Session
+from pbt_operator.control.reconcile import Looks
+from pbt_operator.control.session import Opening, Session
+from pbt_operator.core.allowance import Allowance, Cursor
 from pbt_operator.core.polling import Pace
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.manifest.errors import ManifestError
@@ -30,6 +31,7 @@ from pbt_operator.runners.kubernetes.event_recorder import EventRecorder
 from pbt_operator.runners.kubernetes.faults import LONGEST_WAIT_SECONDS, Faults
 from pbt_operator.runners.kubernetes.finalizer import clear_pods, is_held, purge, skips_purge, with_finalizer
 from pbt_operator.runners.kubernetes.metrics import Follower, Metrics
+from pbt_operator.runners.kubernetes.pass_limits import PassLimits
 from pbt_operator.runners.kubernetes.pod_state import PodState
 from pbt_operator.runners.kubernetes.pod_template import Owner
 from pbt_operator.runners.kubernetes.run_times import Times
@@ -81,7 +83,8 @@ class Controller:
         self._examined: tuple[int, str | None] | None = None  # the generation, and what asks for a retry
         # What was refused may be right later: a ServiceAccount that was missing, say.
         self._examine_again = 0.0
-        self._times, self._pace = Times(), Pace(config.poll_seconds)
+        self._opening: Opening[ClusterPods] | None = None
+        self._times, self._pace, self._limits = Times(), Pace(config.poll_seconds), PassLimits(clock)
         metrics.observe_phase(owner.namespace, owner.name, PopulationPhase.PENDING)
         self._owner_checked = clock()
 
@@ -102,28 +105,17 @@ class Controller:
                     self._leave(body, seen)
             elif not self._faults.superseded:
                 with self._faults.shown(), self._falling_back(body):
-                    manifest, session = self._accept(body), self.session
-                    if manifest is not None:
-                        if session is None:
-                            session = Session.open(
-                                self._runner,
-                                manifest,
-                                ownership=ownership_of(self._owner, manifest, body.get("status") or {}),
-                                emit=self._status_writer.tell,
-                                counts=True,
-                                active=self._active(body),
-                                retry=retry_of(body),
-                            )
-                            self._begin(session, manifest, body)
-                        else:
-                            self._check_owner(session)
-                        looks = self._looks()
-                        with session.pods.during_pass(seen, requests=self._runner.readers):
-                            done = session.run_pass(looks)
-                        self._looked(looks, done)
-                        self._show(session, done, began)
+                    manifest, allowance = self._accept(body), self._limits.allowance()
+                    if manifest is not None and self.session is None:
+                        if self._opening is None or self._opening.manifest is not manifest:
+                            self._opening = Opening(self._runner, manifest, **self._terms(manifest, body))
+                        self._begin(self._opening, allowance, body)
+                    elif self.session is not None:
+                        self._check_owner(self.session)
+                    if self.session is not None:
+                        self._run_pass(self.session, seen, allowance, began)
             if self._faults.has_lost and not leaves:
-                self.session = None
+                self.session = self._opening = None
                 with self._faults.shown():
                     clear_pods(self._api, self._owner, seen, now=self._now())
             return self._publish(body)
@@ -178,17 +170,24 @@ class Controller:
             self._manifest = self._runner.recall(body) or self._manifest
             raise
 
-    def _by_clock(self, time: float | None) -> float | None:
-        """A time of the status, which outlives the operator, by the clock."""
-        return None if time is None else self._clock() - max(0.0, self._now() - time)
-
-    def _active(self, body: Body) -> Active:
+    def _terms(self, manifest: PopulationSpec, body: Body) -> dict[str, Any]:
+        """On which the location is opened."""
         times = Times.of(body.get("status") or {})
-        return Active(self._by_clock(times.start), self._by_clock(times.completion))
+        return {
+            "ownership": ownership_of(self._owner, manifest, body.get("status") or {}),
+            "emit": self._status_writer.tell,
+            "counts": True,
+            "active": times.active(self._clock(), now=self._now()),
+            "retry": retry_of(body),
+        }
 
-    def _begin(self, session: Session[ClusterPods], manifest: PopulationSpec, body: Body) -> None:
-        """Drives what was opened, from now on."""
-        owner = self._owner
+    def _begin(self, opening: Opening[ClusterPods], allowance: Allowance, body: Body) -> None:
+        """Reads on in what is opened, and drives it from now on if that was all."""
+        owner, manifest, session = self._owner, opening.manifest, opening.go_on(allowance)
+        if session is None:
+            self._note_storage(opening.location, opening.left)
+            return
+        self._opening = None
         for event in session.newest_exploits():  # an operator may have died between the record and the Event
             self._status_writer.tell(event)
         self._follower = self._metrics.follow(owner.namespace, owner.name, session.repository.history)
@@ -202,21 +201,26 @@ class Controller:
             session.check_owner()
             self._owner_checked = self._clock()
 
-    def _looks(self) -> Looks:
-        """How the next pass learns of reports."""
-        now = self._clock()
-        lists, glances = self._pace.lists(now), self._pace.glances(now)
-        return Looks.LISTS if lists else Looks.GLANCES if glances else Looks.NOT
-
     # what a pass found
 
-    def _looked(self, looks: Looks, done: PassResult) -> None:
-        lists, glances = looks is Looks.LISTS, looks is Looks.GLANCES
-        self._pace.looked(self._clock(), listed=lists, glanced=glances, expected=done.awaited)
+    def _run_pass(
+        self, session: Session[ClusterPods], seen: Mapping[str, PodState], allowance: Allowance, began: float
+    ) -> None:
+        lists, glances = self._pace.lists(self._clock()), self._pace.glances(self._clock())
+        looks = Looks.LISTS if lists else Looks.GLANCES if glances else Looks.NOT
+        with session.pods.during_pass(seen, requests=self._runner.readers):
+            done = session.run_pass(looks, allowance)
+        self._pace.looked(self._clock(), listed=lists, glanced=not lists and glances, expected=done.awaited)
+        self._note_storage(session.store.url, done.cursor, overrun=session.repository.names.overrun)
+        if done.cursor is None:
+            self._show(session, done, began)
+
+    def _note_storage(self, location: str, left: Cursor | None, *, overrun: int | None = None) -> None:
+        for found in self._limits.storage(location, left, overrun=overrun):
+            self._status_writer.note(found)
 
     def _show(self, session: Session[ClusterPods], done: PassResult, began: float) -> None:
         self._times.keep(done, now=self._now())
-        self._status_writer.note(Condition("StorageReady", "True", "Ready", session.store.url))
         overview = look(session, done)
         tell(overview, self._status_writer)
         found = summarize(overview, poll_seconds=self._config.poll_seconds)
@@ -231,9 +235,7 @@ class Controller:
     def _seconds_to_live(self) -> float:
         """Until the Population is to be deleted."""
         ttl = self._manifest.ttl_seconds_after_finished if self._manifest else None
-        if ttl is None or self._times.completion is None:
-            return float("inf")
-        return self._times.completion + ttl - self._now()
+        return self._times.seconds_to_live(ttl, now=self._now())
 
     def _leave(self, body: Body, seen: Mapping[str, PodState]) -> None:
         """Purges what the deleted Population stored, if it asks for that, and lets it go."""
@@ -271,7 +273,7 @@ class Controller:
         if back_off is not None:
             return back_off
         if self.session is None:
-            return poll
+            return poll if self._opening is None else 0.0
         if _hurries(self.session):
             return 0.0
         if not _is_over(self.session):
@@ -285,7 +287,7 @@ def _hurries(session: Session[ClusterPods]) -> bool:
     if last is None:
         return pods.num_left > 0
     starts = last.num_left > 0 and pods.refusal is None
-    return last.cursor is not None or starts or last.sweeps or pods.num_left > 0
+    return last.cursor is not None or starts or last.sweeps or last.concludes or pods.num_left > 0
 
 
 def _is_over(session: Session[ClusterPods]) -> bool:

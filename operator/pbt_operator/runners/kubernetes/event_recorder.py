@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
 
-from pbt_contract.text import one_line, shortened_to_bytes
+from pbt_contract.text import abridged_to_bytes, one_line
 from pbt_operator.control.events import Event
 from pbt_operator.runners.kubernetes.api import GROUP, KIND, VERSION
 from pbt_operator.runners.kubernetes.api_errors import ApiUnavailable
@@ -57,7 +57,7 @@ class EventRecorder:
         fresh = self._fresh(owner.uid, events)
         for event in fresh:
             level = logging.WARNING if event.warning else logging.INFO
-            LOG.log(level, "%s: %s", event.reason, shortened_to_bytes(one_line(event.message), NOTE_BYTES))
+            LOG.log(level, "%s: %s", event.reason, abridged_to_bytes(one_line(event.message), NOTE_BYTES))
         with self._lock:
             if fresh:
                 self._waiting.setdefault(owner.uid, []).extend(fresh)
@@ -107,7 +107,7 @@ class EventRecorder:
             "type": "Warning" if event.warning else "Normal",
             "reason": event.reason,
             "action": ACTION,
-            "message": shortened_to_bytes(one_line(event.message), NOTE_BYTES),
+            "message": abridged_to_bytes(one_line(event.message), NOTE_BYTES),
             "involvedObject": {
                 "apiVersion": f"{GROUP}/{VERSION}",
                 "kind": KIND,
@@ -143,7 +143,7 @@ def bound(events: Sequence[Event]) -> Iterator[Event]:
 
 
 def _together(alike: Sequence[Event]) -> Event:
-    shown = [shortened_to_bytes(one_line(event.message), LINE_BYTES) for event in alike[:LISTED]]
+    shown = [abridged_to_bytes(one_line(event.message), LINE_BYTES) for event in alike[:LISTED]]
     more = len(alike) - len(shown)
     told = f"{len(alike)} at once: " + "; ".join([*shown, *([f"and {more} more"] if more else [])])
     return Event(alike[0].reason, told, warning=any(event.warning for event in alike))

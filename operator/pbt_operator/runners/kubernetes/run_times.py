@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pbt_operator.control.pass_result import PassResult
+from pbt_operator.control.reconcile import Active
 
 
 @dataclass
@@ -41,6 +42,18 @@ class Times:
     def taken_up(self, *, retries: bool) -> "Times":
         """As they are where a population is taken up; those of one that failed begin again where it is left."""
         return Times() if retries and self.completion is not None else self
+
+    def active(self, clock: float, *, now: float) -> Active:
+        """The same by a monotonic clock, which begins anew with each operator."""
+
+        def by_clock(time: float | None) -> float | None:
+            return None if time is None else clock - max(0.0, now - time)
+
+        return Active(by_clock(self.start), by_clock(self.completion))
+
+    def seconds_to_live(self, ttl: float | None, *, now: float) -> float:
+        """Until one that has ended is to be deleted."""
+        return float("inf") if ttl is None or self.completion is None else self.completion + ttl - now
 
     def to_status(self) -> dict[str, str | None]:
         """As the status holds them."""

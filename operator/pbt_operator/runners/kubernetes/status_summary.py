@@ -175,6 +175,8 @@ def conditions_of(overview: Overview) -> Iterator[Condition]:
             yield Condition(phase.value, "True", outcome.reason, outcome.message)
         else:
             yield Condition(phase.value, "False", "NotEnded" if outcome is None else outcome.reason)
+    if outcome is not None and outcome.reason == "TrainersRefused":
+        yield Condition("StorageReady", "False", "TrainersRefused", outcome.message)
     if suspended and outcome is None:
         yield Condition("Suspended", "True", "Suspended", "spec.suspend is true: no pods, no decisions")
     else:

@@ -114,5 +114,5 @@ def test_from_the_event_to_control_there_are_few_calls(way: Way) -> None:
     sys.setprofile(None)
     print(way.to_queue[0], *way.calls, sep="\n  ")
     assert way.to_queue[0].startswith("runners/kubernetes/handlers.py: ")
-    assert way.calls[-1].startswith("control/session.py: Session.")
+    assert way.calls[-1].startswith("control/session.py: ")
     assert len(way.calls) <= MOST_CALLS, way.calls

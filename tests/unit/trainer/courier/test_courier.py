@@ -68,14 +68,15 @@ def test_a_store_that_stays_away_for_long_is_given_up(
     assert conversation.hear(Failed) == Failed(error="StoreUnavailable", message="the network is down")
 
 
-def test_a_refusal_ends_the_start_at_once_but_not_a_later_upload(
+def test_a_refusal_is_tried_for_a_while_at_the_start_and_for_longer_in_a_later_upload(
     store: Flaky, talk: Callable[..., Conversation]
 ) -> None:
     store.error, store.failures = StoreRefused, 1
-    assert talk().hear(Failed).error == "StoreRefused"
     conversation = talk()
     begun(conversation)
     conversation.hear_bound()
+    store.failures = 10**9
+    assert talk(pod="another", patience_seconds=0.1).hear(Failed).error == "StoreRefused"
     store.failures = 2
     conversation.upload(report())
     conversation.hear(Uploaded)
@@ -96,7 +97,7 @@ def test_gates_that_cannot_be_read_end_the_start(
         return read(key)
 
     monkeypatch.setattr(store, "read", refusing)
-    conversation = talk(patience_seconds=0.1 if error is StoreUnavailable else 60.0)
+    conversation = talk(patience_seconds=0.1)
     conversation.hear(Began)
     failed = conversation.channel.receive(60.0)
     if isinstance(failed, Fetched):  # what to start from may be there first

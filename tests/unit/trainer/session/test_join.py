@@ -152,5 +152,5 @@ def test_a_birth_that_is_not_there_or_not_ours_is_a_clear_error(population: Popu
 
 def test_a_location_that_no_store_can_be_is_refused_at_once(population: Population) -> None:
     trainer = population.start(location="ftp://somewhere")
-    _ends_with(trainer, code=ExitCode.STORAGE, message="'ftp://somewhere' is no location")
+    _ends_with(trainer, code=ExitCode.ACCESS, message="'ftp://somewhere' is no location")
     population.assert_no_leftovers()

@@ -1,0 +1,87 @@
+"""The names of reports and saves, as far as members can have made them: anybody may put others beside them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+
+from pbt_contract import keys
+from pbt_contract.errors import KeyRefused, RecordRefused
+from pbt_contract.keys import Life
+from pbt_contract.stores import Store
+from pbt_operator.records.birth_log import by_life
+from pbt_operator.records.refusals import Refusals
+
+NAMES_PER_MEMBER, NAMES_BESIDES = 16, 10_000  # that one listing may show, for each member and besides
+AFTER_ALL = "~"  # sorts behind whatever a key may hold
+
+
+class ReportNames:
+    """Lists them.
+
+    Attributes:
+        last_step: the last one that any accepted spec has asked for.
+        seen: those that were dealt with, as far as a listing may show them again.
+        overrun: how many names the newest listing had when it was broken off; None if it was read to its end.
+    """
+
+    def __init__(self, store: Store, refused: Refusals, *, interval_steps: int, last_step: int) -> None:
+        """Lists nothing yet; a name past the last step is told by `refused`."""
+        self.last_step = last_step
+        self.seen: set[str] = set()
+        self.overrun: int | None = None
+        self._store, self._refused, self._interval_steps = store, refused, interval_steps
+
+    def train_to(self, last_step: int) -> None:
+        """A spec that asks for so many steps was accepted: reports up to there may come, or have been refused."""
+        if last_step > self.last_step:
+            self.last_step = last_step
+            self.seen.clear()
+            self._refused.keep(lambda _key: False)
+
+    def since(self, start: str, *, members: int) -> list[str] | None:
+        """All names of reports after `start`; None if they are more than so many members can have made."""
+        most = NAMES_BESIDES + NAMES_PER_MEMBER * members
+        names = list(islice(self.reports(after=start), most + 1))
+        self.overrun = len(names) if len(names) > most else None
+        return names if self.overrun is None else None
+
+    def newest_reports(self, born: Mapping[int, int], *, count: int) -> list[str]:
+        """The newest of each member: of its newest incarnations, of their latest rounds; ascending.
+
+        Args:
+            born: by member, its newest incarnation. Reports of others are nobody's: the first ones are told.
+            count: how many of each member, and of nobody.
+        """
+        reports: dict[int, list[tuple[int, str]]] = {}
+        of_nobody: list[str] = []
+        for (member, incarnation), key in by_life(self.reports(after="")):
+            if incarnation > born.get(member, 0):
+                of_nobody += [key] if len(of_nobody) < count else []
+                continue
+            known = reports.setdefault(member, [])
+            known.append((incarnation, key))
+            if len(known) > 4 * count:
+                reports[member] = sorted(known)[-count:]
+        newest = [key for found in reports.values() for _, key in sorted(found)[-count:]]
+        return newest + of_nobody
+
+    def newest_save(self, life: Life) -> str | None:
+        """The key of the last save of a life."""
+        newest = None
+        for key in self._store.names(keys.saves_of(*life)):
+            with suppress(KeyRefused):
+                if keys.life_in(key) == life and keys.step_in(key, self._interval_steps) <= self.last_step:
+                    newest = key
+        return newest
+
+    def reports(self, *, after: str) -> Iterator[str]:
+        """Up to those of the last round that anybody is asked to train; the first one beyond is told."""
+        end = keys.reports_of(-(-self.last_step // self._interval_steps)) + AFTER_ALL
+        for key in self._store.names(keys.REPORTS, start_after=after):
+            if key <= end:
+                yield key
+                continue
+            with suppress(KeyRefused):
+                keys.life_in(key)  # else it is none that any record has
+                self._refused.add(key, RecordRefused(f"{key}: is past the last step, {self.last_step}"))
+            return
