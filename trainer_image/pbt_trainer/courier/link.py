@@ -79,14 +79,11 @@ class Link:
             folder: for its downloads and for copies of files; removed at the end.
             termination: ends waiting.
         """
-        self.offer: Offer | None = None
-        self.taken: Offer | None = None
-        self.replaced: str | None = None
-        self.in_vain: str | None = None
+        self.offer = self.taken = cast("Offer | None", None)
+        self.replaced = self.in_vain = self._pending = cast("str | None", None)
         self.dropped, self.bound, self.nonce = False, -1.0, ""
         self._process: subprocess.Popen[bytes] | None = process
         self._channel, self._folder, self.termination = channel, folder, termination
-        self._pending: str | None = None
         self._heard: dict[type[Message], Message] = {}
         self._keep, self._num_spools, self._awaited = False, 0, 0
 
