@@ -51,25 +51,32 @@ def gains(view: RoundView, space: Sequence[Hyperparameter]) -> list[Gain]:
     """
     found: list[Gain] = []
     after = _Compared(view.number, view.entries, view.crashed)
-    for before in reversed(view.earlier):
+    for before in [*reversed(view.earlier), None]:
         told = [gain for gain in _told(before, after, view) if _lies_in(gain.values, space)]
         room = MOST_GAINS - len(found)
         if len(told) > room:
             chosen = view.chance(0, f"explore/gains/{after.number}").sample(range(len(told)), room)
             told = [told[index] for index in sorted(chosen)]
         found += told
+        if before is None:
+            break
         after = _Compared(before.number, before.entries, () if before.crashed is UNSET else before.crashed)
     return found
 
 
-def _told(before: Round, after: _Compared, view: RoundView) -> Iterator[Gain]:
-    """What the reports of a round say against those of the decided round before it."""
+def _told(before: Round | None, after: _Compared, view: RoundView) -> Iterator[Gain]:
+    """What the reports of a round say against those of the decided round before it; None where none is known.
+
+    Then they say of those only that failed with the values that they began with.
+    """
     lives: list[Entry] = []
     raw: list[float] = []
     failed: list[Mapping[str, Value]] = []
-    compared = {entry.member: entry for entry in before.entries}
-    decisions = {decision.member: decision for decision in before.decisions}
+    compared = {} if before is None else {entry.member: entry for entry in before.entries}
+    decisions = {} if before is None else {decision.member: decision for decision in before.decisions}
     for entry in after.entries:
+        if before is None and entry.incarnation == 1 and entry.score is None and entry.unscored is not True:
+            failed.append(entry.hyperparameters)
         start = _start(entry, compared, decisions.get(entry.member))
         if start is None or entry.unscored is True:
             continue
