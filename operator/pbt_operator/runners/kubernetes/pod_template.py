@@ -160,8 +160,9 @@ def render(
     variables = [*_place(assignment), *_access(store, credentials_secret, ca_bundle), told]
     # First, so that the template's own variables can refer to them.
     trainer["env"] = [*variables, *(trainer.get("env") or ())]
-    if trainer.get("terminationMessagePolicy") is None:
-        trainer["terminationMessagePolicy"] = "FallbackToLogsOnError"
+    for container in (trainer, *_initial(pod)):  # by which their last lines are known
+        if container.get("terminationMessagePolicy") is None:
+            container["terminationMessagePolicy"] = "FallbackToLogsOnError"
     pod["restartPolicy"] = "Never"
     if credentials_secret is not None:
         secret = {"secret": {"secretName": credentials_secret}}
@@ -172,6 +173,12 @@ def render(
         _mount(pod, trainer, name=CA_VOLUME, volume=projected, folder=CA_FOLDER)
     metadata = _metadata(owner, template.get("metadata") or {}, assignment=assignment, ca_bundle=ca_bundle)
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod}
+
+
+def _initial(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The init containers; none where the template has something else there, which the API server will refuse."""
+    found = pod.get("initContainers")
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def labels_of(member: int, incarnation: int) -> dict[str, str]:

@@ -32,6 +32,7 @@ from pbt_operator.runners.kubernetes.start_words import (
 from pbt_operator.runners.kubernetes.status_writer import StatusWriter
 
 MAX_REASON = 500
+CRASHED = frozenset({Cause.CRASH, Cause.REPLACE})
 INSUFFICIENT = re.compile(r"Insufficient ([\w./-]*\w)")  # the scheduler's words
 NOT_KNOWN = dict.fromkeys({*Status.__struct_encode_fields__, "bestScore"} - RECORDS_ONLY)
 """The fields that `summarize` may leave out, which the resource may have from before: there is no final checkpoint any
@@ -139,7 +140,7 @@ def shown(overview: Overview) -> list[int]:
 
     def order(member: int) -> tuple[int, float, int]:
         birth = history.newest_birth(member)
-        crashed = birth is not None and birth.cause in {Cause.CRASH, Cause.REPLACE}
+        crashed = birth is not None and birth.cause in CRASHED
         trouble = 0 if overview.states[member] is MemberState.FAILED else 1 if crashed else 2
         score = history.score(member, objective)
         return (trouble, float("inf") if score is None else -objective.utility(score), member)
@@ -207,11 +208,23 @@ def _progress(overview: Overview) -> Condition:
     if overview.unclaimed:
         told = f"{training} pods run; {unclaimed_words(overview.unclaimed[0])}"
         return Condition("Progressing", "True", "NotJoined", told)
+    if not running and (crashed := _crashed(overview)):
+        return Condition("Progressing", "False", "Crashing", f"0 pods run; {crashed}")
     spec, history = overview.done.spec, session.repository.history
     told = f"round {history.decided} of {spec.schedule.last_round} is decided; {training} of {spec.slots} pods run"
     if slow := slow_words(list(overview.live.values())):
         told += f"; {slow}"
     return Condition("Progressing", "True", "Training" if running else "Starting", told)
+
+
+def _crashed(overview: Overview) -> str:
+    """Why the first member that is to start again after a crash has crashed; empty if there is none."""
+    history = overview.session.repository.history
+    for member in overview.states:
+        birth = history.newest_birth(member)
+        if birth is not None and birth.cause in CRASHED and history.own_record(member) is None:
+            return f"member {member}: {birth.reason}"
+    return ""
 
 
 def _shortage(overview: Overview, told: str) -> Condition:

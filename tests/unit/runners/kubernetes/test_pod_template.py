@@ -315,6 +315,9 @@ def test_what_the_operator_does_not_own_passes_through_unchanged(
     assert [c for i, c in enumerate(spec.pop("containers")) if i != index] == [
         c for i, c in enumerate(was["containers"]) if i != index
     ]
+    for found, asked in zip(spec.get("initContainers", []), was.get("initContainers", []), strict=True):
+        if isinstance(found, dict) and "terminationMessagePolicy" not in asked:
+            assert found.pop("terminationMessagePolicy") == "FallbackToLogsOnError"
     assert spec == {k: v for k, v in was.items() if k not in {"containers", "volumes", "restartPolicy"}}
     metadata = before["metadata"]
     assert metadata.get("labels", {}).items() <= body["metadata"]["labels"].items()

@@ -280,6 +280,22 @@ def test_of_pods_that_can_not_start_each_trouble_is_told_once_with_its_remedy():
     ]
 
 
+def test_a_crash_is_the_condition_where_nothing_runs():
+    simulation = Simulation(spec(DETERMINISTIC, members=2, schedule=SHORT), Deterministic(), tick_seconds=1)
+    experiment = experiment_of(simulation)
+    simulation.step()
+    for trainer in list(simulation.pods._trainers.values()):
+        trainer.pod = replace(
+            trainer.pod, message="init container fetch ended with exit code 42: no such data"
+        )
+        trainer._end(42)
+    simulation.passes()
+    told = told_of(experiment).conditions["Progressing"]
+    assert (told.status, told.reason) == ("False", "Crashing")
+    assert told.message.startswith("0 pods run; member 0: crashed: ")
+    assert told.message.endswith("init container fetch ended with exit code 42: no such data")
+
+
 def test_what_is_only_slow_to_start_is_told_and_is_no_alarm():
     experiment = experiment_of(simulate(members=2))
     slow = Pod("x-0-1", "u", 0, 1, Phase.PENDING, slow="init container fetch has run for 59 min")
