@@ -31,6 +31,7 @@ def template(
         ]
     if volume:
         pod["volumes"].append({"name": "data", "configMap": {"name": volume}})
+        pod["containers"][0]["volumeMounts"].append({"name": "data", "mountPath": "/data"})
     return found
 
 
@@ -88,14 +89,16 @@ def test_each_of_the_likeliest_mistakes_is_told_with_its_cause_and_remedy_within
         "no-configmap": ("Progressing", "PodsWaiting", 'configmap "absent" not found', NAMED),
         "no-image": ("Progressing", "PodsWaiting", "init container fetch: ", IMAGE),
         "failing": (
-            "Progressing",
-            "Crashing",
+            "Failed",
+            "Mistake",
             "init container fetch ended with exit code 1",
             "dataset not found: s3://data/v2",
         ),
     }
     for name, (kind, reason, *words) in expected.items():
-        told = found[name].until_condition(kind, status="False", reason=reason, seconds=SECONDS)
+        told = found[name].until_condition(
+            kind, status="True" if kind == "Failed" else "False", reason=reason, seconds=SECONDS
+        )
         assert all(word in told["message"] for word in words), told
         has_warned(found[name], *words)
         assert all(word in shown(found[name]) for word in words)

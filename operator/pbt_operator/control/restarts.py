@@ -5,6 +5,7 @@ from pbt_contract.records import Birth, Claim, Report
 from pbt_operator.control.events import Event
 from pbt_operator.control.pods import Pod
 from pbt_operator.core.blame import Crash, Setting, waits_for_others
+from pbt_operator.core.crash_words import last_line
 from pbt_operator.core.end_record import End
 
 STORAGE_SECONDS = 15.0  # before a trainer that gave up on the store is started again
@@ -47,7 +48,7 @@ def blameless_event(end: End, pod: str) -> Event | None:
     if end.exit_code == ExitCode.ACCESS:
         return Event(
             "StoreDenied",
-            f"the store refuses member {member}, which tries again: {last}",
+            f"the store refuses member {member}, which tries again: {last_line(end) or last}",
             member,
             warning=True,
         )

@@ -38,7 +38,7 @@ class Retry:
             StoreRefused: the store refused it for too long.
             StoreUnavailable: it couldn't be reached for too long.
         """
-        return self._repeat(action, min(refused_seconds, self._seconds), threading.Event())
+        return self._repeat(action, refused_seconds, threading.Event())
 
     def later(self, action: Callable[[], T], *, abandoned: threading.Event | None = None) -> T:
         """Repeats `action` even if it was refused: new credentials may be on their way.
@@ -51,16 +51,18 @@ class Retry:
             Abandoned: it isn't.
             StoreUnavailable: the store couldn't be reached for too long.
         """
-        return self._repeat(action, self._seconds, abandoned or threading.Event())
+        return self._repeat(action, None, abandoned or threading.Event())
 
-    def _repeat(self, action: Callable[[], T], refused_seconds: float, abandoned: threading.Event) -> T:
+    def _repeat(
+        self, action: Callable[[], T], refused_seconds: float | None, abandoned: threading.Event
+    ) -> T:
         pause, since = FIRST_PAUSE_SECONDS, dict[bool, float]()  # refused or away, each has its time
         while not abandoned.is_set():
             try:
                 return action()
             except StoreUnavailable as error:
-                refused = isinstance(error, StoreRefused) and refused_seconds < self._seconds
-                patience = refused_seconds if refused else self._seconds
+                refused = refused_seconds is not None and isinstance(error, StoreRefused)
+                patience = min(refused_seconds or 0.0, self._seconds) if refused else self._seconds
                 if refused not in since:
                     since[refused] = time.monotonic()
                     what = "the store refuses" if refused else "the store can't be reached"

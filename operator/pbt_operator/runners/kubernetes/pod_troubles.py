@@ -118,6 +118,8 @@ def _initial(
     if waiting.get("reason") in REMEDIES:
         return Holdup(f"{name}: {joined(waiting)}", REMEDIES[waiting["reason"]])
     failed = state.get("terminated") or (known.get("lastState") or {}).get("terminated")
+    if not _is_sidecar(container):  # then the whole pod is over
+        failed = None
     if failed is not None and failed.get("exitCode") != 0 and not _is_through(container, known):
         log = f"kubectl logs {body['metadata']['name']} -c {container['name']}"
         return Holdup(
