@@ -61,6 +61,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- $names = append $names .name }}
 {{- end }}
+{{- range $index, $store := .Values.stores }}
+{{- $folder := ternary (printf "%s/" $store.prefix) "" (not (empty $store.prefix)) }}
+{{- range $other := slice $.Values.stores 0 $index }}
+{{- $same := and (eq $store.bucket $other.bucket) (eq (default "" $store.endpoint | trimSuffix "/") (default "" $other.endpoint | trimSuffix "/")) }}
+{{- $outer := ternary (printf "%s/" $other.prefix) "" (not (empty $other.prefix)) }}
+{{- if and $same (or (hasPrefix $folder $outer) (hasPrefix $outer $folder)) }}
+{{- fail (printf "stores: %s and %s lie in one bucket, and one prefix begins with the other; give each its own" $other.name $store.name) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with .Values.watch }}
 {{- if and (eq .scope "Namespaces") (not .namespaces) }}
 {{- fail "watch.namespaces: watch.scope is Namespaces; list at least one" }}
@@ -198,6 +208,13 @@ volumeMounts:
 - name: tmp
   emptyDir:
     sizeLimit: 64Mi
+{{- end }}
+
+{{/* Whether the admission policies are rendered: where they are wanted, for the whole cluster, and where it has them. */}}
+{{- define "pbt-operator.admissionPolicy" -}}
+{{- $listed := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" }}
+{{- $known := or $listed (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version) }}
+{{- and .Values.admissionPolicy.enabled (eq .Values.watch.scope "Cluster") $known }}
 {{- end }}
 
 {{/* What the operator may do in a namespace that it watches. */}}

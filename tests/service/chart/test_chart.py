@@ -164,12 +164,16 @@ def test_the_notes_hold_a_population_that_is_accepted(name):
 
 
 def test_the_notes_warn_of_what_may_surprise():
+    secure = {**MINIO, "endpoint": "https://minio.storage:9000"}
+
     def warnings(**values):
-        return [line for line in notes({"stores": [MINIO], **values}).splitlines() if "WARNING" in line]
+        return [line for line in notes({"stores": [secure], **values}).splitlines() if "WARNING" in line]
 
     assert warnings() == []
     (identity,) = warnings(stores=[STORE])
     assert "store default has no credentialsSecretRef" in identity
+    (plain,) = warnings(stores=[MINIO])
+    assert "store minio is reached without encryption (http://minio.storage:9000)" in plain
     (scope,) = warnings(watch={"scope": "Release"})
     assert "nobody drives Populations in other namespaces" in scope
     (forced,) = warnings(uninstall={"force": True})

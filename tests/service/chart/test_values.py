@@ -55,6 +55,10 @@ WRONG = {
         {"stores": [{**STORE, "name": "Team A"}]},
         "/stores/0/name': 'Team A' does not match",
     ),
+    "overlapping stores": (
+        {"stores": [{**STORE, "prefix": "a"}, {**STORE, "name": "inner", "prefix": "a/b"}]},
+        "stores: default and inner lie in one bucket, and one prefix begins with the other",
+    ),
     "two stores of one name": ({"stores": [STORE, STORE]}, 'stores: there are two of the name "default"'),
     "an unknown scope": (
         {"watch": {"scope": "cluster"}},

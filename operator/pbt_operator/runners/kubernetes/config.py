@@ -66,6 +66,19 @@ class StoreConfig(Wire):
         return {None: "auto", True: "path", False: "virtual"}[self.path_style]
 
     @property
+    def is_plain(self) -> bool:
+        """Whether what is sent to it can be read and changed on the way."""
+        return self.endpoint is not None and self.endpoint.startswith("http://")
+
+    def overlaps(self, other: "StoreConfig") -> bool:
+        """Whether one of the two holds, or may hold, what lies in the other."""
+        places = [(store.bucket, (store.endpoint or "").rstrip("/")) for store in (self, other)]
+        folders = [f"{store.prefix}/" if store.prefix else "" for store in (self, other)]
+        return places[0] == places[1] and (
+            folders[0].startswith(folders[1]) or folders[1].startswith(folders[0])
+        )
+
+    @property
     def checksum_setting(self) -> str:
         """Botocore's word, for requests and for responses."""
         return {"WhenSupported": "when_supported", "WhenRequired": "when_required"}[self.checksums]
@@ -95,6 +108,20 @@ class OperatorConfig(Wire):
         ]
         if repeated:
             raise broken(*repeated)
+        return self
+
+    @model_validator(mode="after")
+    def _stores_lie_apart(self) -> Self:
+        """Else what lies in one could be reached by the identity of the other."""
+        told = "lies in the same bucket as stores[{}], and one prefix begins with the other; each should have its own"
+        found = [
+            (("stores", index, "prefix"), told.format(before))
+            for index, store in enumerate(self.stores)
+            for before, other in enumerate(self.stores[:index])
+            if store.overlaps(other)
+        ]
+        if found:
+            raise broken(*found[:1])
         return self
 
     def store(self, name: str) -> StoreConfig:

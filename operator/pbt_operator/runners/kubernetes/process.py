@@ -26,6 +26,7 @@ BEAT_SECONDS = 5.0
 INSPECT_SECONDS = 30.0
 FIRST_LIST_SECONDS = 0.05
 PODS = "pods"
+PLAIN = "whoever is on the way can read and change what trainers and the operator send; use https"
 LOG = logging.getLogger(__name__)
 
 
@@ -124,6 +125,8 @@ class Process:
 
     def _count_requests(self) -> None:
         for store in self.config.stores:
+            if store.is_plain:
+                LOG.warning("store '%s': %s is not encrypted: %s", store.name, store.endpoint, PLAIN)
             try:
                 self._metrics.count_requests(client_of(store), store=store.name)
             except PbtError as error:  # each Population that uses it says so in StorageReady

@@ -73,6 +73,13 @@ def test_a_store_needs_only_a_name_and_a_bucket(tmp_path: Path) -> None:
     assert (store.addressing, store.checksum_setting) == ("auto", "when_supported")
 
 
+def test_stores_with_prefixes_bucket_or_endpoint_of_their_own_lie_apart(tmp_path: Path) -> None:
+    others = ["prefix: pbt2", "bucket: ccc, prefix: pbt", "endpoint: http://minio:9000, prefix: pbt/x"]
+    for other in others:
+        second = f"{{name: b, {'' if 'bucket' in other else 'bucket: bbb, '}{other}}}"
+        assert len(config(tmp_path, f"stores: [{{name: a, bucket: bbb, prefix: pbt}}, {second}]").stores) == 2
+
+
 @pytest.mark.parametrize(("said", "meant"), [("true", "path"), ("false", "virtual")])
 def test_the_addressing_style_is_automatic_unless_it_is_said(tmp_path: Path, said: str, meant: str) -> None:
     text = f"stores: [{{name: default, bucket: experiments, pathStyle: {said}}}]"
@@ -123,6 +130,14 @@ STORE = "stores: [{name: default, bucket: experiments, %s}]"
         (
             "stores:\n- {name: a, bucket: bbb}\n- {name: a, bucket: ccc}",
             "stores[1].name (line 3): is the name of stores[0] too; each should have its own",
+        ),
+        (
+            "stores:\n- {name: a, bucket: bbb, prefix: pbt/x}\n- {name: b, bucket: bbb, prefix: pbt}",
+            "stores[1].prefix (line 3): lies in the same bucket as stores[0], and one prefix begins with the other",
+        ),
+        (
+            "stores:\n- {name: a, bucket: bbb}\n- {name: b, bucket: bbb, prefix: pbt}",
+            "stores[1].prefix (line 3): lies in the same bucket as stores[0]",
         ),
         ("- 5", "is a list of 1; should be a mapping with namespaces, stores,"),
         ("port: 1\n---\nport: 2", "holds 2 documents; should hold one"),
