@@ -257,10 +257,9 @@ class Link:
             notice = self._channel.receive(timeout)
         except EOFError:
             self._lost()
-        if notice is None:
-            return False
-        self._note(notice)
-        return True
+        if notice is not None:
+            self._note(notice)
+        return notice is not None
 
     def _note(self, notice: Notice) -> None:
         match notice:
@@ -277,20 +276,18 @@ class Link:
                 self.replaced = reason
             case Unclaimed(reason=reason):
                 leave(ExitCode.UNCLAIMED, reason)
-            case Failed():
-                self._failed(notice.error, notice.message)
-            case Logged():
-                logger.log(notice.level, "%s", notice.message)
+            case Failed(error=error, message=message):
+                self._failed(error, message)
+            case Logged(level=level, message=message):
+                logger.log(level, "%s", message)
 
     def _failed(self, error: str, message: str) -> NoReturn:
-        self._pending = None
-        kind = (
-            getattr(errors, error, None) if error else RuntimeError
-        )  # no name: a fault of the machine, a full disk say
+        self._pending = None  # without a name it is a fault of the machine: a full disk, for example
+        kind = getattr(errors, error, None) if error else RuntimeError
         if kind is None or issubclass(kind, StoreUnavailable):
-            begins = Fetched not in self._heard or self.bound < 0  # later it is an outage
-            refused = begins and kind is not None and issubclass(kind, StoreRefused)
-            leave(ExitCode.ACCESS if refused else ExitCode.STORAGE, f"giving up on the store: {message}")
+            at_start = Fetched not in self._heard or self.bound < 0  # later it is an outage
+            code = ExitCode.ACCESS if at_start and kind is StoreRefused else ExitCode.STORAGE
+            leave(code, f"giving up on the store: {message}")
         raise kind(message)
 
     def _lost(self) -> NoReturn:
