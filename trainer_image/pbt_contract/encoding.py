@@ -1,18 +1,24 @@
 """Records as bytes and back: canonical JSON, the format's number, and what a reader refuses."""
 
+import math
+from collections.abc import Iterator
+from itertools import chain
 from threading import Lock
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from pbt_contract import keys
-from pbt_contract.errors import NewerFormat, RecordRefused
+from pbt_contract.errors import KeyRefused, NewerFormat, RecordRefused
 from pbt_contract.key_rules import check_key
-from pbt_contract.records import FORMAT, MAX_RECORD_BYTES, File, Record, Report
+from pbt_contract.limits import LONGEST_SECONDS, most_bytes
+from pbt_contract.records import FORMAT, File, Record, Report
 from pbt_contract.scores import is_score
 from pbt_contract.text import quoted
 
 R = TypeVar("R")
+TIMES = ("seconds", "waited", "starting")
 _decoders: "dict[type, msgspec.json.Decoder[Any]]" = {}
 _making = Lock()
 
@@ -24,8 +30,35 @@ class _Header(msgspec.Struct, frozen=True):
 
 
 def encode(record: msgspec.Struct) -> bytes:
-    """Canonical JSON: the same record always gives the same bytes."""
+    """Canonical JSON: the same record always gives the same bytes.
+
+    Raises:
+        RecordRefused: a number in it is not finite. JSON has no such, and a null would stand in its place.
+    """
+    fields = record.__struct_fields__
+    path = next(chain.from_iterable(not_finite(getattr(record, f), f) for f in fields), None)
+    if path is not None:
+        raise RecordRefused(f"{getattr(record, 'key', None) or type(record).__name__}: {path} is not finite")
     return msgspec.json.encode(record, order="sorted") + b"\n"
+
+
+def not_finite(value: Any, path: str) -> Iterator[str]:
+    """Where numbers below `path` are that JSON can't hold."""
+    match value:
+        case float():
+            if not math.isfinite(value):
+                yield path
+        case msgspec.Struct():
+            for name in value.__struct_fields__:
+                yield from not_finite(getattr(value, name), f"{path}.{name}")
+        case dict():
+            for name, inner in value.items():
+                yield from not_finite(inner, f"{path}.{name}")
+        case list():
+            for place, inner in enumerate(value):
+                yield from not_finite(inner, f"{path}[{place}]")
+        case _:
+            pass
 
 
 def decode(kind: type[R], data: bytes, *, key: str) -> R:
@@ -35,8 +68,8 @@ def decode(kind: type[R], data: bytes, *, key: str) -> R:
         NewerFormat: only a newer version can read it.
         RecordRefused: it is too large, malformed, or says that it is another record.
     """
-    if len(data) > MAX_RECORD_BYTES:
-        raise RecordRefused(f"{key}: {len(data)} bytes, a record has at most {MAX_RECORD_BYTES}")
+    if len(data) > most_bytes(key):
+        raise RecordRefused(f"{key}: {len(data)} bytes, this record has at most {most_bytes(key)}")
     try:
         check_format(_decoder(_Header).decode(data).format, known=FORMAT, key=key)
         record = _decoder(kind).decode(data)
@@ -50,6 +83,8 @@ def decode(kind: type[R], data: bytes, *, key: str) -> R:
 def decode_report(data: bytes, *, key: str) -> Report:
     """Reads a report or save, and checks its checkpoint, its files and its metrics.
 
+    Times beyond `LONGEST_SECONDS` are taken for so long: sums of them are shown.
+
     Raises:
         NewerFormat: only a newer version can read it.
         RecordRefused: it is malformed, its checkpoint is not its own or can't lie in a folder, or a metric is no
@@ -62,7 +97,8 @@ def decode_report(data: bytes, *, key: str) -> Report:
         for item in value if isinstance(value, list) else [value]:
             if not is_score(item):
                 raise RecordRefused(f"{key}: a metric is not a number: '{quoted(str(item))}'")
-    return report
+    long = {name: LONGEST_SECONDS for name in TIMES if (getattr(report, name) or 0.0) > LONGEST_SECONDS}
+    return replace(report, **long) if long else report
 
 
 def check_format(found: int, *, known: int, key: str) -> None:
@@ -88,6 +124,10 @@ def _check_checkpoint(report: Report, key: str) -> None:
     place = keys.checkpoint(report.member, report.incarnation, report.step, "").removesuffix("/")
     if not (report.checkpoint.startswith(place) and report.checkpoint.endswith("/")):
         raise RecordRefused(f"{key}: its checkpoint '{told}' is not a folder of step {report.step}")
+    try:
+        check_key(report.checkpoint.removesuffix("/"))
+    except KeyRefused as refusal:
+        raise RecordRefused(f"{key}: its checkpoint: {refusal}") from refusal
 
 
 def _check_files(checkpoint: str, files: list[File], key: str) -> None:

@@ -13,10 +13,10 @@ from msgspec import UNSET, UnsetType
 
 from pbt_contract import keys
 from pbt_contract.keys import Life
+from pbt_contract.limits import MAX_EVALUATIONS, MAX_METRIC_NAME, MAX_METRICS
 from pbt_contract.scores import Score
 
 FORMAT = 1
-MAX_RECORD_BYTES = 4 * 1024 * 1024  # checkpoints are elsewhere: a larger record is an accident or an attack
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12 - 1)]
 """Steps, rounds, sizes of anything counted; as many digits as a key has room for."""
@@ -26,6 +26,15 @@ IncarnationNumber = Annotated[int, msgspec.Meta(ge=1, le=10**6 - 1)]
 
 Value = bool | int | float | str
 """One hyperparameter's value."""
+
+Metrics = Annotated[
+    dict[
+        Annotated[str, msgspec.Meta(max_length=MAX_METRIC_NAME)],
+        Score | Annotated[list[Score], msgspec.Meta(max_length=MAX_EVALUATIONS)],
+    ],
+    msgspec.Meta(max_length=MAX_METRICS),
+]
+"""Evaluations by name: a number, or one for each episode."""
 
 
 class Record(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -224,7 +233,7 @@ class Report(Record, frozen=True, kw_only=True):
     incarnation: IncarnationNumber
     step: Count
     round: Count | None
-    metrics: dict[str, Score | list[Score]]
+    metrics: Metrics
     hyperparameters: dict[str, Value]
     effective: dict[str, Value | list[Value]] = {}
     checkpoint: str

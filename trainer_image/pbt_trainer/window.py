@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pbt_contract.errors import UsageError
+from pbt_contract.limits import MAX_EVALUATIONS
 
 
 @dataclass(slots=True)
@@ -71,10 +72,12 @@ class Window:
                 replaced nor copied.
 
         Raises:
-            UsageError: `at_least` is not between 1 and `n`.
+            UsageError: `at_least` is not between 1 and `n`, or `n` is more than a report may hold.
         """
         if not 1 <= at_least <= n:
             raise UsageError(f"Window({n}, at_least={at_least}): at_least is between 1 and {n}")
+        if n > MAX_EVALUATIONS:
+            raise UsageError(f"Window({n}): a report holds {MAX_EVALUATIONS} evaluations at the most")
         self._at_least = at_least
         self._counted: deque[float] = deque(maxlen=n)
         self._started: deque[_Place] = deque()

@@ -6,41 +6,40 @@ started anew, where it might have continued in place.
 
 from collections.abc import Iterable, Iterator
 
-from pbt_contract.records import Birth, Claim, Report, Started, Value
+from msgspec import UnsetType
+
+from pbt_contract.records import Birth, Claim, Report, Started
 from pbt_contract.text import quoted
 from pbt_operator.control.events import Event
 from pbt_operator.core.history import History
+from pbt_operator.core.news import MAX_NOTE, News
 from pbt_operator.core.outcome import done_words
 from pbt_operator.core.takeovers import DECIDED, MAX_REASONS, reason_of
 
-MAX_NOTES, MAX_NOTE = 8, 500  # the whole stays in the record
 
-
-def remarks(report: Report, birth: Birth, source: Report | None) -> Iterator[Event]:
+def remarks(news: News, birth: Birth, source: Report | None) -> Iterator[Event]:
     """The events that a new report calls for.
 
     Args:
-        report: just learned.
+        news: of a report that was just learned.
         birth: the one of its incarnation.
         source: the record that this incarnation started from, if it did from one.
     """
-    if report.ends:
-        yield Event("MemberFinished", f"member {report.member} is {done_words(report)}", report.member)
-    for note in report.notes[:MAX_NOTES]:
-        yield Event(
-            "TrainerNote",
-            f"member {report.member} at step {report.step}: {quoted(note, size=MAX_NOTE)}",
-            report.member,
-            warning=True,
-        )
+    if not isinstance(news.ending, UnsetType):
+        told = f"member {news.member} is {done_words(news.ending, step=news.step)}"
+        yield Event("MemberFinished", told, news.member)
+    for note in news.notes:
+        told = f"member {news.member} at step {news.step}: {note}"
+        yield Event("TrainerNote", told, news.member, warning=True)
     if source is None:
         return
-    for name, assigned in birth.hyperparameters.items():
-        used, donors = report.effective.get(name), source.hyperparameters.get(name)
+    for name, used in news.unlike.items():
+        donors = source.hyperparameters.get(name)
         # An annealed value differs from both; the donor's own value means that the restore undid the exploration.
-        if donors != assigned and donors is not None and _is(used, donors):
-            told = f"member {report.member} trains with {name} {donors}, the donor's, though {assigned} was assigned"
-            yield Event("HyperparameterMismatch", told, report.member, warning=True)
+        if used == donors:
+            told = f"member {news.member} trains with {name} {donors}, the donor's, though "
+            assigned = f"{birth.hyperparameters[name]} was assigned"
+            yield Event("HyperparameterMismatch", told + assigned, news.member, warning=True)
 
 
 class StartedAnew:
@@ -62,8 +61,3 @@ class StartedAnew:
                 yield Event(
                     "StartedAnew", f"births are not taken over in place: {quoted(reason, size=MAX_NOTE)}"
                 )
-
-
-def _is(used: Value | list[Value] | None, value: Value) -> bool:
-    """Whether that value is in use, in every group."""
-    return used == value or (isinstance(used, list) and bool(used) and all(one == value for one in used))

@@ -212,12 +212,11 @@ class Reconciler:
         if self.spec.restart is Restart.IN_PLACE:  # else it was to be expected
             for event in self._started_anew.remarks(fresh):
                 self._emit(event)
-        for report in self._repository.take_fresh():
-            self._costs.learn(report)
-            birth = self._repository.birth(report.member, report.incarnation)
-            differs = any(report.effective.get(n, v) != v for n, v in birth.hyperparameters.items())
-            source = self._repository.learn_source(birth) if differs else None
-            for event in remarks(report, birth, source):
+        for news in self._repository.take_fresh():
+            self._costs.learn(news)
+            birth = self._repository.birth(news.member, news.incarnation)
+            source = self._repository.learn_source(birth) if news.unlike else None
+            for event in remarks(news, birth, source):
                 self._emit(event)
 
     def _ended(self, live: Collection[int]) -> Outcome | None:

@@ -244,6 +244,7 @@ def _unread(
         store,
         interval_steps=manifest.schedule.interval_steps,
         last_step=specs.last_step(store, readers=runner.readers),
+        objective=manifest.objective.metric,
         on_refused=refuse,
         readers=runner.readers,
         is_alone=runner.is_alone,

@@ -13,13 +13,13 @@ may differ, a store of one's own has none.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pbt_contract.records import Report
-from pbt_contract.stores.parts import requests_of
+from pbt_operator.core.news import News
 
 WRITE_DOLLARS = 5e-6  # PUT, POST, LIST
 READ_DOLLARS = 4e-7  # GET
 DAY_SECONDS = 86400.0
 PAGE_KEYS = 1000
+SHORTEST_SECONDS = 1e-6  # no interval is shorter; the cost of one that says so would be no number
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,15 @@ class Costs:
         self._writes: dict[int, tuple[int, float]] = {}  # by member: requests to write, and seconds between
         self._num_writes, self._dollars = 0, 0.0
 
-    def learn(self, report: Report) -> None:
+    def learn(self, news: News) -> None:
         """Takes a new report; saves and those that took no time say nothing of the pace."""
-        if report.round is None or report.seconds <= 0:
+        if news.round is None or news.seconds < SHORTEST_SECONDS:
             return
-        before = self._writes.get(report.member)
+        before = self._writes.get(news.member)
         if before is not None:
             self._count(*before, sign=-1)
-        found = (1 + sum(requests_of(file.size) for file in report.files), report.seconds)
-        self._writes[report.member] = found
+        found = (news.writes, news.seconds)
+        self._writes[news.member] = found
         self._count(*found, sign=1)
 
     def _count(self, writes: int, seconds: float, *, sign: int) -> None:

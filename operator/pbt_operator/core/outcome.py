@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import UnsetType
+
 from pbt_contract.records import Cause, Ending, Report
 from pbt_contract.text import abridged, one_line
 from pbt_operator.core.budget import Used, reached
@@ -33,10 +35,10 @@ def finished(history: History, member: int, spec: Spec) -> bool:
     return record is not None and record.round is not None and record.step >= spec.schedule.total_steps
 
 
-def done_words(ends: Report) -> str:
+def done_words(ending: Ending | UnsetType, *, step: int) -> str:
     """What is told of a member by the record that says it is done."""
-    how = "its script said so" if ends.ending is Ending.FINISHED else "its script left the loop"
-    return f"done at step {ends.step}: {how}"
+    how = "its script said so" if ending is Ending.FINISHED else "its script left the loop"
+    return f"done at step {step}: {how}"
 
 
 def outcome_of(history: History, spec: Spec, *, used: Used) -> Outcome | None:

@@ -148,7 +148,7 @@ def _reason(history: History, birth: Birth, spec: Spec) -> str:
         return f"{NOT_SCORED}: its report of step {reports[-1].step} has too few evaluations; {birth.reason}"
     if own is None or not own.ends:
         return birth.reason
-    return done_words(own)
+    return done_words(own.ending, step=own.step)
 
 
 def _due(history: History, spec: Spec, phase: PopulationPhase) -> int | UnsetType:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 
 from pbt_contract import keys
@@ -23,7 +23,6 @@ class BirthLog:
     Attributes:
         store: opened at the population's location.
         alone: whether no birth shows that another operator is at work.
-        num_read: how many were read one by one.
         unread: whose births `load` has still to read.
     """
 
@@ -31,7 +30,7 @@ class BirthLog:
         """Reads nothing yet; later, so many births at once."""
         self.store, self._history, self._readers = store, history, readers
         self.alone = True
-        self.num_read = 0
+        self._num_read = 0
         self.unread: deque[Life] = deque()
         self._in_doubt: set[Life] = set()  # sent and never answered: they may be stored all the same
 
@@ -121,9 +120,18 @@ class BirthLog:
             self.learn(*life)
             self._in_doubt.discard(life)
 
+    @contextmanager
+    def charged_to(self, allowance: Allowance) -> Iterator[None]:
+        """What is read one by one in the block is spent."""
+        before = self._num_read
+        try:
+            yield
+        finally:
+            allowance.spend(reads=self._num_read - before)
+
     def _read(self, life: Life) -> Birth:
         key = keys.birth(*life)
-        self.num_read += 1
+        self._num_read += 1
         return decode(Birth, self.store.read(key), key=key)
 
     # writing

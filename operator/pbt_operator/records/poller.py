@@ -8,7 +8,7 @@ than members can have made, each member's next report is asked for by its key in
 
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import islice
 
 from pbt_contract import keys
@@ -21,7 +21,7 @@ from pbt_contract.stores import Store
 from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.history import History
 from pbt_operator.core.listing import first_round
-from pbt_operator.records.arrivals import RECORDS_PER_MEMBER, Arrival
+from pbt_operator.records.arrivals import RECORDS_PER_MEMBER, Arrival, too_much_held
 from pbt_operator.records.birth_log import BirthLog
 from pbt_operator.records.parallel import read_each
 from pbt_operator.records.refusals import Refusals
@@ -91,12 +91,20 @@ class Poller:
         )
         start = keys.reports_of(first)
         self._forget(start)
+        self.names.held = too_much_held(self._history)
+        if self.names.held is not None:
+            self._read_what_is_lacking(self._history.members)
+            return
         names = self.names.since(start, members=len(self._history.members))
         if names is None:
             self.begin_glance(self._history.members)
             return
         self._to_read = deque(key for key in names if key not in self.names.seen)
         self._to_ask = deque(member for member, number in following.items() if number < first)
+
+    def _read_what_is_lacking(self, members: Collection[int]) -> None:
+        """Of the next round: whoever is ahead of it isn't read."""
+        self.begin_glance([m for m in members if self._next_round(m) <= self._history.decided + 1])
 
     def _forget(self, start: str) -> None:
         """Drops what the listing from there on doesn't show again, and nobody asks for."""
@@ -137,7 +145,7 @@ class Poller:
         """Reads what there is to read, until nothing is left or the allowance is spent."""
         while self._to_read or self._to_fill or self._to_ask:
             if self._to_read:
-                yield from self.listed(allowance)
+                yield from self.listed(allowance, most_held=True)
             elif self._to_fill:
                 yield from self._fill_all(allowance)
             else:
@@ -145,8 +153,8 @@ class Poller:
             if allowance.is_spent:
                 return
 
-    def listed(self, allowance: Allowance) -> Iterator[Arrival]:
-        """Only the reports that are known by name, in the order of their names."""
+    def listed(self, allowance: Allowance, *, most_held: bool = False) -> Iterator[Arrival]:
+        """Only the reports that are known by name, in the order of their names; where asked, as many as are held."""
         while self._to_read:
             some = list(islice(self._to_read, allowance.at_once(AT_ONCE)))
             done = {key for key in some if not self._is_new(key)}
@@ -164,6 +172,8 @@ class Poller:
                 self._to_read.popleft()
             if allowance.is_spent:
                 return
+            if most_held and too_much_held(self._history) is not None:
+                self._read_what_is_lacking(self._history.members)
 
     def note_loaded(self) -> None:
         """Everything that `begin_load` named was read: what lies before it isn't asked for."""
@@ -226,6 +236,8 @@ class Poller:
             if allowance.is_spent:
                 break
         self._to_ask.extendleft(reversed(left))
+        if too_much_held(self._history) is not None:
+            self._read_what_is_lacking(self._to_ask)
 
     def _next_round(self, member: int) -> int:
         """The round that the newest life reports next, as far as is known; no trainer ever skips one."""
@@ -269,7 +281,7 @@ class Poller:
         except RecordRefused as refusal:
             self._refused.add(key, refusal)
             return None
-        with self._charged(allowance):
+        with self._births.charged_to(allowance):
             self._births.learn_successors(report.member, report.incarnation)
         self._to_fill.add(report.member)
         if report.round is not None:
@@ -278,19 +290,10 @@ class Poller:
 
     def _check(self, report: Report, allowance: Allowance) -> Birth:
         birth: Birth | None = None
-        with suppress(NotFound), self._charged(allowance):
+        with suppress(NotFound), self._births.charged_to(allowance):
             birth = self._births.birth(report.member, report.incarnation)
         interval, last = self._interval_steps, self.names.last_step
         fault = report_fault(report, birth, interval_steps=interval, last_step=last)
         if fault is not None or birth is None:
             raise RecordRefused(f"{report.key}: {fault}")
         return birth
-
-    @contextmanager
-    def _charged(self, allowance: Allowance) -> Iterator[None]:
-        """What is read of births in the block is spent."""
-        before = self._births.num_read
-        try:
-            yield
-        finally:
-            allowance.spend(reads=self._births.num_read - before)

@@ -21,6 +21,7 @@ class ReportNames:
     Attributes:
         last_step: the last one that any accepted spec has asked for.
         seen: those that were dealt with, as far as a listing may show them again.
+        held: what the reports of undecided rounds take, if it is more than is held of so many members; else None.
         overrun: how many names the newest listing had when it was broken off; None if it was read to its end.
     """
 
@@ -28,6 +29,7 @@ class ReportNames:
         """Lists nothing yet; a name past the last step is told by `refused`."""
         self.last_step = last_step
         self.seen: set[str] = set()
+        self.held: int | None = None
         self.overrun: int | None = None
         self._store, self._refused, self._interval_steps = store, refused, interval_steps
 

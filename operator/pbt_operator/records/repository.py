@@ -16,6 +16,7 @@ from pbt_contract.stores import Store
 from pbt_operator.core.accounting import Ledger
 from pbt_operator.core.allowance import Allowance, Cursor
 from pbt_operator.core.history import History
+from pbt_operator.core.news import News, news_of
 from pbt_operator.core.round_record import Round
 from pbt_operator.core.wire import MAX_STEPS
 from pbt_operator.records.arrivals import RECORDS_PER_MEMBER, Arrival, lean
@@ -59,6 +60,7 @@ class Repository:
         *,
         interval_steps: int,
         last_step: int = MAX_STEPS,
+        objective: str | None = None,
         on_refused: Callable[[str, str], None],
         readers: int = 1,
         is_alone: bool = False,
@@ -69,14 +71,14 @@ class Repository:
             store: opened at the population's location.
             interval_steps: between rounds; it can't change.
             last_step: the last one that any accepted spec has asked for.
+            objective: the metric that is compared; None keeps all in memory.
             readers: how many requests are made at once; what comes of them doesn't depend on it.
             on_refused: called once for each record that is refused, with its key and the reason.
             is_alone: whether nobody else can write rounds and births here.
         """
-        self.store = store
-        self.history = History(kept_per_member=RECORDS_PER_MEMBER)
+        self.store, self.history = store, History(kept_per_member=RECORDS_PER_MEMBER)
         self.yields = Handovers(store, on_refused=on_refused)
-        self._readers = readers
+        self._readers, self._objective = readers, objective
         self._births = BirthLog(store, self.history, readers=readers)
         self.rounds, self.gates = RoundLog(store, self.history, is_alone=is_alone), GateLog(store)
         shared: dict[str, Any] = {"readers": readers, "on_refused": on_refused}
@@ -87,7 +89,7 @@ class Repository:
         self.names, scale = self._poller.names, {"interval_steps": interval_steps, "readers": readers}
         self.ledgers = LedgerLog(store, self.history, self._births, self.names, **scale)
         self._load = _Load.NAMES
-        self._fresh: list[Report] = []
+        self._fresh: list[News] = []
         self._dead: list[str] = []
 
     # reading
@@ -186,15 +188,15 @@ class Repository:
     def _add(self, arrivals: Iterable[Arrival]) -> None:
         """Learns of each before the next one is looked for."""
         for report, birth in arrivals:
-            self.history.add_record(lean(report, birth))
-            self._fresh.append(report)
+            self.history.add_record(lean(report, birth, objective=self._objective))
+            self._fresh.append(news_of(report, birth))
 
     def catch_up(self, member: int) -> None:
         """Lists the member's records once more, saves included: what a resume must not miss."""
         self._add(self._poller.catch_up(member))
 
-    def take_fresh(self) -> list[Report]:
-        """The records that were learned since the last call, whole; those of `load` aren't news."""
+    def take_fresh(self) -> list[News]:
+        """Of the records that were learned since the last call; those of `load` aren't news."""
         fresh, self._fresh = self._fresh, []
         return fresh
 

@@ -12,7 +12,8 @@ from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_contract.encoding import decode, decode_report, encode
 from pbt_contract.errors import RecordRefused
-from pbt_contract.records import MAX_RECORD_BYTES, Birth, Cause, Claim, File, Report
+from pbt_contract.limits import MAX_RECORD_BYTES
+from pbt_contract.records import Birth, Cause, Claim, File, Report
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.records import audit, results
 from pbt_operator.records.archive import read_archive
@@ -102,6 +103,27 @@ FORGED: dict[str, tuple[str, bytes]] = {
     "a checkpoint of somebody else": (f"reports/0000006/{NEXT}.json", report(incarnation=9)),
     "a checkpoint outside": (f"reports/0000006/{NEXT}.json",
                              report(incarnation=9, checkpoint=f"checkpoints/{NEXT}/000000000060-n/../../../../x/")),
+    "a checkpoint that leads out, of no files": (
+        f"reports/0000006/{NEXT}.json",
+        report(incarnation=9, files=[], checkpoint=f"checkpoints/{NEXT}/000000000060-n/../../../../../etc/"),
+    ),
+    "a checkpoint's name of escapes, of no files": (
+        f"reports/0000006/{NEXT}.json",
+        report(incarnation=9, files=[], checkpoint=f"checkpoints/{NEXT}/000000000060-{ESCAPES}/"),
+    ),
+    "a long name of a checkpoint, of no files": (
+        f"reports/0000006/{NEXT}.json",
+        report(incarnation=9, files=[], checkpoint=f"checkpoints/{NEXT}/000000000060-{'A' * 900_000}/"),
+    ),
+    "a list of too many evaluations": (
+        f"reports/0000006/{NEXT}.json", report(incarnation=9, metrics={"score": [1.0] * 1001}),
+    ),
+    "too many metrics": (
+        f"reports/0000006/{NEXT}.json", report(incarnation=9, metrics={f"m{n}": 0.0 for n in range(257)}),
+    ),
+    "a long name of a metric": (
+        f"reports/0000006/{NEXT}.json", report(incarnation=9, metrics={"m" * 129: 0.0}),
+    ),
     "NaN as JSON has it not": (f"reports/0000006/{NEXT}.json", report().replace(b"0.5", b"NaN")),
     "wrong types": (f"reports/0000006/{NEXT}.json", report(metrics=5, files="all")),
     "a negative step": (f"reports/0000006/{NEXT}.json", report(step=-60)),

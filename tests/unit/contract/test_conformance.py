@@ -9,7 +9,8 @@ from threading import Barrier
 import pytest
 
 from pbt_contract.errors import CorruptCheckpoint, KeyRefused, NotFound, RecordRefused
-from pbt_contract.records import MAX_RECORD_BYTES, File
+from pbt_contract.limits import MAX_RECORD_BYTES
+from pbt_contract.records import File
 from pbt_contract.stores import Store, open_store
 from pbt_contract.stores.probe import probe
 from support.checksums import sha256

@@ -4,6 +4,7 @@ import pytest
 
 from pbt_contract.records import Birth, Cause, Report
 from pbt_operator.control.notices import remarks
+from pbt_operator.core.news import news_of
 
 
 def report(member: int, assigned: dict, **changes: object) -> Report:
@@ -40,10 +41,13 @@ DONOR = report(1, {"lr": 0.08, "wd": 0.5})
     ],
 )
 def test_trap_19_a_value_of_the_donor_that_came_back_is_flagged(effective, flagged):
-    events = list(remarks(report(0, BIRTH.hyperparameters, effective=effective), BIRTH, DONOR))
+    events = list(
+        remarks(news_of(report(0, BIRTH.hyperparameters, effective=effective), BIRTH), BIRTH, DONOR)
+    )
     assert [event.reason for event in events] == ["HyperparameterMismatch"] * flagged
 
 
 def test_notes_of_the_trainer_are_told():
-    events = list(remarks(report(0, BIRTH.hyperparameters, notes=["optimizer starts fresh"]), BIRTH, None))
+    noted = report(0, BIRTH.hyperparameters, notes=["optimizer starts fresh"])
+    events = list(remarks(news_of(noted, BIRTH), BIRTH, None))
     assert [event.message for event in events] == ["member 0 at step 20: optimizer starts fresh"]

@@ -5,16 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbt_contract import keys
-from pbt_contract.records import File, Report
+from pbt_contract.records import Birth, Cause, File, Report
 from pbt_contract.stores.parts import MIB, requests_of
 from pbt_operator.core.cost import DAY_SECONDS, READ_DOLLARS, WRITE_DOLLARS, Costs, to_status
+from pbt_operator.core.news import News, news_of
 
 
 def report(
     member: int = 0, *, number: int | None = 1, seconds: float = 60.0, sizes: tuple[int, ...] = (1000,)
-) -> Report:
+) -> News:
     step = number or 5
-    return Report(
+    told = Report(
         member=member,
         incarnation=1,
         step=step,
@@ -25,6 +26,8 @@ def report(
         files=[File(name=str(n), size=size, sha256="0" * 64) for n, size in enumerate(sizes)],
         seconds=seconds,
     )
+    birth = Birth(member=member, incarnation=1, cause=Cause.INITIAL, hyperparameters={}, reason="a test")
+    return news_of(told, birth)
 
 
 def estimate(costs: Costs, *, poll: float = 5.0, members: int = 100, in_place: bool = False):
@@ -81,3 +84,9 @@ def test_the_status_moves_only_with_the_first_two_digits():
         costs.learn(report(seconds=seconds))
         shown.add(tuple(to_status(estimate(costs)).items()))
     assert shown == {(("perReport", 3.0), ("dollarsPerMemberDay", 0.023))}
+
+
+def test_an_interval_that_is_said_to_take_no_time_at_all_costs_a_number():
+    costs = Costs()
+    costs.learn(report(seconds=5e-324))
+    assert to_status(estimate(costs)) is None

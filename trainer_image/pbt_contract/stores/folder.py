@@ -26,7 +26,8 @@ from pbt_contract.errors import (
     StoreUnavailable,
 )
 from pbt_contract.key_rules import check_key, check_prefix, is_key
-from pbt_contract.records import MAX_RECORD_BYTES, File
+from pbt_contract.limits import most_bytes
+from pbt_contract.records import File
 from pbt_contract.stores.verify import verify, verify_record_size, verify_source
 
 _TEMPORARY = "tmp~"
@@ -87,7 +88,7 @@ class FolderStore:
         path = self._path(key)
         with _store_errors(path), _found(path), _opened(path) as file:
             verify_record_size(os.fstat(file.fileno()).st_size, key=key)
-            return file.read(MAX_RECORD_BYTES)
+            return file.read(most_bytes(key))
 
     def names(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
         """See `Store.names`. What no key can name is left out, and so is all but plain files and folders."""

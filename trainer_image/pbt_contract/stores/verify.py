@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pbt_contract.errors import CorruptCheckpoint, RecordRefused
 from pbt_contract.key_rules import check_key
-from pbt_contract.records import MAX_RECORD_BYTES, File
+from pbt_contract.limits import most_bytes
+from pbt_contract.records import File
 from pbt_contract.text import quoted
 
 
@@ -69,5 +70,5 @@ def verify_record_size(size: int, *, key: str) -> None:
     Raises:
         RecordRefused: it is.
     """
-    if size > MAX_RECORD_BYTES:
-        raise RecordRefused(f"{key}: {size} bytes, a record has at most {MAX_RECORD_BYTES}")
+    if size > most_bytes(key):
+        raise RecordRefused(f"{key}: {size} bytes, this record has at most {most_bytes(key)}")

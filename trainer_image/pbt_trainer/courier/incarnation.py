@@ -10,9 +10,11 @@ from msgspec import UNSET, UnsetType
 from pbt_contract import keys
 from pbt_contract.encoding import decode, decode_report, encode
 from pbt_contract.errors import CorruptCheckpoint, NotFound, RecordRefused
+from pbt_contract.limits import MAX_NOTE
 from pbt_contract.records import Birth, Claim, File, Report, Started
 from pbt_contract.stores import Store
 from pbt_contract.stores.verify import verify
+from pbt_contract.text import shortened
 from pbt_contract.yields import Yield
 
 
@@ -87,7 +89,7 @@ class Incarnation:
             ranks=self._ranks if self._ranks > 1 else UNSET,
             yields=self._yields or UNSET,
             started=started,
-            why=why,
+            why=why if isinstance(why, UnsetType) else shortened(why, MAX_NOTE),
         )
         key = keys.claim(self.member, self.number)
         self.holder = decode(Claim, self.store.create(key, encode(ours)), key=key)

@@ -10,8 +10,10 @@ from msgspec import UNSET, UnsetType
 
 from pbt_contract.assignment import Assignment
 from pbt_contract.errors import ExitCode, UsageError
+from pbt_contract.limits import MAX_NOTE, MAX_NOTES
 from pbt_contract.records import Birth, Ending, Report, Value
 from pbt_contract.scores import wire_metrics
+from pbt_contract.text import shortened
 from pbt_trainer.courier.link import Link
 from pbt_trainer.exit import leave
 from pbt_trainer.session.clock import Clock, process_start
@@ -196,7 +198,7 @@ class Recording:
             self._unread_noted = True
             unread = sorted(self.birth.hyperparameters.keys() - self.hp.read)
             notes += [f"{name} was never read from run.hp" for name in unread]
-        return notes
+        return [shortened(note, MAX_NOTE) for note in notes[:MAX_NOTES]]
 
 
 def _finite(effective: Mapping[str, Value | list[Value]]) -> dict[str, Value | list[Value]]:

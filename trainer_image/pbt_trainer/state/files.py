@@ -6,10 +6,13 @@ from pathlib import Path
 from pbt_contract import keys
 from pbt_contract.errors import KeyRefused, StateError
 from pbt_contract.key_rules import check_key
+from pbt_contract.limits import MAX_REPORT_BYTES
 from pbt_contract.records import Report
 
 FILES = "files"
 """The folder of a checkpoint that a script's own files are in."""
+
+BYTES_BESIDE_NAME = 130  # in a record: size, checksum and the words around them
 
 
 def has_files(report: Report) -> bool:
@@ -33,8 +36,17 @@ def files_below(source: Path) -> list[Path]:
 
 
 def snapshot(source: Path, spool: Path) -> None:
-    """Copies all files below `source` to `spool`/files; raises as `files_below` does."""
-    for path in files_below(source):
+    """Copies all files below `source` to `spool`/files; raises as `files_below` does.
+
+    Raises:
+        StateError: there are so many that their names make too large a report.
+    """
+    found = files_below(source)
+    size = sum(BYTES_BESIDE_NAME + len(path.relative_to(source).as_posix()) for path in found)
+    if size > MAX_REPORT_BYTES * 3 // 4:
+        told = f"report(files=...): the names of {len(found)} files are more than a report may hold"
+        raise StateError(f"{told}; put them into fewer files, an archive say")
+    for path in found:
         target = spool / FILES / path.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

@@ -211,12 +211,13 @@ class Controller:
         with session.pods.during_pass(seen, requests=self._runner.readers):
             done = session.run_pass(looks, allowance)
         self._pace.looked(self._clock(), listed=lists, glanced=not lists and glances, expected=done.awaited)
-        self._note_storage(session.store.url, done.cursor, overrun=session.repository.names.overrun)
+        names = session.repository.names
+        self._note_storage(session.store.url, done.cursor, overrun=names.overrun, held=names.held)
         if done.cursor is None:
             self._show(session, done, began)
 
-    def _note_storage(self, location: str, left: Cursor | None, *, overrun: int | None = None) -> None:
-        for found in self._limits.storage(location, left, overrun=overrun):
+    def _note_storage(self, location: str, left: Cursor | None, **exceeded: int | None) -> None:
+        for found in self._limits.storage(location, left, **exceeded):
             self._status_writer.note(found)
 
     def _show(self, session: Session[ClusterPods], done: PassResult, began: float) -> None:

@@ -14,6 +14,7 @@ from pbt_contract.text import abridged_to_bytes, one_line
 from pbt_operator.control.events import Event
 from pbt_operator.runners.kubernetes.api import GROUP, KIND, VERSION
 from pbt_operator.runners.kubernetes.api_errors import ApiUnavailable
+from pbt_operator.runners.kubernetes.event_budget import EventBudget
 from pbt_operator.runners.kubernetes.pod_template import Owner
 
 CONTROLLER = "pbt-operator"
@@ -24,6 +25,7 @@ LINE_BYTES = 110
 NOTE_BYTES = 1024  # the API counts bytes
 EVENTS_A_PASS = 20
 AGAIN = timedelta(minutes=10)  # the API server keeps an Event for an hour
+FORGOTTEN_AFTER = timedelta(hours=1)  # any budget is whole again by then
 LOG = logging.getLogger(__name__)
 
 
@@ -49,18 +51,20 @@ class EventRecorder:
         self._create, self._instance, self._now = create, instance[:128], now
         self._told: dict[tuple[str, Event], datetime] = {}
         self._waiting: dict[str, list[Event]] = {}  # by uid, those that weren't posted yet
-        self._worker = worker
+        self._worker, self._budget = worker, EventBudget()
         self._lock = Lock()
 
     def post(self, owner: Owner, events: Sequence[Event]) -> None:
-        """Logs and posts the events of one pass. What the API server refuses stays in the log."""
-        fresh = self._fresh(owner.uid, events)
+        """Logs and posts the events of one pass. What the API server refuses stays in the log.
+
+        What is over the Population's budget waits, and becomes one Event that counts it.
+        """
+        fresh = list(bound(self._fresh(owner.uid, events)))
         for event in fresh:
-            level = logging.WARNING if event.warning else logging.INFO
-            LOG.log(level, "%s: %s", event.reason, abridged_to_bytes(one_line(event.message), NOTE_BYTES))
+            self._log(owner, event)
         with self._lock:
             if fresh:
-                self._waiting.setdefault(owner.uid, []).extend(fresh)
+                self._waiting[owner.uid] = list(bound([*self._waiting.get(owner.uid, ()), *fresh]))
             timers = owner.uid in self._waiting
         if timers:
             if self._worker is None:
@@ -68,10 +72,23 @@ class EventRecorder:
             else:
                 self._worker.submit(self._post_waiting, owner)
 
+    def _log(self, owner: Owner, event: Event) -> None:
+        with self._lock:
+            may = self._budget.take(("log", owner.uid, event.reason), warning=event.warning, now=self._now())
+        if may:
+            level = logging.WARNING if event.warning else logging.INFO
+            LOG.log(level, "%s: %s", event.reason, abridged_to_bytes(one_line(event.message), NOTE_BYTES))
+
     def _post_waiting(self, owner: Owner) -> None:
         """Posts what waits, in bounded number; what the API server is away for, goes on waiting."""
         with self._lock:
-            bounded = list(bound(self._waiting.pop(owner.uid, ())))
+            waiting, now = self._waiting.pop(owner.uid, ()), self._now()
+            spends = {
+                e: self._budget.take((owner.uid, e.reason), warning=e.warning, now=now) for e in waiting
+            }
+            bounded, left = [e for e in spends if spends[e]], [e for e in spends if not spends[e]]
+            if left:
+                self._waiting[owner.uid] = left
         for number, event in enumerate(bounded):
             try:
                 self._create(owner.namespace, self._body(owner, event))
@@ -80,7 +97,8 @@ class EventRecorder:
                 LOG.warning("%d of %d Events can't be posted: %s", len(bounded) - number, len(bounded), error)
                 if isinstance(error, ApiUnavailable):
                     with self._lock:
-                        self._waiting[owner.uid] = bounded[number:] + self._waiting.get(owner.uid, [])
+                        more = self._waiting.get(owner.uid, [])
+                        self._waiting[owner.uid] = list(bound([*bounded[number:], *more]))
                 return
 
     def _fresh(self, uid: str, events: Sequence[Event]) -> list[Event]:
@@ -88,6 +106,7 @@ class EventRecorder:
         now = self._now()
         with self._lock:
             self._told = {known: at for known, at in self._told.items() if now - at < AGAIN}
+            self._budget.forget_before(now - FORGOTTEN_AFTER)
             fresh = [event for event in dict.fromkeys(events) if (uid, event) not in self._told]
             self._told |= {(uid, event): now for event in fresh}
         return fresh

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec.structs import replace
+
 from pbt_contract.records import Report
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.history import History
@@ -70,7 +72,9 @@ class Usage:
             if account.seconds is not None:
                 account.seconds += now - self._at
         self._at = now
-        for record in self._new_of(self._feed.take_records()):
+        ran = {pod.member: pod.placed_for for pod in pods}
+        for told in self._new_of(self._feed.take_records()):
+            record = _as_far_as(told, ran.get(told.member))
             self._unsettled.append(record)
             if record.member in accounts:
                 _balance(accounts[record.member], record, used)
@@ -124,6 +128,11 @@ class Usage:
                 self._recorded[life] = record.step
                 new.append(record)
         return new
+
+
+def _as_far_as(record: Report, ran: float | None) -> Report:
+    """The record, with no more seconds than its pod ran for, as far as that is known: trainers may say anything."""
+    return record if ran is None or record.seconds <= ran else replace(record, seconds=ran)
 
 
 def _balance(account: _Account, record: Report, used: dict[Use, float]) -> None:

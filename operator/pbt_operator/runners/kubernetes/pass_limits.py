@@ -24,7 +24,7 @@ class PassLimits:
         return Allowance(reads=READS, size=BYTES, seconds=SECONDS, clock=self._clock)
 
     def storage(
-        self, location: str, left: Cursor | None, *, overrun: int | None = None
+        self, location: str, left: Cursor | None, *, overrun: int | None = None, held: int | None = None
     ) -> Iterator[Condition]:
         """The condition `StorageReady` after a pass that reached the store; nothing if it stays as it is.
 
@@ -32,6 +32,7 @@ class PassLimits:
             location: its URL.
             left: what the pass has left to read.
             overrun: how many names of reports its listing had when it was broken off.
+            held: what the reports of undecided rounds take, in kilobytes, where that is too much.
         """
         if left is None:
             self._reading_since = None
@@ -41,6 +42,10 @@ class PassLimits:
             told = f"there are {overrun} names of reports or more, which members can't have made"
             remedy = "each member's next report is asked for by its key; remove what doesn't belong there"
             yield Condition("StorageReady", "True", "TooManyNames", f"{location}: {told}; {remedy}")
+        elif held is not None:
+            told = f"{held} kB of reports of rounds that are not decided are known"
+            remedy = "of the others only what the next round lacks is read; do trainers wait at their gates?"
+            yield Condition("StorageReady", "True", "TooManyRecords", f"{location}: {told}; {remedy}")
         elif left is None:
             yield Condition("StorageReady", "True", "Ready", location)
         elif self._reading_since is not None and self._clock() - self._reading_since > TOLD_AFTER_SECONDS:

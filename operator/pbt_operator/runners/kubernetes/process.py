@@ -44,7 +44,7 @@ class Process:
         self.config, self._api = config, api
         self._posting = ThreadPoolExecutor(1, thread_name_prefix="events")
         self._recorder = EventRecorder(api.create_event, instance=instance, worker=self._posting)
-        self._metrics, self.health = Metrics(), Health()
+        self._metrics, self.health = Metrics(), Health(workers=config.workers)
         self._server: HealthServer | None = None
         self._pods = PodInformer(api, config.namespaces, on_shown=self._pod_shown)
         self.queue = WorkQueue(

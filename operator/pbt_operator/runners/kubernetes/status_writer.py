@@ -1,8 +1,10 @@
 """What one pass tells the cluster: Events, and one write of the status if anything in it changed."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
+from pbt_contract.encoding import not_finite
 from pbt_operator.control.events import Event
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.runners.kubernetes.api import Api
@@ -12,6 +14,7 @@ from pbt_operator.runners.kubernetes.pod_state import SETTLED
 from pbt_operator.runners.kubernetes.pod_template import POPULATION_UID, Owner
 from pbt_operator.runners.kubernetes.run_times import rfc3339
 
+LOG = logging.getLogger(__name__)
 APART_SECONDS = 2.0  # the whole status is written anew each time, and etcd keeps every version for minutes
 
 
@@ -38,8 +41,11 @@ class StatusWriter:
         self._conditions[condition.kind] = condition
 
     def show(self, fields: Mapping[str, Any]) -> None:
-        """Other fields of the status; None takes one away."""
-        self._fields = dict(fields)
+        """Other fields of the status; None takes one away. One with a number that JSON has not is left out."""
+        wrong = {name: path for name, value in fields.items() for path in not_finite(value, name)}
+        for path in wrong.values():
+            LOG.warning("status.%s is not finite: it is left out", path)
+        self._fields = {name: None if name in wrong else value for name, value in fields.items()}
 
     def publish(self, status: Mapping[str, Any], *, generation: int, now: float, version: int = 0) -> None:
         """Posts the events and writes the status: at once if its outline has changed, else a while after the last time.

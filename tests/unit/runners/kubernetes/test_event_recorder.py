@@ -12,6 +12,7 @@ import pytest
 
 from pbt_operator.control.events import Event
 from pbt_operator.runners.kubernetes.api_errors import ApiUnavailable
+from pbt_operator.runners.kubernetes.event_budget import WARNING_BURST
 from pbt_operator.runners.kubernetes.event_recorder import EVENTS_A_PASS, NOTE_BYTES, EventRecorder
 from pbt_operator.runners.kubernetes.pod_template import Owner
 
@@ -173,3 +174,36 @@ def test_with_a_worker_no_pass_waits_for_the_api_server_and_what_comes_meanwhile
     assert posted[0].startswith("member 0")
     assert len(posted) <= 2 * EVENTS_A_PASS
     assert sum(message.count("member") for message in posted) > 1
+
+
+def test_what_trainers_can_say_without_end_becomes_few_events_and_log_lines_that_count_it(cluster, caplog):
+    caplog.set_level(logging.INFO)
+    recorder = cluster.recorder()
+    for number in range(600):  # ten minutes of passes, a second apart
+        cluster.now += timedelta(seconds=1)
+        notes = [
+            Event("TrainerNote", f"note {number} of {member}", member, warning=True) for member in range(3)
+        ]
+        recorder.post(OWNER, [*notes, Event("RoundDecided", f"round {number}")])
+    noted = [body for body in cluster.events if body["reason"] == "TrainerNote"]
+    assert WARNING_BURST <= len(noted) <= WARNING_BURST + 11
+    assert sum("note" in record.message for record in caplog.records) <= WARNING_BURST + 11
+    assert any(" at once: " in body["message"] for body in noted)
+    assert sum(body["reason"] == "RoundDecided" for body in cluster.events) == 600  # what is decided is told
+
+
+def test_many_events_of_a_pass_take_as_many_log_lines_as_events(cluster, caplog):
+    refused = [
+        Event("RecordRefused", f"reports/{number} is refused", warning=True) for number in range(10_000)
+    ]
+    cluster.recorder().post(OWNER, refused)
+    assert len(caplog.records) == 1
+    assert "10000 at once" in caplog.text
+
+
+def test_no_population_spends_the_budget_of_another_one(cluster):
+    recorder, other = cluster.recorder(), replace(OWNER, name="letters", uid="another")
+    for number in range(100):
+        recorder.post(OWNER, [Event("TrainerNote", f"note {number}", warning=True)])
+    recorder.post(other, [Event("TrainerNote", "note", warning=True)])
+    assert cluster.events[-1]["involvedObject"]["name"] == "letters"

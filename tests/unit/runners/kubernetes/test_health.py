@@ -125,6 +125,19 @@ def test_a_pass_that_does_not_end_is_no_life(health, clock):
     assert health.faults() == []
 
 
+def test_passes_that_do_not_end_are_no_life_once_no_thread_is_left_for_others(clock, caplog):
+    health = Health(clock=clock, workers=2)
+    with health.during("research/digits"):
+        clock.now += 601
+        health.beat()
+        assert health.faults() == []
+        assert "a pass of research/digits has been running for 601 s" in caplog.text
+        with health.during("research/letters"):
+            clock.now += 601
+            health.beat()
+            assert len(health.faults()) == 2
+
+
 def test_a_store_that_is_down_is_no_reason_to_restart(health, clock):
     def fail() -> None:
         with health.during("research/digits"):

@@ -213,3 +213,11 @@ def test_what_the_watch_does_not_show_yet_is_taken_away_all_the_same(server, pub
     publish(publisher, {"phase": "Running"})
     assert server.status["phase"] == "Failed"
     assert "final" not in server.status
+
+
+def test_a_number_that_json_cannot_hold_is_left_out_and_named(server, publisher, caplog):
+    publisher.show({"rounds": 3, "forecast": {"seconds": 1, "gpuHours": float("inf")}})
+    publish(publisher, {})
+    assert server.status["rounds"] == 3
+    assert "forecast" not in server.status
+    assert "status.forecast.gpuHours is not finite" in caplog.text

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from pbt_contract import keys
 from pbt_contract.encoding import encode
 from pbt_contract.errors import NotFound, StoreRefused, StoreUnavailable
-from pbt_contract.records import MAX_RECORD_BYTES, Birth, Cause
+from pbt_contract.limits import MAX_RECORD_BYTES
+from pbt_contract.records import Birth, Cause
 from pbt_trainer import ExitCode
 from pbt_trainer.courier.messages import (
     Began,
