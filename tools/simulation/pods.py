@@ -22,6 +22,7 @@ from simulation.trainable import State, Trainable, TrainerCrashed
 from simulation.waiting import Waiting
 
 STATE = "state.json"
+UNBOUNDED = 10**6  # places
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class SimulatedPods:
         self.anew: Callable[[Birth], str | None] = lambda _birth: None
         self.ignores_gates: Callable[[int], bool] = lambda _member: False
         self._trainers: dict[str, SimulatedTrainer] = {}
-        self._places = 10**6
+        self._places = UNBOUNDED
 
     def observe(self) -> Sequence[Pod]:
         """See `Pods.observe`."""
@@ -196,7 +197,9 @@ class SimulatedTrainer:
         self._restore()
         self.pod = replace(self.pod, phase=Phase.RUNNING)
         self._stretch()
-        self.world.time.after(self.world.durations.poll, self._look_for_successor)
+        # Where there is room for everybody nobody is asked: looking would only take the simulation's time.
+        if self.world.spec.restart is Restart.IN_PLACE or self.world.places < UNBOUNDED:
+            self.world.time.after(self.world.durations.poll, self._look_for_successor)
 
     def _restore(self) -> None:
         source = self.life.source()

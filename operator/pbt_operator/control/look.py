@@ -20,6 +20,7 @@ class Seen:
             another process has taken, which waits for another birth.
         is_short: whether the cluster lacks room.
         shares: whether members take turns because of that.
+        makes_room: whether a process could go on as a member whose pod has no place; not asked where none lacks one.
     """
 
     live: Mapping[int, Pod]
@@ -27,6 +28,7 @@ class Seen:
     demand: Sequence[Pod] = ()
     is_short: bool = False
     shares: bool = False
+    makes_room: bool = False
 
 
 def look_at_pods(pods: Pods, repository: Repository, *, late: Collection[str]) -> Seen:
@@ -47,7 +49,9 @@ def look_at_pods(pods: Pods, repository: Repository, *, late: Collection[str]) -
     # Who runs comes first: a pod that waits is only asked about where its member has a process already.
     known.sort(key=lambda pod: pod.phase is Phase.PENDING)
     running = [pod for pod in known if pod.phase is Phase.RUNNING]
-    shares = short and (not running or any(_makes_room(pod, repository, late) for pod in running))
+    lacks = short or any(not pod.ended and pod.unplaced_for is not None for pod in known)
+    makes_room = lacks and any(_makes_room(pod, repository, late) for pod in running)
+    shares = short and (makes_room or not running)
     for pod in known:
         if pod.ended:
             ended.append(pod)
@@ -62,7 +66,7 @@ def look_at_pods(pods: Pods, repository: Repository, *, late: Collection[str]) -
             live[pod.member] = newer
         else:
             live[pod.member] = pod
-    return Seen(live, ended, demand, is_short=short, shares=shares)
+    return Seen(live, ended, demand, is_short=short, shares=shares, makes_room=makes_room)
 
 
 def _makes_room(pod: Pod, repository: Repository, late: Collection[str]) -> bool:

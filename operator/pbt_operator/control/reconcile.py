@@ -135,7 +135,7 @@ class Reconciler:
                 self._decisions.retry(self._failed, self.spec)
                 self._failed = None
             if not self.spec.suspend:
-                living = self._living.members(seen.live, self.spec, now=self._clock())
+                living = self._living.members(seen, self.spec, now=self._clock())
                 self._decisions.decide(self.spec, spec_number=self.spec_number, living=living)
                 self._decisions.open(self.spec, spec_number=self.spec_number, living=living)
             self._outcome = self._ended(seen.live)

@@ -63,7 +63,8 @@ class Schedule(Wire):
     )
     straggler_timeout_seconds: Seconds = Field(
         default=600,
-        description="Seconds after which a member without a running pod is no longer waited for, until it is back.",
+        description="Seconds after which a member whose pod doesn't start is no longer waited for, until it is back. "
+        "One that waits for its turn is waited for however long, and with `quorumPercent` 100 so is everyone.",
     )
     progress_deadline_seconds: Seconds = Field(
         default=3600,

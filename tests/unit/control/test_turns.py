@@ -180,6 +180,30 @@ def test_a_process_that_does_not_take_what_follows_its_life_is_stopped(monkeypat
     assert told(run).status().phase is PopulationPhase.COMPLETE
 
 
+def test_at_quorum_100_those_that_cannot_take_turns_wait_for_room_and_decide_the_same(monkeypatch):
+    monkeypatch.setattr(SimulatedTrainer, "yields", False)
+    schedule = {**DETERMINISTIC["schedule"], "stragglerTimeoutSeconds": 100}
+    run = simulation(4, schedule=schedule)
+    while run.time.now < 2_000:
+        run.step()
+    assert run.repository.history.decided == 0
+    assert run.last is not None
+    assert run.last.takes_turns is False
+    run.pods.places = MEMBERS
+    run.run()
+    assert decisions(told(run).rounds) == decisions(told(simulation(MEMBERS).run()).rounds)
+
+
+def test_members_are_waited_for_where_room_comes_bit_by_bit():
+    """A pod gets a place now and then, so that no shortage lasts for a minute."""
+    run = simulation(2, schedule={**QUORUM_75, "stragglerTimeoutSeconds": 30})
+    while run.repository.history.decided < 1:
+        if run.time.now > run.pods.places * 50 - 60 and run.pods.places < MEMBERS:
+            run.pods.places += 1
+        run.step()
+    assert len(run.repository.history.newest_round.entries) >= 5
+
+
 def test_a_smaller_parallelism_ends_the_demand_first():
     run = simulation(3)
     while run.repository.history.decided < 3:

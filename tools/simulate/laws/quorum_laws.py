@@ -131,9 +131,9 @@ class QuorumLaws(Judge):
         if any(facts.newest_birth(member) is None for member in range(spec.members)):
             return False
         timeout = schedule.straggler_timeout_seconds
+        if schedule.quorum_percent >= 100:  # nobody is left out, however long it has been missing
+            return all(m in have or facts.position(m) >= step for m in self._living(spec))
         living = {m for m in self._living(spec) if not self._is_missing(m, timeout)}
-        if schedule.quorum_percent >= 100:
-            return all(m in have or facts.position(m) >= step for m in living)
         return len(have) >= math.ceil(len(living | have) * schedule.quorum_percent / 100)
 
     def _reports(self, number: int, spec: Spec) -> set[int]:
