@@ -17,10 +17,12 @@ from pbt_operator.manifest.template import trainer_container
 from pbt_operator.runners.local.doorbell import Doorbell
 from pbt_operator.runners.local.gpus import Gpus
 from pbt_operator.runners.local.processes import LocalPods
+from pbt_operator.runners.local.run_folder import check_there, open_plain
 from pbt_operator.runners.local.starts import Starts
 from pbt_operator.runners.local.warden_link import WardenLink
 
 POLL_SECONDS = {"file": 0.1, "s3": 1.0}
+LOCK = "runner.lock"
 LOCK_SECONDS = 20.0  # a runner that was killed leaves its warden a moment to end the trainers
 
 
@@ -84,7 +86,7 @@ class LocalRunner:
         if parallelism is None and container.gpus and gpus.names:
             room = max(1, len(gpus.names) // container.gpus)
             parallelism = min(room, population.spec.parallelism or room)
-        with _locked(home / "runner.lock") as lock:
+        with _locked(home / LOCK) as lock:
             yield cls(
                 name=population.metadata.name,
                 source=source,
@@ -129,6 +131,7 @@ class LocalRunner:
             ),
             parallelism=spec.slots,
             logs=self._home / "logs",
+            check_home=partial(check_there, self._home / LOCK, self._lock),
             gpus=self._gpus,
             doorbell=doorbell,
             starts=Starts(store, at_once=os.cpu_count() or 1),
@@ -158,8 +161,9 @@ def _locked(path: Path) -> Iterator[int]:
 
     Raises:
         Busy: it is held.
+        StoreRefused: it is a symbolic link.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = open_plain(path, os.O_RDWR | os.O_CREAT)
     try:
         deadline = time.monotonic() + LOCK_SECONDS
         while True:

@@ -19,6 +19,7 @@ from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.manifest.template import TrainerContainer, trainer_container
 from pbt_operator.runners.local.doorbell import Doorbell
 from pbt_operator.runners.local.gpus import Gpus
+from pbt_operator.runners.local.run_folder import open_log
 from pbt_operator.runners.local.starts import Starts
 from pbt_operator.runners.local.warden_link import WardenLink
 
@@ -56,6 +57,7 @@ class LocalPods:
         assign: Callable[..., Assignment],
         parallelism: int,
         logs: Path,
+        check_home: Callable[[], None],
         gpus: Gpus,
         doorbell: Doorbell,
         starts: Starts,
@@ -69,13 +71,14 @@ class LocalPods:
             assign: what the trainer of a birth is told, in a pod: takes the birth and `pod`.
             parallelism: among how many trainers the cores are shared out.
             logs: a folder for one log for each member.
+            check_home: raises where the run's folder isn't there any more.
             gpus: the machine's.
             doorbell: rings when a trainer has made a record.
             starts: says whose process may start.
         """
         self._warden, self._doorbell, self._starts = warden, doorbell, starts
         self._template, self._source, self._assign = template, source, assign
-        self._logs, self._gpus = logs, gpus
+        self._logs, self._check_home, self._gpus = logs, check_home, gpus
         self._threads = max(1, (os.cpu_count() or 1) // parallelism)
         self._processes: dict[str, Process] = {}
 
@@ -96,7 +99,9 @@ class LocalPods:
 
         Raises:
             WardenLost: the warden is gone.
+            FolderLost: the run's folder is.
         """
+        self._check_home()
         for message in self._warden.receive():
             self._learn(message)
         now = time.monotonic()
@@ -169,7 +174,7 @@ class LocalPods:
         """Begins a paragraph in the member's log, and says where that is."""
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._log(member)
-        with log.open("a", encoding="utf-8") as lines:
+        with os.fdopen(open_log(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "a", encoding="utf-8") as lines:
             lines.write(f"--- {told}\n")
         return log
 
@@ -215,7 +220,7 @@ def _directory(container: TrainerContainer) -> str:
 
 def _tail(log: Path, begins: int) -> str:
     """The last lines that a process wrote."""
-    with log.open("rb") as lines:
+    with os.fdopen(open_log(log, os.O_RDONLY), "rb") as lines:
         size = lines.seek(0, os.SEEK_END)
         lines.seek(max(begins, size - LOG_TAIL_BYTES))
         return lines.read().decode(errors="replace")

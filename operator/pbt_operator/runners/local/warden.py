@@ -23,6 +23,7 @@ from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 REAP_SECONDS = 0.01
+LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
 
 
 def main(fd: int) -> None:
@@ -87,7 +88,7 @@ class Warden:
 
     def _start(self, message: dict[str, Any]) -> None:
         try:
-            with Path(message["log"]).open("ab") as log:
+            with os.fdopen(os.open(message["log"], LOG_FLAGS), "ab") as log:
                 process = subprocess.Popen(
                     message["command"],
                     cwd=message["directory"],
