@@ -14,7 +14,7 @@ from pbt_trainer.session.metrics import plain
 from pbt_trainer.session.place import Place
 from pbt_trainer.session.ranks import Ranks
 from pbt_trainer.session.session import Session
-from pbt_trainer.session.takeover import consult
+from pbt_trainer.session.takeover import consult, last_turn
 from pbt_trainer.session.verdict import Verdict
 from pbt_trainer.state.files import files_below
 from pbt_trainer.state.tracked import Tracked
@@ -281,16 +281,16 @@ class Run(Place, Builds):
         begins, following = self.step == self._start_step, self.step // self.interval_steps + 1
         at_bound = begins or self.step % self.interval_steps == 0
         number = following if at_bound and self.step < self.total_steps else None
-        return consult(member, step=self.step, together=begins or self._is_due, number=number)
+        verdict = consult(member, step=self.step, together=begins or self._is_due, number=number)
+        return last_turn(member, self.step, verdict) if self.step >= self.total_steps else verdict
 
     def _call_hooks(self) -> None:
         for hook in self._hooks:
             hook(self)
 
     def _finish(self) -> Advance:
-        if self._member and not self._member.link.flush():
-            return self._stop(Stopped.TERMINATED)
-        return self._stop(Stopped.FINISHED)
+        stored = self._member is None or self._member.link.flush()
+        return self._stop(Stopped.FINISHED if stored else Stopped.TERMINATED)
 
     def _stop(self, reason: Stopped) -> Advance:
         self.stopped = reason

@@ -17,7 +17,7 @@ class Seen:
         live: the pod of each member that hasn't ended.
         ended: those to be accounted for.
         demand: those that wait for a place, while the members share the places that there are; and any whose birth
-            another process has taken, which waits for another birth.
+            another process has taken or another one follows, which waits for another birth.
         is_short: whether the cluster lacks room.
         shares: whether members take turns because of that.
         makes_room: whether a process could go on as a member whose pod has no place; not asked where none lacks one.
@@ -29,6 +29,13 @@ class Seen:
     is_short: bool = False
     shares: bool = False
     makes_room: bool = False
+
+    @property
+    def lacks_room(self) -> bool:
+        """Whether a pod has no place yet, though others may have got one lately: what is given back is fought over."""
+        return bool(
+            self.is_short or self.demand or any(p.unplaced_for is not None for p in self.live.values())
+        )
 
 
 def look_at_pods(pods: Pods, repository: Repository, *, late: Collection[str]) -> Seen:
@@ -55,7 +62,7 @@ def look_at_pods(pods: Pods, repository: Repository, *, late: Collection[str]) -
     for pod in known:
         if pod.ended:
             ended.append(pod)
-        elif pod.unplaced_for is not None and (shares or pod.member in live):
+        elif _is_to_wait(pod, repository, shares=shares, is_lived=pod.member in live):
             demand.append(pod)
         elif pod.member in live and _is_late(pod, repository):
             if pod.phase is Phase.PENDING:  # else its trainer finds that out, and leaves
@@ -75,6 +82,19 @@ def _makes_room(pod: Pod, repository: Repository, late: Collection[str]) -> bool
         return True
     is_asked = asked_for(repository, pod) is not None and pod.uid not in late
     return is_asked or not has_claimed(repository, pod)
+
+
+def _is_to_wait(pod: Pod, repository: Repository, *, shares: bool, is_lived: bool) -> bool:
+    """Whether a pod is nobody's yet, so that any member that waits may have it."""
+    if pod.unplaced_for is not None:
+        return shares or is_lived or _is_followed(pod, repository)
+    return is_lived and pod.phase is Phase.PENDING and _is_followed(pod, repository)
+
+
+def _is_followed(pod: Pod, repository: Repository) -> bool:
+    """Whether the birth that this pod is to start as is over before it began."""
+    newest = repository.history.newest_birth(pod.member)
+    return newest is not None and newest.incarnation > pod.incarnation
 
 
 def _is_late(pod: Pod, repository: Repository) -> bool:

@@ -103,17 +103,17 @@ class Placement:
     def _supersede(self, seen: Seen, asked: Mapping[int, Life], spec: Spec) -> None:
         """Stops the pods that shouldn't run what they run."""
         now, live = self._clock(), seen.live
-        later = self._left_to_later(live, spec, keeps=seen.is_short)
+        later = self._left_to_later(live, spec, keeps=seen.lacks_room)
         for member, pod in live.items():
             if member in later:
                 continue
-            tenant = self._tenant(pod, asked.get(member), spec, keeps=seen.is_short)
+            tenant = self._tenant(pod, asked.get(member), spec, keeps=seen.lacks_room)
             notice = tenancy.notice_of(
                 tenant,
                 spec,
                 self._time(tenant, spec, now),
                 takeover_seconds=self._takeover_seconds(),
-                keeps=seen.is_short,
+                keeps=seen.lacks_room,
             )
             if notice is None:
                 continue
@@ -213,10 +213,9 @@ class Placement:
                 member=member,
                 position=self._history.position(member),
                 reported=is_contested
-                and member not in through.union(heirs)
-                and self._has_reported(pod, spec)
-                and (not seen.is_short or self._handing_over.is_possible(pod)),
-                waits=self._waits(member, spec),
+                and member not in heirs
+                and self._makes_room(pod, spec, is_through=member in through, keeps=seen.lacks_room),
+                waits=member in through or self._waits(member, spec),
                 leaving=pod.stopping,
             )
             for member, pod in live.items()
@@ -227,7 +226,7 @@ class Placement:
             waiters=[replace(waiter, waits=self._waits(waiter.member, spec)) for waiter in waiters],
             interval_steps=spec.schedule.interval_steps,
         )
-        heirs = {**heirs, **self._hand_over(allotment.yields, live, spec, keeps=seen.is_short)}
+        heirs = {**heirs, **self._hand_over(allotment.yields, live, spec, keeps=seen.lacks_room)}
         started = self._vacancies.births(allotment.start[:STARTS_A_PASS], spec)
         for birth in started.values():
             self._pods.start(birth)
@@ -243,6 +242,11 @@ class Placement:
             self._timers.start(Timed.THROUGH, pod.uid, now)
             if self._timers.elapsed(Timed.THROUGH, pod.uid, now) > tenancy.TAKEOVER_SECONDS:
                 self._stop(pod)
+
+    def _makes_room(self, pod: Pod, spec: Spec, *, is_through: bool, keeps: bool) -> bool:
+        """Whether to yield costs the pod little now. One that is through just ends, unless its process is asked."""
+        can_ask = (keeps or spec.restart is Restart.IN_PLACE) and self._handing_over.is_possible(pod)
+        return can_ask if is_through else self._has_reported(pod, spec) and (can_ask or not keeps)
 
     def _has_reported(self, pod: Pod, spec: Spec) -> bool:
         """Whether the pod's process has made a ready report since it started or took over, or waits at a gate."""

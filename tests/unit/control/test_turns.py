@@ -220,3 +220,17 @@ def test_who_never_got_a_place_is_over_with_the_population():
     run = simulation(2, activeDeadlineSeconds=400).run()
     assert there(run) == []
     assert told(run).status().reason == "DeadlineExceeded"
+
+
+@pytest.mark.parametrize("seed", [7, 109])
+def test_no_slot_is_given_back_as_long_as_a_pod_has_no_place(seed):
+    """A place that comes ends the shortage for a minute: what is given back then, another tenant may take as well."""
+    chance, run = Random(seed), simulation(1)
+    for places in range(1, MEMBERS):
+        run.pods.places, until = places, run.time.now + chance.uniform(20, 130)
+        while run.time.now < until and run.repository.history.decided < 17:
+            run.step()
+            pods = there(run)
+            assert len(pods) == MEMBERS
+            assert sum(pod.placed_for is not None for pod in pods) == places
+    assert run.pods.num_started == MEMBERS

@@ -28,6 +28,8 @@ class Session(Recording):
         building: what the script has built from it.
         files: the folder of the restored checkpoint's own files.
         has_hooks: whether the script has hooks to be called after a restore.
+        has_made_room: whether this process has gone on as another member that waited for a slot, or may have: it was
+            started anew.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Session(Recording):
         self.building = Building(hp)
         self.files: Path | None = None
         self.has_hooks = False
+        self.has_made_room = assignment.started_anew is not None
         self._hooks = hooks
 
     @classmethod

@@ -15,6 +15,9 @@ from pbt_trainer.session.verdict import Verdict
 _LOOK_SECONDS = 5.0
 _TOGETHER_SECONDS = 5.0
 _RECREATES = "restart is Recreate"
+_TURN_POLLS = (
+    3  # of the operator's: one until it sees the last report, one to spare; and a moment for its pass
+)
 
 
 def consult(member: Session, *, step: int, together: bool, number: int | None) -> Verdict:
@@ -44,6 +47,23 @@ def consult(member: Session, *, step: int, together: bool, number: int | None) -
     elif verdict is Verdict.REPLACED:
         logger.info("%s", member.link.replaced or "another process is this member now")
     return verdict
+
+
+def last_turn(member: Session, step: int, verdict: Verdict) -> Verdict:
+    """What the process does after its last step: where members take turns, it may go on as one that still waits.
+
+    It waits a little to be asked, and only where it has made room before. Else its slot would be given back, and in a
+    shortage to somebody else.
+    """
+    link, end = member.link, time.monotonic() + 1.0 + _TURN_POLLS * member.assignment.poll_seconds
+    if not (verdict is Verdict.GO and member.has_made_room and member.ranks.alone and link.flush()):
+        return verdict
+    while not (link.termination.requested or link.replaced) and time.monotonic() < end:
+        if _decide(member, step) is Verdict.SWAP:
+            return Verdict.SWAP
+        member.clock.wait(link.listen())
+        link.termination.listen()
+    return Verdict.GO
 
 
 def _agree(member: Session, step: int, number: int | None) -> Verdict:
@@ -115,6 +135,7 @@ def _make_room(member: Session, offer: Offer, step: int) -> Verdict:
         return _decide(member, step)
     logger.info("member %d makes room for member %d at step %d", own.member, offer.birth.member, step)
     if _take(member, offer):
+        member.has_made_room = True
         return Verdict.SWAP
     logger.info("another process has member %d: going on as member %d", offer.birth.member, own.member)
     return Verdict.GO

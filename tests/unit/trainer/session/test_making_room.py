@@ -1,5 +1,6 @@
 """Fewer slots than members: a process that is asked to yield goes on with the birth that it is asked for."""
 
+from time import sleep
 from typing import Any
 
 import pytest
@@ -179,6 +180,34 @@ def test_it_makes_room_again_as_the_member_that_it_began_anew_as(
     trainer.step_until("joined 0 2")
     assert begun_anew(population, 0, 2) == "pod-0-1"
     assert [save.step for save in population.saves(member=OTHER, incarnation=2)][-1] >= 6
+
+
+def test_after_the_last_step_it_goes_on_as_a_member_that_still_waits(
+    population: Population, waiting: Report
+) -> None:
+    """It has made room before, so members take turns; nobody asks again, and it ends."""
+    trainer = running(population, total_steps=200, interval_steps=200, poll_seconds=1.0)
+    ask(population)
+    sleep(2.5)  # it looks once a second
+    trainer.step_until("restored 4 8.0")
+    [save] = population.saves()
+    population.resume(save)  # its own member waits now
+    trainer.go(196)
+    trainer.hear("reported 200")
+    asked = Yield(member=OTHER, incarnation=2, to=LifeName(member=0, incarnation=2))
+    population.store.create(asked.key, encode(asked))
+    assert trainer.hear("restored").startswith(f"restored {save.step} ")
+    assert pod_of(population, 0, 2) == "pod-0-1"
+    trainer.go(200 - save.step)
+    assert trainer.end() == 0
+    assert trainer.said[-1] == "ended FINISHED"
+    assert [population.reported(1, member=member, incarnation=2).step for member in (0, OTHER)] == [200, 200]
+
+
+def test_after_the_last_step_it_ends_at_once_where_it_took_no_turn(population: Population) -> None:
+    trainer = running(population, total_steps=3, interval_steps=3, poll_seconds=60.0)
+    trainer.go(2)
+    assert trainer.end() == 0
 
 
 @BOTH
