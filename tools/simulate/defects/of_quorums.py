@@ -35,8 +35,8 @@ def _one_alone_is_compared() -> Any:
 def _failed_members_are_counted_as_living() -> Any:
     members = Living.members
 
-    def all_of_them(self: Living, live: Any, spec: Any, *, now: float) -> set[int]:
-        found = members(self, live, spec, now=now)
+    def all_of_them(self: Living, seen: Any, spec: Any, *, now: float) -> set[int]:
+        found = members(self, seen, spec, now=now)
         births = {m: self._history.newest_birth(m) for m in range(spec.members)}
         return found | {m for m, birth in births.items() if birth is not None and birth.cause.closes}
 
@@ -44,7 +44,7 @@ def _failed_members_are_counted_as_living() -> Any:
 
 
 def _straggler_timeout_seconds_is_ignored() -> Any:
-    def patient(self: Living, _live: Any, spec: Any, *, now: float) -> set[int]:
+    def patient(self: Living, _seen: Any, spec: Any, *, now: float) -> set[int]:
         births = {m: self._history.newest_birth(m) for m in range(spec.members)}
         return {m for m, birth in births.items() if birth is None or not birth.cause.closes}
 
@@ -54,9 +54,9 @@ def _straggler_timeout_seconds_is_ignored() -> Any:
 def _a_pending_pod_is_dropped_at_once() -> Any:
     members = Living.members
 
-    def hasty(self: Living, live: Any, spec: Any, *, now: float) -> set[int]:
-        found = members(self, live, spec, now=now)
-        return found - {m for m, pod in live.items() if pod.phase.name == "PENDING"}
+    def hasty(self: Living, seen: Any, spec: Any, *, now: float) -> set[int]:
+        found = members(self, seen, spec, now=now)
+        return found - {m for m, pod in seen.live.items() if pod.phase.name == "PENDING"}
 
     return patch.object(Living, "members", hasty)
 
