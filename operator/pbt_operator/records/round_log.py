@@ -86,7 +86,8 @@ class RoundLog:
 
     def learn(self) -> None:
         """Learns of the newest round: the donors of one that another operator has left behind may be deleted."""
-        self._learn(since=self._history.decided)
+        if self._in_doubt or not self._is_alone:
+            self._learn(since=self._history.decided)
 
     def settle_doubts(self) -> None:
         """Looks for a round whose writing was never answered."""
