@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pbt_operator.core.horizon import replacing_rounds
+from pbt_operator.core.horizon import num_replacing_rounds
 from pbt_operator.core.rules import NoExploit
 from pbt_operator.core.rules.round_view import share
 from pbt_operator.core.spec import Spec
@@ -40,7 +40,7 @@ def doubt(spec: Spec) -> str | None:
     """What the explore says of a run of this length; None if nothing."""
     if isinstance(spec.exploit.rule, NoExploit):
         return None
-    return spec.explore.doubt(len(replacing_rounds(spec.exploit.horizon_percent, spec.schedule)))
+    return spec.explore.doubt(num_replacing_rounds(spec.exploit.horizon_percent, spec.schedule))
 
 
 def crossings(spec: Spec) -> Iterator[Crossing]:
@@ -48,7 +48,7 @@ def crossings(spec: Spec) -> Iterator[Crossing]:
     if isinstance(spec.exploit.rule, NoExploit) or spec.members < 2:
         return
     each_round = share(spec.exploit.rule.donor_percent, spec.members) / spec.members
-    replacements = each_round * len(replacing_rounds(spec.exploit.horizon_percent, spec.schedule))
+    replacements = each_round * num_replacing_rounds(spec.exploit.horizon_percent, spec.schedule)
     for h in spec.hyperparameters:
         stride = spec.explore.stride(h.space) if h.explored else None
         if stride:

@@ -50,6 +50,13 @@ def replacing_rounds(percent: int, schedule: Schedule) -> list[int]:
     return list(_replacing(percent, schedule))
 
 
+def num_replacing_rounds(percent: int, schedule: Schedule) -> int:
+    """How many they are. With a horizon few are looked at; without one there may be ten million."""
+    if percent:
+        return len(replacing_rounds(percent, schedule))
+    return max(0, schedule.last_round - 1 - schedule.burn_in_steps // schedule.interval_steps)
+
+
 def replaces_often(times: int, percent: int, schedule: Schedule) -> bool:
     """Whether there are so many of these rounds: the rest, which may be long, isn't counted."""
     return len(list(islice(_replacing(percent, schedule), times))) == times

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from fixtures.hypothesis_strategies import INTERVAL, entry, make_spec, round_of
 from pbt_contract.encoding import encode
 from pbt_operator.core.exploit import choose, judge
-from pbt_operator.core.horizon import due, following, replacing_rounds
+from pbt_operator.core.horizon import due, following, num_replacing_rounds, replacing_rounds
 from pbt_operator.core.laws import broken_laws
 from pbt_operator.core.quorum import planned_due
 from pbt_operator.core.replay import replay_faults
@@ -157,3 +157,16 @@ def test_a_replay_notices_a_decision_before_its_time():
     assert "its decisions don't follow from its scores" in list(replay_faults(early, spec=spec, rounds={}))
     view = spec.view(9, early.entries, due=early.due)
     assert list(broken_laws(early.decisions, view=view, spec=spec))
+
+
+@pytest.mark.parametrize("percent", [0, 1, 20, 100])
+@pytest.mark.parametrize("burn_in", [0, 5, 10, 25, 99])
+@pytest.mark.parametrize("total", [95, 100, 101])
+def test_as_many_rounds_are_counted_as_there_are(percent, burn_in, total):
+    asked = Schedule(total_steps=total, interval_steps=10, burn_in_steps=min(burn_in, total - 1))
+    assert num_replacing_rounds(percent, asked) == len(replacing_rounds(percent, asked))
+
+
+def test_ten_million_rounds_are_counted_without_a_look_at_each(monkeypatch):
+    monkeypatch.setattr(Schedule, "decides", lambda *_: pytest.fail("it looks at each"))
+    assert num_replacing_rounds(0, Schedule(total_steps=9_999_999, interval_steps=1)) == 9_999_998
