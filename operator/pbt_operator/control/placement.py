@@ -163,8 +163,8 @@ class Placement:
     def _time(self, tenant: Tenant, spec: Spec, now: float) -> Waited:
         """Starts and stops the pod's timers as it stands, and reads them."""
         stay, timers, uid, member = tenant.stay(spec), self._timers, tenant.pod.uid, tenant.pod.member
-        if stay is Stay.TO_SWAP:
-            timers.start(Timed.TAKEOVER, uid, now)
+        if stay is Stay.TO_SWAP and tenant.birth is not None:  # no pass need have seen it at home in between
+            timers.start(Timed.TAKEOVER, uid, now, at=tenant.birth.life)
         elif stay is Stay.HOME:
             timers.stop(Timed.TAKEOVER, uid)
             if tenant.pod.phase is Phase.RUNNING and self._waits(member, spec):
@@ -176,7 +176,7 @@ class Placement:
             if tenant.heir is None:
                 timers.stop(Timed.YIELD, uid)
             else:
-                timers.start(Timed.YIELD, uid, now)
+                timers.start(Timed.YIELD, uid, now, at=tenant.heir)
         return Waited(
             progress=timers.elapsed(Timed.PROGRESS, uid, now),
             takeover=timers.elapsed(Timed.TAKEOVER, uid, now),

@@ -2,9 +2,15 @@
 
 from dataclasses import replace
 
+import pytest
+
 from fixtures.decided import decisions
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
+from pbt_contract.keys import Life
+from pbt_contract.records import Birth, Cause
+from pbt_operator.control.pods import Pod
+from pbt_operator.control.tenancy import Tenant
 from pbt_operator.records import audit
 from pbt_operator.records.archive import read_archive
 from simulation import Simulation
@@ -47,3 +53,21 @@ def test_a_pod_that_is_preempted_before_it_takes_its_next_birth_is_told_of():
     assert told.member == lost.member
     assert "(Preempted)" in told.message
     assert "gets a new pod" in told.message
+
+
+@pytest.mark.parametrize("what", ["takeover", "yield_"])
+def test_each_birth_and_each_request_has_time_of_its_own(what):
+    """A process that takes up one after the other in time need never be seen at home by a pass."""
+    run = Simulation(spec(DETERMINISTIC, members=4, restart="InPlace"), Deterministic())
+    pod, found = Pod.pending(birth(1), uid="pod-1"), []
+    for number, now in ((2, 0.0), (2, 50.0), (3, 70.0), (3, 100.0)):
+        swaps = Tenant(pod, birth(number), has_claimed=False, heir=None)
+        yields = Tenant(pod, birth(1), has_claimed=True, heir=Life(1, number))
+        tenant = swaps if what == "takeover" else yields
+        found.append(getattr(run.reconciler._placement._time(tenant, run.reconciler.spec, now), what))
+    assert found == [0.0, 50.0, 0.0, 30.0]
+
+
+def birth(incarnation: int) -> Birth:
+    cause = Cause.INITIAL if incarnation == 1 else Cause.EXPLOIT
+    return Birth(member=0, incarnation=incarnation, cause=cause, hyperparameters={}, reason="r")
