@@ -7,7 +7,8 @@ from typing import Any
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Cause, Report
 from pbt_operator.core.status import Result
-from simulate.experiment import Experiment, _in, draw_spec
+from simulate.experiment import Experiment, _in
+from simulate.spec_draw import draw_spec
 from simulate.trainer import Trainer
 
 DELAYS = {"store": 0.1, "api": 0.1, "watch": 1.0}
@@ -57,6 +58,7 @@ class Trial(Experiment):
         super().__init__(seed)
         self.weather._calm, self.weather._delays = True, dict(DELAYS)
         self.weather.is_scoreless = False
+        self.room.most = None
         poll = max(2, min(30, int(setting.interval_seconds / 12)))
         self.config = self.config.model_copy(update={"poll_seconds": poll})
         self.kubelet._start_seconds = setting.start_seconds
