@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -19,13 +18,16 @@ from simulate.kubelet import Kubelet
 from simulate.laws.laws import Laws
 from simulate.misfortune import Misfortune
 from simulate.operators import Operator
-from simulate.room import Room
+from simulate.room import draw_room
 from simulate.script import Script
+from simulate.spec_draw import draw_population
 from simulate.trainer import Trainer
 from simulate.weather import Weather
 from simulate.world import World
 
 DELETION_SECONDS = 3600.0
+SCARCE = 0.12  # of the worlds
+CALM_WHERE_SCARCE = 0.6  # else members die more often than they take turns
 PATIENCE_SECONDS = 6 * 3600.0
 """How long after the last fault a population may take to end."""
 
@@ -49,103 +51,20 @@ class Outcome:
     digest: str = ""
 
 
-def draw_spec(random: Random) -> dict[str, Any]:
-    """A population of some kind."""
-    members = random.randint(2, 5)
-    interval = random.choice((2, 3, 5))
-    exploit = random.choice(
-        (
-            {"truncation": {"percent": 25}},
-            {"truncation": {"percent": 50}},
-            {"binaryTournament": {}},
-            {"truncation": {"percent": 30}, "copy": "Weights"},
-        )
-    )
-    spec: dict[str, Any] = {
-        "members": members,
-        "parallelism": random.choice((members, members, max(1, members // 2))),
-        "objective": {"metric": "score", "goal": random.choice(("Maximize", "Minimize"))},
-        "schedule": {
-            "totalSteps": interval * random.randint(3, 7) + random.choice((0, 0, 1)),
-            "intervalSteps": interval,
-            "quorumPercent": random.choice((50, 75, 100, 100)),
-            "stragglerTimeoutSeconds": random.choice((30, 600)),
-            "progressDeadlineSeconds": random.choice((200, 3600)),
-        },
-        "hyperparameters": [{"name": "rate", "uniform": {"min": 0.0, "max": 1.0}}],
-        "retention": {"checkpointsPerMember": random.choice((1, 2)), "onDelete": "Retain"},
-        "restart": random.choice(("Recreate", "InPlace")),
-        "seed": random.randrange(1000),
-        "backoffLimit": random.choice((0, 1, 2, 6)),
-        "storage": {},
-        "template": {
-            "spec": {
-                "terminationGracePeriodSeconds": random.choice((1, 20)),
-                "containers": [
-                    {
-                        "name": "trainer",
-                        "image": "trainer",
-                        "env": [
-                            {"name": "PBT_STORE_PATIENCE_SECONDS", "value": random.choice(("60", "3600"))}
-                        ],
-                    }
-                ],
-            }
-        },
-    }
-    if random.random() < 0.5:
-        spec["hyperparameters"] = [{"name": "rate", "logUniform": {"min": 0.01, "max": 1.0}}]
-    rules = _draw_rules(random, exploit)
-    _draw_terms(random, spec)
-    rules.setdefault("exploit", {})["minGap"] = random.choice((0.0, 0.0, 0.5, 2.0))
-    return {**spec, **rules}
-
-
-def draw_budget(random: Random, spec: dict[str, Any]) -> dict[str, Any]:
-    """The spec with a limit, or the rounds after which a plateau is one; without either, mostly."""
-    most = spec["members"] * spec["schedule"]["totalSteps"]
-    match random.randrange(12):
-        case 0:
-            spec["limits"] = {"totalMemberSteps": random.randint(1, most)}
-        case 1:
-            spec["limits"] = {"gpuHours": random.randint(1, 4 * most) / 3600}
-            spec["template"]["spec"]["containers"][0]["resources"] = {"limits": {"amd.com/gpu": 2}}
-        case 2:
-            spec["plateau"] = {"rounds": random.randint(1, 4), "minGain": random.choice((0.0, 0.5))}
-    return spec
-
-
-def _draw_terms(random: Random, spec: dict[str, Any]) -> None:
-    """From when on it replaces, when it ends before the last step, and what is left of it when it is deleted."""
-    interval = spec["schedule"]["intervalSteps"]
-    spec["schedule"]["maxLead"] = random.choice((0, 1, 2, 2, 3))
-    spec["schedule"]["burnInSteps"] = random.choice((0, 0, 0, 0, interval, interval + 1))
-    target = random.choice((None, None, None, None, None, None, 8.0, 16.0))
-    if target is not None:
-        spec["objective"]["target"] = target
-    seconds = random.choice((None, None, None, None, None, None, 90, 300))
-    if seconds is not None:
-        spec["activeDeadlineSeconds"] = seconds
-    spec["retention"]["onDelete"] = random.choice(("Retain", "Delete"))
-
-
-def _draw_rules(random: Random, exploit: dict[str, Any]) -> dict[str, Any]:
-    """Who chooses exploit and explore, and what is given of them."""
-    strategy = random.choice(("Explicit", "Explicit", "Auto", None))
-    if strategy == "Explicit":
-        horizon, explore = random.choice((0, 0, 10, 50)), random.choice(({}, {"reachPercent": 40}))
-        return {"strategy": strategy, "exploit": {**exploit, "horizonPercent": horizon}, "explore": explore}
-    asked = {name: exploit[name] for name in ("copy",) if name in exploit}
-    return {**({"strategy": strategy} if strategy else {}), **({"exploit": asked} if asked else {})}
-
-
 class Experiment:
-    """One seed's world."""
+    """One seed's world.
+
+    Attributes:
+        is_scarce: it lacks room until the end, and its members are to take turns in it.
+    """
 
     def __init__(self, seed: int | str) -> None:
         self.world = world = World(seed)
+        self.is_scarce = world.chance("scarcity").random() < SCARCE
         plan = world.chance("plan")
         self.weather = Weather(world, clears_at=plan.uniform(60.0, 600.0), calm=plan.random() < 0.05)
+        if self.is_scarce and world.chance("calm").random() < CALM_WHERE_SCARCE:
+            self.weather.clears_at = 0.0
         self.bucket, self.server = Bucket(world, self.weather), ApiServer(world, self.weather)
         self.config = OperatorConfig.model_validate(
             {
@@ -158,7 +77,7 @@ class Experiment:
             self.weather.spare("script crashes", "out of memory", "hangs", "trainer dies", "bad node")
         self._ignores_gates = plan.random() < 0.15  # some of the trainers do, as those of other languages may
         self._steps = [plan.choice((0.5, 1.0, 3.0, 10.0)) for _ in range(16)]
-        self.room = Room(world, self.weather, members=6)
+        self.room = draw_room(world, self.weather, members=6, is_scarce=self.is_scarce)
         self.kubelet = Kubelet(
             world,
             self.weather,
@@ -176,7 +95,7 @@ class Experiment:
 
     def _spec(self) -> dict[str, Any]:
         """What is asked."""
-        return draw_budget(self.world.chance("budget"), draw_spec(self.world.chance("spec")))
+        return draw_population(self.world, is_scarce=self.is_scarce)
 
     def _trainer(self, assignment: Assignment, pod: str) -> Trainer:
         store = S3Store(BUCKET, assignment.location.removeprefix(f"s3://{BUCKET}/"), client=self.bucket)  # type: ignore[arg-type]

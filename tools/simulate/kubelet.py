@@ -17,6 +17,7 @@ OOM = 137
 NODES = ("node-0", "node-1", "node-2")
 BAD_NODE = NODES[0]
 SLOW_SECONDS = 900.0
+DRAIN = ("DisruptionTarget", "EvictionByEvictionAPI")
 
 
 @dataclass
@@ -154,11 +155,7 @@ class Kubelet:
         known = next((c for c in conditions if c["type"] == "PodScheduled" and c["status"] == status), None)
         if known is not None:
             return known
-        told = (
-            {}
-            if status == "True"
-            else {"reason": "Unschedulable", "message": "3 Insufficient nvidia.com/gpu"}
-        )
+        told = {} if status == "True" else self._room.waiting_for
         since = rfc3339(self._world.now())
         return {"type": "PodScheduled", "status": status, "lastTransitionTime": since, **told}
 
@@ -172,7 +169,7 @@ class Kubelet:
         """Its place is taken back."""
         placed = self.placed.get(uid)
         if placed is not None and not placed.lost:
-            self.evict(placed)
+            self.evict(placed, by=self._room.evicted_by)
 
     # what befalls pods
 
@@ -188,11 +185,11 @@ class Kubelet:
         if pod is not None:
             self._server.delete_pod(pod["metadata"]["name"])
 
-    def evict(self, placed: Placed) -> None:
-        """A drain: the pod is deleted, and says why."""
+    def evict(self, placed: Placed, *, by: tuple[str, str] = DRAIN) -> None:
+        """The pod is deleted, and says why."""
         pod = self._server.pod(placed.uid)
         if pod is not None:
-            told = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+            told = {"type": by[0], "status": "True", "reason": by[1]}
             self._show(placed.uid, {**pod["status"], "conditions": [told]})
             self._server.delete_pod(pod["metadata"]["name"])
 

@@ -28,7 +28,7 @@ def _make_long(random: Random, spec: dict[str, Any]) -> None:
     """More members and rounds than a shortage takes to show, and nothing that ends it before."""
     members, schedule = random.randint(3, 6), spec["schedule"]
     spec["members"] = spec["parallelism"] = members
-    spec["restart"] = "InPlace"
+    spec["restart"] = random.choice(("InPlace", "InPlace", "Recreate"))
     schedule["totalSteps"] = schedule["intervalSteps"] * random.randint(8, 16)
     schedule["progressDeadlineSeconds"] = 3600
     for name in ("activeDeadlineSeconds", "limits", "plateau"):

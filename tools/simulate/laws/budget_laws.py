@@ -9,6 +9,7 @@ from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Result
 from simulate.laws.facts import Facts
 from simulate.laws.judge import Judge
+from simulate.laws.term_laws import TermLaws
 
 LATE_SECONDS = 400.0
 """How long after it has reached a limit a population may end, with a working operator."""
@@ -19,8 +20,10 @@ NEAR_SECONDS = 1.0
 class BudgetLaws(Judge):
     """What has been used, by the records as they were written."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, terms: TermLaws) -> None:
+        """Asks the laws of terms how long the population has been active."""
         super().__init__(facts)
+        self._terms = terms
         self._reached_at: tuple[int, float] | None = None  # under which spec, and when
 
     def on_result(self, result: Result) -> None:
@@ -59,6 +62,8 @@ class BudgetLaws(Judge):
             steps += max((record.step for record in records), default=start) - start
         if limits.total_member_steps is not None and steps >= limits.total_member_steps:
             yield "totalMemberSteps"
+        if limits.active_seconds is not None and self._terms.active_seconds >= limits.active_seconds - 1.0:
+            yield "activeSeconds"
         hours = sum(map(_seconds, self._records())) * spec.gpus / 3600
         if limits.gpu_hours is not None and hours >= limits.gpu_hours - 1e-6:
             yield "gpuHours"

@@ -19,6 +19,11 @@ class TermLaws(Judge):
         self._active_from = 0.0  # at least since then
         self._suspended_at: float | None = None
 
+    @property
+    def active_seconds(self) -> float:
+        """How long it has been active at the most."""
+        return self.now - self._active_from
+
     def on_write(self, key: str, before: bytes | None) -> None:
         """A suspension that was shown starts the deadline again: from its end, at the earliest from its beginning."""
         facts = self.facts
@@ -46,8 +51,7 @@ class TermLaws(Judge):
             self.blame("12: TargetReached, and nobody has reached it twice in a row")
         if result.reason == "AllStepsDone" and reached & set(range(spec.members)):
             self.blame(f"12: AllStepsDone, and members {sorted(reached)} have reached the target")
-        deadline = spec.active_deadline_seconds
-        active = self.now - self._active_from
+        deadline, active = spec.active_deadline_seconds, self.active_seconds
         if result.reason == "DeadlineExceeded" and (deadline is None or active < deadline - 1.0):
             self.blame(f"12: DeadlineExceeded after {active:.1f} s, activeDeadlineSeconds is {deadline}")
 
