@@ -1,5 +1,7 @@
 """The laws of pods: no more than there are slots, one for each member, labelled as whose life they live (7, 8, 10)."""
 
+from pbt_contract.keys import Life
+from pbt_contract.records import Claim
 from pbt_operator.runners.kubernetes.pod_state import read
 from pbt_operator.runners.kubernetes.pod_template import MEMBER, POPULATION_UID
 from simulate.apiserver import Body
@@ -21,8 +23,21 @@ class PodLaws(Judge):
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts)
         self.most_slots = 0
-        self._late: dict[str, float] = {}  # by pod whose labels are late, since when
+        self._late: dict[
+            str, tuple[Life, float]
+        ] = {}  # by pod whose labels are late, which life and since when
         self._waited: set[str] = set()  # pods that had no place at first
+        self._superseded: set[str] = (
+            set()
+        )  # pods whose process claimed a birth though a later one was claimed
+
+    def on_claim(self, claim: Claim) -> None:
+        """A pod that waited may start as what it was for, though its member has a later birth by then: it leaves."""
+        newest = self.facts.newest_birth(claim.member)
+        if newest is not None and newest.incarnation > claim.incarnation:
+            self._superseded.add(claim.pod)
+        else:
+            self._superseded.discard(claim.pod)
 
     def on_pod(self, pod: Body, *, gone: bool) -> None:
         """Slots are counted, and no member has two pods."""
@@ -38,12 +53,14 @@ class PodLaws(Judge):
             self.blame(f"8: {len(live)} live pods, {self.most_slots} slots")
         self._waited |= {one["metadata"]["uid"] for one in live if has_no_place(one)}
         # Whose birth another process took meanwhile lives nobody, wherever it may be.
-        lived = [
-            one for one in live if (uid := one["metadata"]["uid"]) in facts.members or uid not in self._waited
-        ]
+        lived = [one for one in live if self._lives(one["metadata"]["uid"])]
         members = [facts.members.get(found["metadata"]["uid"], labelled_member(found)) for found in lived]
         if len(set(members)) < len(members):
             self.blame(f"8: two live pods of a member: {sorted(members)}")
+
+    def _lives(self, uid: str) -> bool:
+        """Whether a pod counts as its member's, who may have no second one."""
+        return uid not in self._waited or (uid in self.facts.members and uid not in self._superseded)
 
     def on_step(self, trainer: Trainer) -> None:
         """Its pod's labels say whose life it lives, but for a while after it went on as another."""
@@ -52,8 +69,11 @@ class PodLaws(Judge):
         if seen is None or seen.pod.member == trainer.life.member or seen.pod.stopping:
             self._late.pop(trainer.pod, None)
             return
-        since = max(self.facts.calm_since, self._late.setdefault(trainer.pod, self.now))
-        if self.now > since + LABEL_SECONDS:
+        life = Life(trainer.life.member, trainer.life.number)
+        known = self._late.get(trainer.pod)
+        if known is None or known[0] != life:
+            known = self._late[trainer.pod] = (life, self.now)
+        if self.now > max(self.facts.calm_since, known[1]) + LABEL_SECONDS:
             told = f"labelled as member {seen.pod.member}'s and lives member {trainer.life.member}"
             self.blame(f"10: {seen.pod.name} is {told}")
 
