@@ -15,6 +15,7 @@ from simulate.defects import (
     of_quorums,
     of_records,
     of_rounds,
+    of_turns,
 )
 
 AREAS = (
@@ -28,6 +29,7 @@ AREAS = (
     of_pods,
     of_ends,
     of_budgets,
+    of_turns,
 )
 
 DEFECTS: dict[str, Callable[[], Any]] = {

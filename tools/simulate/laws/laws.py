@@ -23,6 +23,7 @@ from simulate.laws.life_laws import LifeLaws
 from simulate.laws.pod_laws import PodLaws
 from simulate.laws.quorum_laws import QuorumLaws
 from simulate.laws.term_laws import TermLaws
+from simulate.laws.turn_laws import TurnLaws
 from simulate.script import Script
 from simulate.trainer import Trainer
 from simulate.world import World
@@ -41,18 +42,19 @@ class Laws:
     def __init__(self, world: World, bucket: Bucket, server: ApiServer, script: Script, *, base: str) -> None:
         """Takes what is watched, and what the trainers' script does by itself."""
         self.facts = facts = Facts(world, bucket, server, base=base)
-        self.pods, quorums = PodLaws(facts), QuorumLaws(facts)
+        self.pods, quorums, terms = PodLaws(facts), QuorumLaws(facts), TermLaws(facts)
         self._judges: Sequence[Judge] = (
             LifeLaws(facts),
             self.pods,
             quorums,
+            TurnLaws(facts),
             LeadLaws(facts, quorums),
             BlameLaws(facts, script),
             ExploitLaws(facts),
             RetentionLaws(facts),
             OwnerLaws(facts),
-            TermLaws(facts),
-            BudgetLaws(facts),
+            terms,
+            BudgetLaws(facts, terms),
             EndLaws(facts),
         )
         bucket.on_write, bucket.on_delete = self._on_write, self._on_delete

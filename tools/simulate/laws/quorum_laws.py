@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pbt_contract.records import Birth
 from pbt_operator.control.pods import Phase
 from pbt_operator.core.round_record import Round
 from pbt_operator.core.spec import Spec
@@ -13,9 +14,13 @@ from simulate.apiserver import Body
 from simulate.laws.facts import Facts
 from simulate.laws.judge import Judge
 from simulate.laws.pod_laws import labelled_member
+from simulate.trainer import Trainer
 
 SEEN_SECONDS = 150.0
 """How long an operator that works may not know of a pod's new state: deaf watches, and a pass that takes long."""
+
+SHORT_SECONDS = 120.0
+"""Below that timeout a member may be missing before anybody can tell that room lacks."""
 
 DECIDED_SECONDS = 300.0
 """How long a round may stay undecided, with a working operator, once nothing is awaited."""
@@ -27,11 +32,13 @@ class Pending:
 
     Attributes:
         since, until: virtual seconds; `until` is infinite while it is so.
+        placed_at: when it got a place; infinite before.
     """
 
     member: int
     since: float
     until: float = math.inf
+    placed_at: float = math.inf
 
 
 class QuorumLaws(Judge):
@@ -41,6 +48,11 @@ class QuorumLaws(Judge):
         super().__init__(facts)
         self._pending: dict[str, Pending] = {}
         self._ripe_since: dict[int, float] = {}
+        self._ran: dict[str, float] = {}  # by pod, since when it runs
+
+    def on_begin(self, trainer: Trainer, birth: Birth, state: object) -> None:
+        """From now on it can make room for others."""
+        self._ran.setdefault(trainer.pod, self.now)
 
     def on_pod(self, pod: Body, *, gone: bool) -> None:
         """Times the pods that wait for a node or for their start."""
@@ -48,6 +60,8 @@ class QuorumLaws(Judge):
         if seen is not None and seen.pod.phase is Phase.PENDING and not gone:
             known = self._pending.setdefault(uid, Pending(labelled_member(pod), self.now))
             known.member = labelled_member(pod)  # it may be for another one by now
+            if seen.placed_since is not None:
+                known.placed_at = min(known.placed_at, self.now)
         elif uid in self._pending:
             self._pending[uid].until = min(self._pending[uid].until, self.now)
 
@@ -59,18 +73,37 @@ class QuorumLaws(Judge):
             for r in self.facts.records.get(birth.life, ())
         ):
             return False
+        for uid, one in self._pending.items():
+            is_its = member in {one.member, self.facts.members.get(uid)}
+            if is_its and self.now <= one.until + SEEN_SECONDS:
+                since = one.placed_at if self._gets_its_turn(member, timeout) else one.since
+                if min(one.until + SEEN_SECONDS, self.now) - since > timeout:
+                    return True
+        return False
+
+    def _gets_its_turn(self, member: int, timeout: float) -> bool:
+        """Whether somebody has long been able to make room for the member: it is living, however long it waits."""
+        if timeout < SHORT_SECONDS:
+            return False
         return any(
-            min(one.until + SEEN_SECONDS, self.now) - one.since > timeout
-            for uid, one in self._pending.items()
-            if member in {one.member, self.facts.members.get(uid)} and self.now <= one.until + SEEN_SECONDS
+            trainer.alive
+            and self.facts.lives_now(trainer) != member
+            and self._ran.get(trainer.pod, math.inf) < self.now - SEEN_SECONDS
+            for trainer in self.facts.trainers.values()
         )
 
     def _is_missing(self, member: int, timeout: float) -> bool:
-        """Whether every operator must know that it has been."""
+        """Whether every operator must know that it has been, and nobody has run meanwhile who could have made room."""
         return any(
-            self.now - one.since > timeout + SEEN_SECONDS
+            self.now - (one.placed_at if self._has_run_since(one.since) else one.since)
+            > timeout + SEEN_SECONDS
             for one in self._pending.values()
             if one.member == member and one.until == math.inf
+        )
+
+    def _has_run_since(self, since: float) -> bool:
+        return any(one.alive for one in self.facts.trainers.values()) or any(
+            began >= since for began in self._ran.values()
         )
 
     def on_round(self, decided: Round) -> None:

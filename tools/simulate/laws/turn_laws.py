@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from pbt_contract import keys
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Cause
 from pbt_operator.control.pods import Pod
-from pbt_operator.core.spec import Restart, Spec
+from pbt_operator.core.spec import Spec
 from pbt_operator.runners.kubernetes.pod_state import population_of, read
 from simulate.apiserver import Body
 from simulate.laws.facts import Facts
@@ -93,18 +92,15 @@ class TurnLaws(Judge):
         if sum(t.alive and facts.lives_now(t) == member for t in facts.trainers.values()) > 1:
             return False
         own = Life(member, trainer.life.number)
-        if keys.yielded(own.member, own.incarnation) in facts.written:
-            return False  # it was asked, and didn't go on in time
         since = max(trainer.recorded_at, trainer.waits_since or 0.0)
         if self.now - since > spec.schedule.progress_deadline_seconds - SEEN_SECONDS:
             return False
-        return birth.life == own or self._may_swap(birth, own, spec)
+        return birth.life == own or self._may_swap(birth, own)
 
-    def _may_swap(self, birth: Birth, own: Life, spec: Spec) -> bool:
+    def _may_swap(self, birth: Birth, own: Life) -> bool:
         """Whether the process has still time to go on with its member's next birth."""
         is_next = birth.cause is Cause.EXPLOIT and birth.incarnation == own.incarnation + 1
-        in_time = self.now < self.facts.written[birth.key] + SWAP_SECONDS
-        return is_next and in_time and spec.restart is Restart.IN_PLACE
+        return is_next and self.now < self.facts.written[birth.key] + SWAP_SECONDS
 
     # who waits
 
