@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from pbt_operator.control import decide
 from pbt_operator.control.record import Recorder
-from pbt_operator.core import births, blame, comeback, mistakes
+from pbt_operator.core import births, blame, comeback, mistakes, quorum
 from pbt_operator.core.births import Counters
 from simulate.defects.patches import both
 
@@ -119,7 +119,12 @@ def _a_mistake_is_tried_again() -> Any:
     return patch("pbt_operator.control.reconcile.mistake_of", lambda *_, **__: None)
 
 
+def _a_round_forgets_who_crashed() -> Any:
+    return patch.object(quorum, "crashed_since", lambda _: [])
+
+
 MADE = (
+    _a_round_forgets_who_crashed,
     _crashes_are_not_counted,
     _a_record_does_not_set_crashes_back,
     _a_birth_sets_crashes_back,

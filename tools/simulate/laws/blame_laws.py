@@ -185,9 +185,19 @@ class BlameLaws(Judge):
                 self.blame(f"13: member {member} failed, and doesn't come back since {since:.1f} s")
 
     def on_round(self, decided: Round) -> None:
-        """Who had failed before the round before came back then."""
+        """Who had failed before the round before came back then; and it tells who has crashed since."""
         before = max((number for number in self.facts.rounds if number < decided.number), default=0)
         self._judge_returns(before, self.facts.spec(decided.spec))
+        if not (self.facts.is_lawless or self.facts.had_zombies):
+            self.blame_all(f"13: {decided.key}", self._untold(decided, before))
+
+    def _untold(self, decided: Round, before: int) -> Iterator[str]:
+        """Lives that crashed since the round before, and of which this one says nothing, though its operator knew."""
+        told = set() if decided.crashed is UNSET else {crashed.life for crashed in decided.crashed}
+        for birth in self.facts.births.values():
+            life = Life(birth.member, birth.incarnation - 1)
+            if birth.cause in AFTER_CRASHES and birth.decided == before and life not in told:
+                yield f"says nothing of {life}, which crashed after round {before}"
 
     def _judge_returns(self, newest: int, spec: Spec) -> None:
         """Slots that are still failed, though this round was decided long before, with a working operator."""
