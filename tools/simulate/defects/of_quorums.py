@@ -3,6 +3,7 @@
 import math
 from typing import Any
 from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
 from pbt_operator.control.living import Living
 from pbt_operator.control.reconcile import Reconciler
@@ -75,14 +76,14 @@ def _rounds_are_decided_while_it_is_suspended() -> Any:
 
 def _the_deadline_counts_a_suspension() -> Any:
     run_once, ended = Reconciler.run_once, Reconciler._ended
-    begun: dict[int, float] = {}
+    begun: WeakKeyDictionary[Reconciler, float] = WeakKeyDictionary()
 
     def remember(self: Reconciler, *args: Any, **options: Any) -> Any:
-        begun.setdefault(id(self), self._active_since)
+        begun.setdefault(self, self._active_since)
         return run_once(self, *args, **options)
 
     def since_then(self: Reconciler, live: Any) -> Any:
-        self._active_since, now = begun[id(self)], self._active_since
+        self._active_since, now = begun[self], self._active_since
         try:
             return ended(self, live)
         finally:
