@@ -60,7 +60,7 @@ class Experiment:
 
     def __init__(self, seed: int | str) -> None:
         self.world = world = World(seed)
-        self.is_scarce = world.chance("scarcity").random() < SCARCE
+        self.is_scarce = world.knows_room and world.chance("scarcity").random() < SCARCE
         plan = world.chance("plan")
         self.weather = Weather(world, clears_at=plan.uniform(60.0, 600.0), calm=plan.random() < 0.05)
         if self.is_scarce and world.chance("calm").random() < CALM_WHERE_SCARCE:

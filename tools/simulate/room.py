@@ -128,5 +128,5 @@ class Growing(Room):
 def draw_room(world: World, weather: Weather, *, members: int, is_scarce: bool) -> Room:
     """The cluster of one world."""
     kinds: tuple[type[Room], ...] = (Room, Room, Queue, Queue, *(() if is_scarce else (Growing,)))
-    kind = world.chance("kind of room").choice(kinds)
+    kind = world.chance("kind of room").choice(kinds) if world.knows_room else Room
     return kind(world, weather, members=members, is_scarce=is_scarce)

@@ -10,12 +10,14 @@ def draw_population(world: World, *, is_scarce: bool) -> dict[str, Any]:
     """What is asked in a world.
 
     Args:
-        world: what is drawn later than the rest has a chance of its own, so that other seeds stay as they were.
+        world: its chances.
         is_scarce: whether the world is one in which members are to take turns for long.
     """
     spec = draw_budget(world.chance("budget"), draw_spec(world.chance("spec")))
     if is_scarce:
         _make_long(world.chance("turns"), spec)
+    if not world.knows_room:
+        return spec
     seldom = world.chance("seldom drawn")
     if seldom.random() < 0.05 and spec.get("strategy") == "Explicit":
         spec["exploit"] = {"none": {}, "minGap": spec["exploit"]["minGap"]}

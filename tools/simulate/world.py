@@ -14,6 +14,10 @@ from simulation.clock import Happening, VirtualTime
 START = 1_700_000_000.0
 """POSIX time when every world begins."""
 
+ROOM_FROM = 10_000
+"""From this seed on worlds may lack room for long, in several ways. Those before stay as they were: of some deliberate
+defects few seeds tell."""
+
 
 class Killed(BaseException):
     """Ends a process where it is, as SIGKILL does; product code must not catch it."""
@@ -84,6 +88,11 @@ class World:
         self.wrong: list[str] = []
         self.trace: Callable[[str], None] | None = None
         self._processes: dict[greenlet, Process] = {}
+
+    @property
+    def knows_room(self) -> bool:
+        """Whether it is one of those in which room may lack for long."""
+        return isinstance(self.seed, int) and self.seed >= ROOM_FROM
 
     def chance(self, purpose: str) -> Random:
         """A generator of its own for each purpose, so that what one draws doesn't change the others."""
