@@ -1,6 +1,5 @@
 """Defects of turns: what becomes of slots and of pods that wait while room lacks, and whose turn it is."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -51,10 +50,10 @@ def _turns_by(order: Any) -> Any:
 def _who_waits_for_its_turn_is_dropped() -> Any:
     members = Living.members
 
-    def hasty(self: Living, live: Mapping[int, Any], spec: Any, *, now: float) -> set[int]:
-        found, waits = members(self, live, spec, now=now), self.__dict__.setdefault("waits", {})
+    def hasty(self: Living, seen: Any, spec: Any, *, now: float) -> set[int]:
+        found, waits = members(self, seen, spec, now=now), self.__dict__.setdefault("waits", {})
         for member in range(spec.members):
-            if member in live and live[member].phase is Phase.RUNNING:
+            if member in seen.live and seen.live[member].phase is Phase.RUNNING:
                 waits.pop(member, None)
             elif now - waits.setdefault(member, now) > spec.schedule.straggler_timeout_seconds:
                 found.discard(member)
