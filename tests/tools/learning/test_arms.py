@@ -6,7 +6,9 @@ import pytest
 
 from learning.arms import ARMS, annealed
 from learning.forms import form
+from learning.population import Population, seeded, spec_of
 from learning.tasks import make
+from pbt_operator.core.rules import Bandit, Perturb
 
 
 def mean(name, arm, members, seeds, kind="constant", **more):
@@ -48,3 +50,22 @@ def test_random_search_anneals_once_where_the_script_does_so_already():
     noisy = annealed(form(make("entropy"), "noisy"))
     assert type(noisy).__name__ == "Noisy"
     assert type(noisy.inner).__name__ == "Annealed"
+
+
+def test_a_bandit_follows_an_optimum_that_moves_and_does_no_harm_under_noise():
+    seeds = range(1000, 1004)
+    assert mean("tracking", "bandit-old", 4, seeds) > mean("tracking", "truncation-old", 4, seeds) + 0.15
+    noisy, plain = (mean("tracking", arm, 4, seeds, "noisy") for arm in ("bandit-old", "truncation-old"))
+    assert noisy > plain - 0.03
+
+
+def test_a_bandit_that_is_told_of_failures_seeks_what_fails_no_more_than_moves_at_random_do():
+    """Of the births in a space of which a fifth fails."""
+    task = form(make("tracking", 1001), "failing")
+    shares = []
+    for explore in (Bandit(), Perturb()):
+        population = Population(task, seeded(task, spec_of(task, 8, explore=explore), 1001))
+        population.run()
+        births = [one.hyperparameters for decided in population.rounds for one in decided.decisions]
+        shares.append(sum(map(task.fails, births)) / len(births))
+    assert shares[0] < 1.2 * shares[1]
