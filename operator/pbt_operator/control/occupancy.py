@@ -9,10 +9,11 @@ from dataclasses import replace
 from pbt_contract.errors import NotFound
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Claim
-from pbt_operator.control.pods import Pod
+from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.records.repository import Repository
 
 JOIN_SECONDS = 60.0
+MOST_PASSED = 2  # births of its member that a pod was labelled for one after the other as it started
 MOST_ASKED = 8  # each is a read in every pass while it hasn't joined
 
 
@@ -25,6 +26,7 @@ def lived(repository: Repository, pod: Pod, *, ask: bool = False) -> Pod:
         ask: look for yields that only another operator knows of.
     """
     passed: set[Life] = set()
+    pod = _begun(repository, pod)
     while pod.life not in passed:
         passed.add(pod.life)
         if ask:
@@ -96,6 +98,22 @@ def life_to_ask(repository: Repository, pod: Pod) -> Life | None:
         return None
     asked = next(repository.yields.known(life.member, since=life.incarnation), None)
     return life if asked is None else None
+
+
+def _begun(repository: Repository, pod: Pod) -> Pod:
+    """The pod under the life that its process began with: its labels may have changed just as it started.
+
+    Who has claimed the birth on its labels has begun with that one, or with what a yield names.
+    """
+    if not pod.readdressed or pod.phase is Phase.PENDING or repository.claims.knows(pod.life):
+        return pod
+    for incarnation in range(pod.incarnation - 1, max(0, pod.incarnation - 1 - MOST_PASSED), -1):
+        birth = repository.history.birth(pod.member, incarnation)
+        claim = None if birth is None or birth.cause.closes else repository.claim(birth)
+        if claim is not None:
+            is_its = claim.pod == pod.uid and not claim.void
+            return replace(pod, incarnation=incarnation) if is_its else pod
+    return pod
 
 
 def _newest_life(repository: Repository, pod: Pod) -> int:

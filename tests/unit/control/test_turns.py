@@ -13,6 +13,7 @@ from pbt_contract import keys
 from pbt_contract.encoding import decode
 from pbt_contract.yields import Yield
 from pbt_operator.control.look import Seen
+from pbt_operator.control.occupancy import lived
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.records import audit
@@ -202,6 +203,19 @@ def test_members_are_waited_for_where_room_comes_bit_by_bit():
             run.pods.places += 1
         run.step()
     assert len(run.repository.history.newest_round.entries) >= 5
+
+
+def test_a_process_that_started_as_its_labels_changed_lives_what_it_claimed():
+    run = simulation()
+    while not (begun := [pod for pod in there(run) if run.repository.claims.knows(pod.life)]):
+        run.step()
+    pod = begun[0]
+    assert pod.phase is Phase.RUNNING
+    for later in (1, 2):
+        labelled = replace(pod, incarnation=pod.incarnation + later, readdressed=True)
+        assert lived(run.repository, labelled) == replace(pod, readdressed=True)
+        for other in (replace(labelled, uid="another"), replace(labelled, phase=Phase.PENDING)):
+            assert lived(run.repository, other) == other
 
 
 def test_a_smaller_parallelism_ends_the_demand_first():

@@ -13,7 +13,7 @@ from pbt_operator.runners.kubernetes.api import Api
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.pod_requests import PodRequests, Request, all_tried
 from pbt_operator.runners.kubernetes.pod_state import SETTLED, PodState, read
-from pbt_operator.runners.kubernetes.pod_template import annotations_of, labels_of
+from pbt_operator.runners.kubernetes.pod_template import READDRESSED, annotations_of, labels_of
 from pbt_operator.runners.kubernetes.run_times import seconds_since
 from pbt_operator.runners.kubernetes.unseen_pods import UnseenPods
 from pbt_operator.runners.kubernetes.warning_events import WarningEvents
@@ -233,7 +233,8 @@ class ClusterPods:
 
     def readdress(self, pod: Pod, birth: Birth) -> None:
         """See `Pods.readdress`: its trainer is told what the labels and annotations are when it starts."""
-        self._label(pod, *birth.life, annotations=annotations_of(birth.hyperparameters))
+        annotations = {**annotations_of(birth.hyperparameters), READDRESSED: "true"}
+        self._label(pod, *birth.life, annotations=annotations)
 
     def _label(self, pod: Pod, member: int, incarnation: int, **noted: Any) -> None:
         shown = self._seen.get(pod.uid)

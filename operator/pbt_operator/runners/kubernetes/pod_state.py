@@ -5,8 +5,15 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pbt_contract.keys import Life
 from pbt_operator.control.pods import Phase, Pod
-from pbt_operator.runners.kubernetes.pod_template import INCARNATION, MEMBER, POPULATION, POPULATION_UID
+from pbt_operator.runners.kubernetes.pod_template import (
+    INCARNATION,
+    MEMBER,
+    POPULATION,
+    POPULATION_UID,
+    READDRESSED,
+)
 from pbt_operator.runners.kubernetes.pod_troubles import (
     DEADLINE,
     DEADLINE_WORDS,
@@ -86,9 +93,8 @@ def read(body: Mapping[str, Any]) -> PodState | None:
     """Reads a pod; None if its labels aren't those of a member's pod."""
     metadata, status = body["metadata"], body.get("status") or {}
     labels = metadata.get("labels") or {}
-    try:
-        member, incarnation = int(labels[MEMBER]), int(labels[INCARNATION])
-    except (KeyError, ValueError):
+    life = _life_of(labels)
+    if life is None:
         return None
     deleted = metadata.get("deletionTimestamp")
     trainer = _trainer_status(body, status)
@@ -103,8 +109,9 @@ def read(body: Mapping[str, Any]) -> PodState | None:
     pod = Pod(
         name=metadata["name"],
         uid=metadata["uid"],
-        member=member,
-        incarnation=incarnation,
+        member=life.member,
+        incarnation=life.incarnation,
+        readdressed=READDRESSED in (metadata.get("annotations") or ()),
         phase=phase,
         stopping=deleted is not None,
         disrupted=disruption is not None,
@@ -114,7 +121,7 @@ def read(body: Mapping[str, Any]) -> PodState | None:
         stuck=holdup is not None and holdup.is_wrong,
         out_of_memory=_is_out_of_memory(trainer),
         node=str((body.get("spec") or {}).get("nodeName") or ""),
-        log=f"kubectl pbt logs {labels[POPULATION]} --member {member}" if POPULATION in labels else "",
+        log=f"kubectl pbt logs {labels[POPULATION]} --member {life.member}" if POPULATION in labels else "",
     )
     return PodState(
         pod,
@@ -126,6 +133,14 @@ def read(body: Mapping[str, Any]) -> PodState | None:
         running_since=posix_of(((trainer.get("state") or {}).get("running") or {}).get("startedAt")),
         holdup=holdup,
     )
+
+
+def _life_of(labels: Mapping[str, str]) -> Life | None:
+    """Whose pod it is; None if the labels don't say so."""
+    try:
+        return Life(int(labels[MEMBER]), int(labels[INCARNATION]))
+    except (KeyError, ValueError):
+        return None
 
 
 def _since(status: Mapping[str, Any], value: str, *, of: Container[str] | None = None) -> float | None:

@@ -34,6 +34,7 @@ STORE_CA = "pbt.dev/store-ca"
 SAFE_TO_EVICT = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
 POD_GROUP, POD_GROUP_SIZE = "kueue.x-k8s.io/pod-group-name", "kueue.x-k8s.io/pod-group-total-count"
 HYPERPARAMETERS = "pbt.dev/hyperparameters"
+READDRESSED = "pbt.dev/readdressed"
 
 CREDENTIALS_FOLDER, CA_FOLDER, CA_FILE = "/etc/pbt/credentials", "/etc/pbt/ca", "ca.crt"
 CREDENTIALS_VOLUME, CA_VOLUME = "pbt-credentials", "pbt-ca"

@@ -473,11 +473,13 @@ def test_a_pod_that_waits_becomes_another_births_and_leaves_its_name_to_nobody(s
     (waiting,) = pods.observe()
     pods.readdress(waiting, other)
     assert lives(pods) == [(2, 1)]
+    assert next(iter(pods.observe())).readdressed is False  # until the watch shows it
     told = server.pods[waiting.uid]["metadata"]
     assert told["labels"] == {"pbt.dev/member": "2", "pbt.dev/incarnation": "1"}
     assert json.loads(told["annotations"]["pbt.dev/hyperparameters"]) == dict(other.hyperparameters)
     server.show()
     pods.refresh(server.seen)
+    assert next(iter(pods.observe())).readdressed
     pods.start(first)
     server.show()
     pods.refresh(server.seen)
