@@ -32,7 +32,7 @@ from pbt_operator.runners.kubernetes.status_summary import (
     tell,
 )
 from simulation import Simulation, TrainerCrashed
-from simulation.pods import Durations
+from simulation.pods import Durations, SimulatedTrainer
 
 BROKEN = (7, 41, 97)  # crash whatever they train with
 SHAKEN = (12, 60)  # crash once
@@ -343,7 +343,12 @@ def test_a_trainer_that_runs_for_a_minute_and_has_not_joined_is_told():
 
 
 @pytest.mark.parametrize(
-    ("restart", "reason"), [("InPlace", "TakingTurns"), ("Recreate", "TurnsNotPossible")]
+    ("restart", "yields", "reason"),
+    [
+        ("InPlace", True, "TakingTurns"),
+        ("Recreate", True, "TakingTurns"),
+        ("InPlace", False, "TurnsNotPossible"),
+    ],
 )
 @pytest.mark.parametrize(
     ("told", "lacks"),
@@ -352,7 +357,11 @@ def test_a_trainer_that_runs_for_a_minute_and_has_not_joined_is_told():
         ("SchedulingGated", "SchedulingGated"),
     ],
 )
-def test_who_runs_and_who_waits_in_a_shortage_is_a_condition(restart, reason, told, lacks):
+def test_who_runs_and_who_waits_in_a_shortage_is_a_condition(
+    monkeypatch, restart, yields, reason, told, lacks
+):
+    """Whether members take turns depends on whether processes say that they look for requests."""
+    monkeypatch.setattr(SimulatedTrainer, "yields", yields)
     experiment = experiment_of(simulate(members=6, restart=restart))
     simulation = experiment.simulation
     simulation.pods.places = 4
