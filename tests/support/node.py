@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Node:
         most: by population uid, the most trainers that ran at once.
         started: by population uid, how many trainers were started.
         doubled: names of pods that began while another one of the same member ran.
+        places: by namespace, how many pods may run at once there; as many as there are where it says nothing.
     """
 
     core: client.CoreV1Api
@@ -53,6 +55,8 @@ class Node:
     most: Counter[str] = field(default_factory=Counter)
     started: Counter[str] = field(default_factory=Counter)
     doubled: list[str] = field(default_factory=list)
+    places: dict[str, int] = field(default_factory=dict)
+    _refused: set[str] = field(default_factory=set)
     _processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     _running: dict[str, tuple[str, str]] = field(default_factory=dict)
     _lives: dict[str, threading.Thread] = field(default_factory=dict)
@@ -87,7 +91,12 @@ class Node:
             if uid in self._running:
                 self._running[uid] = _whose(pod)
         if not deleted and uid not in self._lives and pod["status"]["phase"] == "Pending":
-            life = self._lives[uid] = threading.Thread(target=self._live, args=(pod,), name=uid)
+            if not self._has_place(pod):
+                self._refuse(pod)
+                return
+            life = self._lives[uid] = threading.Thread(
+                target=self._live, args=(pod,), name=pod["metadata"]["namespace"]
+            )
             life.start()
         elif deleted:
             with self._lock:
@@ -99,6 +108,22 @@ class Node:
                 killer.start()
             elif uid not in self._lives or not self._lives[uid].is_alive():
                 self._remove(pod)
+
+    def _has_place(self, pod: Pod) -> bool:
+        namespace = pod["metadata"]["namespace"]
+        taken = [life for life in self._lives.values() if life.name == namespace and life.is_alive()]
+        return len(taken) < self.places.get(namespace, len(taken) + 1)
+
+    def _refuse(self, pod: Pod) -> None:
+        """Says what a scheduler says, once."""
+        name, namespace, uid = (pod["metadata"][key] for key in ("name", "namespace", "uid"))
+        if uid in self._refused:
+            return
+        self._refused.add(uid)
+        told = {"reason": "Unschedulable", "message": "no place is free", "lastTransitionTime": _now()}
+        body = {"status": {"conditions": [{"type": "PodScheduled", "status": "False", **told}]}}
+        with suppress(ApiException):  # it was deleted in between
+            self.core.patch_namespaced_pod_status(name, namespace, body)
 
     def _live(self, pod: Pod) -> None:
         """One pod from its binding to its end."""
@@ -201,6 +226,10 @@ class Node:
         with suppress(ApiException):  # it is gone already
             name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
             self.core.delete_namespaced_pod(name, namespace, body=options)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _whose(pod: Pod) -> tuple[str, str]:
