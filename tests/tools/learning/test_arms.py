@@ -52,6 +52,7 @@ def test_random_search_anneals_once_where_the_script_does_so_already():
     assert type(noisy.inner).__name__ == "Annealed"
 
 
+@pytest.mark.slow
 def test_a_bandit_follows_an_optimum_that_moves_and_does_no_harm_under_noise():
     seeds = range(1000, 1004)
     assert mean("tracking", "bandit-old", 4, seeds) > mean("tracking", "truncation-old", 4, seeds) + 0.15
@@ -59,6 +60,7 @@ def test_a_bandit_follows_an_optimum_that_moves_and_does_no_harm_under_noise():
     assert noisy > plain - 0.03
 
 
+@pytest.mark.slow
 def test_a_bandit_that_is_told_of_failures_seeks_what_fails_no_more_than_moves_at_random_do():
     """Of the births in a space of which a fifth fails."""
     task = form(make("tracking", 1001), "failing")

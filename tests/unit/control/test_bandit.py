@@ -50,6 +50,7 @@ def test_it_chooses_in_a_population(undisturbed: list[Round]) -> None:
     assert undisturbed[17].recorded.earlier == list(range(2, 18))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_restarts_and_power_failures_at_random_moments_change_no_choice(
     undisturbed: list[Round], seed: int

@@ -134,6 +134,7 @@ def late(spec, *, rounds=20, seeds=(1, 2, 3), **changes):
     return found
 
 
+@pytest.mark.slow
 def test_it_follows_what_pays_off():
     """Better than moves that know nothing of it do."""
     best = []
@@ -241,6 +242,7 @@ def test_a_distribution_that_a_model_cannot_know_moves_as_ever(monkeypatch):
 # failures
 
 
+@pytest.mark.slow
 def test_what_failed_is_sought_less(monkeypatch):
     """Values get the better the nearer they come to those with which members diverge."""
 
