@@ -123,6 +123,8 @@ class Birth(Record, frozen=True, kw_only=True):
         blamed: how many births since that record had their hyperparameters blamed for crashes.
         decided: where it follows a crash: the newest decided round then. Absent otherwise, and in records of versions
             that didn't say so.
+        sub_population: which part of the population the member belongs to, from 0; all births of a member say the
+            same. Absent where there are no parts.
         operations: what explore did, per hyperparameter, in words (`x1.25`, `resampled`).
         reason: one sentence for people.
     """
@@ -140,6 +142,7 @@ class Birth(Record, frozen=True, kw_only=True):
     crashes: Count = 0
     blamed: Count | UnsetType = UNSET
     decided: Count | UnsetType = UNSET
+    sub_population: Count | UnsetType = UNSET
     operations: dict[str, str] = {}
     reason: str
 

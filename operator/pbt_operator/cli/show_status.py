@@ -15,6 +15,7 @@ from pbt_operator.page.words import (
     counted,
     life_text,
     member_score_text,
+    parts_text,
     score_text,
     strategy_text,
     takeovers_text,
@@ -94,6 +95,8 @@ def _body(status: Status, *, metric: str, names: Sequence[str]) -> None:
         say(takeovers_text(status.takeovers))
     if status.due is not UNSET:
         say(f"losers are replaced next in round {status.due:,}")
+    for line in parts_text(status):
+        say(line)
     say(f"steps: {steps.productive:,} productive, {steps.discarded:,} discarded, {steps.left:,} remaining")
     if not isinstance(status.seconds, UnsetType):
         say(f"process time: {spent_text(status.seconds)}")
@@ -119,9 +122,11 @@ def _members(status: Status, metric: str, names: Sequence[str]) -> None:
             member_score_text(member),
             *(value_text(member.hyperparameters.get(name, "-")) for name in names),
             life_text(member.parent.member, member.parent.incarnation) if member.parent else "-",
+            *([] if isinstance(member.sub_population, UnsetType) else [str(member.sub_population)]),
         ]
         for member in status.members
     ]
     fixed = ["member", "incarnation", "state", "step", metric]
     right = {"member", "incarnation", "step", metric, *names}
-    say_table([*fixed, *names, "parent"], rows, right=right)
+    parted = [] if isinstance(status.sub_populations, UnsetType) else ["sub-population"]
+    say_table([*fixed, *names, "parent", *parted], rows, right={*right, *parted})

@@ -156,7 +156,7 @@ class Decisions:
             # Another operator may have written a resume under this key: then the decision takes the next one.
             for decision, birth, stored in zip(due, wanted, self._recorder.births(wanted), strict=True):
                 if stored == birth:
-                    self._emit(Event("Exploited", describe(birth, decision), decision.member))
+                    self._emit(decision_event(birth, decision))
 
     def _judge(self, member: int, spec: Spec) -> None:
         """A report that came after its round was decided is judged by that round's scores."""
@@ -194,13 +194,14 @@ def round_event(decided: Round, spec: Spec) -> Event:
     )
 
 
-def describe(birth: Birth, decision: Decision) -> str:
-    """A decision in one sentence, with what explore did."""
+def decision_event(birth: Birth, decision: Decision) -> Event:
+    """A decision in one sentence, with what explore did, once its birth is stored."""
     changes = ", ".join(
         f"{name} {show(birth.hyperparameters[name])} ({operation})"
         for name, operation in birth.operations.items()
     )
-    return f"member {birth.member} {decision.reason}; {changes}"
+    reason = "Migrated" if decision.migrated is True else "Exploited"
+    return Event(reason, f"member {birth.member} {decision.reason}; {changes}", decision.member)
 
 
 def show(value: Value) -> str:

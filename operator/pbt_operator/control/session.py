@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 from pbt_contract import keys
 from pbt_contract.stores import Store
-from pbt_operator.control.decide import describe
+from pbt_operator.control.decide import decision_event
 from pbt_operator.control.events import Event
 from pbt_operator.control.ownership import Ownership
 from pbt_operator.control.pass_result import PassResult
@@ -137,7 +137,7 @@ class Session(Generic[P]):
         for decision in decided.decisions if decided else ():
             birth = history.newest_birth(decision.member)
             if birth is not None and decided is not None and birth.round == decided.number:
-                told.append(Event("Exploited", describe(birth, decision), decision.member))
+                told.append(decision_event(birth, decision))
         return told
 
 

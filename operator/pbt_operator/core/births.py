@@ -9,8 +9,11 @@ from pbt_operator.core.chance import chance
 from pbt_operator.core.exploit import donors
 from pbt_operator.core.explore import explore, initial, sample
 from pbt_operator.core.history import History
+from pbt_operator.core.membership import part_of
+from pbt_operator.core.part_views import kin
 from pbt_operator.core.round_record import Decision, Entry, Round, Standing
 from pbt_operator.core.spec import Spec
+from pbt_operator.core.sub_populations import settled_in
 from pbt_operator.core.transcript import Transcript
 
 KEPT = "kept"
@@ -53,6 +56,7 @@ def first(spec: Spec, *, member: int) -> Birth:
         incarnation=1,
         cause=Cause.INITIAL,
         hyperparameters=initial(spec, member=member),
+        sub_population=member % len(spec.sub_populations) if spec.sub_populations else UNSET,
         reason="starts from spec.initial" if given else "sampled",
     )
 
@@ -90,6 +94,7 @@ def decided(decision: Decision, *, round_number: int, at_step: int, history: His
         seed_round=round_number,
         crashes=counters.crashes,
         blamed=counters.recorded_blame,
+        sub_population=previous.sub_population,
         operations=decision.operations,
         reason=decision.reason,
     )
@@ -126,6 +131,7 @@ def resumed(
         crashes=counters.crashes,
         blamed=counters.recorded_blame,
         decided=decided,
+        sub_population=previous.sub_population,
         reason=reason,
     )
 
@@ -148,8 +154,8 @@ def from_donor(
     `counters` are the birth's; None carries on those of the one before. `decided` is the newest decided round after a
     crash. To `reason` the copy is added.
     """
-    newest = history.newest_round
-    donor = pick_donor(newest, spec=spec, member=member, other_than=other_than) if newest else None
+    newest, part = history.newest_round, part_of(history, spec, member)
+    donor = pick_donor(newest, part, spec=spec, member=member, other_than=other_than) if newest else None
     if newest is None or donor is None:
         return None
     previous = history.newest_birth(member)
@@ -169,6 +175,7 @@ def from_donor(
         crashes=counters.crashes,
         blamed=counters.recorded_blame,
         decided=decided,
+        sub_population=part,
         operations=operations,
         reason=f"{reason}; copies member {donor.member} ({donor.score:.6g}) of round {newest.number}{ending}",
     )
@@ -197,16 +204,21 @@ def sampled(history: History, *, spec: Spec, member: int, reason: str) -> Birth:
         seed_round=history.decided,
         crashes=counters.crashes,
         blamed=counters.recorded_blame,
+        sub_population=part_of(history, spec, member),
         reason=f"{reason}; sampled, for there is no donor yet",
     )
 
 
-def pick_donor(newest: Round, *, spec: Spec, member: int, other_than: Source | None = None) -> Entry | None:
+def pick_donor(
+    newest: Round, part: int | UnsetType, *, spec: Spec, member: int, other_than: Source | None = None
+) -> Entry | None:
     """A donor out of the best of a round, drawn for `member`; None if there is nobody else with a finite score.
 
-    The record `other_than` is left out.
+    One of its sub-population `part`, if that has any. The record `other_than` is left out.
     """
     others = [entry for entry in newest.entries if entry.member != member and entry.source != other_than]
+    if part is not UNSET and newest.sub_populations is not UNSET:
+        others = [*kin(settled_in(part, newest.sub_populations), others)]
     best = donors(others, spec=spec, round_number=newest.number)
     return chance(spec.seed, newest.number, member, "replacement").choice(best) if best else None
 
@@ -225,6 +237,7 @@ def rescued(previous: Birth, *, leaving: Standing, number: int, position: int, c
         seed_round=number,
         crashes=counters.crashes,
         blamed=counters.recorded_blame,
+        sub_population=previous.sub_population,
         operations=dict.fromkeys(leaving.hyperparameters, KEPT),
         reason=f"takes over from member {leaving.member}, the best ({leaving.score:.6g}), which is scaled away",
     )
@@ -251,5 +264,6 @@ def closed(
         crashes=counters.crashes,
         blamed=counters.recorded_blame,
         decided=decided,
+        sub_population=previous.sub_population,
         reason=reason,
     )

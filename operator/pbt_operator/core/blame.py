@@ -214,6 +214,7 @@ def _again(
         crashes=blamed.crashes,
         blamed=blamed.recorded_blame,
         decided=history.decided,
+        sub_population=crash.birth.sub_population,
         operations=dict.fromkeys(hyperparameters, operation),
         reason=f"{crash.reason}; {why}",
     )

@@ -8,6 +8,7 @@ from pbt_operator.core.births import MOST_BLAMED, Counters
 from pbt_operator.core.crashed import AFTER_CRASHES
 from pbt_operator.core.explore import sample
 from pbt_operator.core.history import History
+from pbt_operator.core.membership import part_of
 from pbt_operator.core.spec import Spec
 
 
@@ -114,6 +115,7 @@ def _by_itself(
         seed_round=seed_round if own is None else history.decided,
         crashes=counters.crashes,
         blamed=counters.recorded_blame,
+        sub_population=part_of(history, spec, member),
         reason=f"{reason}; {begins if own is None else 'continues from its own newest record'}",
     )
 

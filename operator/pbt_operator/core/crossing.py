@@ -1,12 +1,13 @@
 """How far the search can get: the moves that a range takes, against how often a member is replaced."""
 
 from collections.abc import Iterator
+from statistics import mean
 from typing import NamedTuple
 
-from pbt_operator.core.horizon import num_replacing_rounds
 from pbt_operator.core.rules import NoExploit
 from pbt_operator.core.rules.round_view import share
 from pbt_operator.core.spec import Spec
+from pbt_operator.core.sub_populations import SubPopulation, num_rounds_of
 
 
 class Crossing(NamedTuple):
@@ -40,7 +41,7 @@ def doubt(spec: Spec) -> str | None:
     """What the explore says of a run of this length; None if nothing."""
     if isinstance(spec.exploit.rule, NoExploit):
         return None
-    return spec.explore.doubt(num_replacing_rounds(spec.exploit.horizon_percent, spec.schedule))
+    return spec.explore.doubt(max(_nums_of_rounds(spec)))
 
 
 def crossings(spec: Spec) -> Iterator[Crossing]:
@@ -48,8 +49,14 @@ def crossings(spec: Spec) -> Iterator[Crossing]:
     if isinstance(spec.exploit.rule, NoExploit) or spec.members < 2:
         return
     each_round = share(spec.exploit.rule.donor_percent, spec.members) / spec.members
-    replacements = each_round * num_replacing_rounds(spec.exploit.horizon_percent, spec.schedule)
+    replacements = each_round * mean(_nums_of_rounds(spec))
     for h in spec.hyperparameters:
         stride = spec.explore.stride(h.space) if h.explored else None
         if stride:
             yield Crossing(h.name, 1 / stride, replacements)
+
+
+def _nums_of_rounds(spec: Spec) -> list[int]:
+    """In how many rounds losers are replaced: those of each sub-population, or of the whole population."""
+    whole = SubPopulation(horizon_percent=spec.exploit.horizon_percent)
+    return [num_rounds_of(pace, spec.schedule) for pace in spec.sub_populations or (whole,)]

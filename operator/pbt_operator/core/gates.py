@@ -91,7 +91,7 @@ def gate_of(
         number=previous.number + 1 if previous else 1,
         up_to=up_to,
         awaits=found.awaits if waits else 0,
-        quorum=quorum_of(found.left, schedule.quorum_percent) if waits else 0,
+        quorum=_quorum(found.left, spec) if waits else 0,
         is_strict=True if waits and is_strict else UNSET,
         spec=spec_number,
         decided=decided,
@@ -116,6 +116,15 @@ def prospect(history: History, spec: Spec, *, living: Set[int]) -> Prospect:
         if attendance.can_come(percent):
             return _prospect(attendance, history, spec, awaits=number)
     return Prospect() if attendance is None else _prospect(attendance, history, spec, awaits=0)
+
+
+def _quorum(left: int, spec: Spec) -> int:
+    """How many reports the awaited round needs at the most.
+
+    Of sub-populations only those that are due need theirs, and trainers count reports, not whose they are: with all of
+    them the round is sure to have what it needs.
+    """
+    return max(2, left) if spec.sub_populations else quorum_of(left, spec.schedule.quorum_percent)
 
 
 def is_at_bound(step: int, gate: Gate | None, spec: Spec) -> bool:

@@ -2,24 +2,49 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec import UNSET, UnsetType
+
 from pbt_contract.records import Cause, Value
 from pbt_contract.text import quoted
-from pbt_operator.core.round_record import Decision, Entry
+from pbt_operator.core.part_views import deciding
+from pbt_operator.core.round_record import Decision, Entry, Turn
 from pbt_operator.core.rules import RoundView
 from pbt_operator.core.search import Hyperparameter
 from pbt_operator.core.spec import Copy, Spec
 
 
-def broken_laws(decisions: Sequence[Decision], *, view: RoundView, spec: Spec) -> Iterator[str]:
+def broken_laws(
+    decisions: Sequence[Decision],
+    *,
+    view: RoundView,
+    spec: Spec,
+    turns: Sequence[Turn] | UnsetType = UNSET,
+) -> Iterator[str]:
     """What is wrong with the decisions of a round: a sentence for each, none if all is well.
 
     Args:
         decisions: as they were recorded.
         view: of the round, by `Spec.view`.
         spec: what the round was decided with.
+        turns: of the sub-populations, as the round's record says it.
     """
     entries = {entry.member: entry for entry in view.entries}
-    yield from _about_losers(decisions, entries, view, spec)
+    parts = [view]
+    if turns is not UNSET:
+        numbers = dict(deciding(view, turns))
+        parts = [*numbers.values()]
+        yield from _outside(decisions, entries, numbers)
+    members = [decision.member for decision in decisions]
+    if members != sorted(set(members)):
+        yield "the decisions are not one for each loser, by member"
+    for within in parts:
+        there = {entry.member for entry in within.entries}
+        own = [d for d in decisions if turns is UNSET or d.member in there]
+        yield from _about_losers(own, within, spec)
+        exploited = [decision for decision in own if decision.migrated is UNSET]
+        yield from spec.exploit.rule.laws(
+            within.looking_back(spec.exploit.rule.looks_back(spec.members)), exploited
+        )
     for decision in decisions:
         loser = entries.get(decision.member)
         if loser is None or loser.incarnation != decision.incarnation:
@@ -27,25 +52,29 @@ def broken_laws(decisions: Sequence[Decision], *, view: RoundView, spec: Spec) -
             continue
         yield from _about_donor(decision, loser, entries, view, spec)
         yield from _about_hyperparameters(decision, view.space)
-    yield from spec.exploit.rule.laws(
-        view.looking_back(spec.exploit.rule.looks_back(spec.members)), decisions
-    )
     yield from spec.explore.laws(view.looking_back(spec.explore.looks_back(spec.members)), decisions)
 
 
-def _about_losers(
-    decisions: Sequence[Decision], entries: Mapping[int, Entry], view: RoundView, spec: Spec
+def _outside(
+    decisions: Sequence[Decision], entries: Mapping[int, Entry], parts: Mapping[int, RoundView]
 ) -> Iterator[str]:
-    members = [decision.member for decision in decisions]
-    if members != sorted(set(members)):
-        yield "the decisions are not one for each loser, by member"
-    if len(entries) < 2 or not view.decides:
+    """Who is replaced though its sub-population doesn't decide."""
+    for decision in decisions:
+        entry = entries.get(decision.member)
+        if entry is not None and entry.sub_population not in parts:
+            yield f"member {decision.member} is replaced, and its sub-population decides nothing"
+
+
+def _about_losers(decisions: Sequence[Decision], view: RoundView, spec: Spec) -> Iterator[str]:
+    """Of the round, or of one of its sub-populations."""
+    members = {decision.member for decision in decisions}
+    if len(view.entries) < 2 or not view.decides:
         if members:
             yield "members are replaced where nothing is decided"
     elif spec.exploit.rule.replaces_diverged:
-        left = [e for e in entries.values() if e.score is None and not e.stays and e.member not in members]
+        left = [e for e in view.entries if e.score is None and not e.stays and e.member not in members]
         yield from (f"member {entry.member} has no finite score, and stays" for entry in left)
-    kept = [member for member in members if member in entries and entries[member].stays]
+    kept = [entry.member for entry in view.entries if entry.stays and entry.member in members]
     yield from (f"member {member} is replaced, and can't be" for member in kept)
 
 
@@ -78,5 +107,5 @@ def _about_hyperparameters(decision: Decision, space: Sequence[Hyperparameter]) 
         value: Value | None = values.get(h.name)
         if value is None or not h.space.contains(value):
             yield f"{name} gets {h.name} = {quoted(repr(value))}, outside its space"
-        elif not h.explored and decision.operations.get(h.name) not in {"kept", "resampled"}:
+        elif not h.explored and decision.operations.get(h.name) not in {"kept", "resampled", "completed"}:
             yield f"{name} gets another {h.name}, which is never explored"

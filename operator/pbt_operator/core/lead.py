@@ -1,8 +1,11 @@
 """How far ahead of the decisions members may train: to the next round that can replace them, and a lead beyond it."""
 
+from msgspec import UNSET
+
 from pbt_operator.core.horizon import due
 from pbt_operator.core.round_record import Round
 from pbt_operator.core.spec import Spec
+from pbt_operator.core.sub_populations import planned
 
 
 def lead_of(spec: Spec) -> int:
@@ -18,16 +21,22 @@ def lead_of(spec: Spec) -> int:
 def next_choice(newest: Round | None, spec: Spec) -> int | None:
     """The first round after `newest`, the newest decided one, that can replace anybody; None if there is none.
 
-    That is after burn-in, before the last round and, with a horizon, when losers are due as it is planned now.
+    That is after burn-in, before the last round and, with a horizon or sub-populations, when losers are due as it is
+    planned now.
     """
     schedule = spec.schedule
     if spec.exploit.rule.never_replaces:
         return None
     percent = spec.exploit.horizon_percent
+    if spec.sub_populations:
+        turns = planned(newest, spec.sub_populations, schedule)
+        planned_at = min(turn.due for turn in turns if turn.into is UNSET)
+    else:
+        planned_at = due(newest, percent, schedule) if percent else 0
     following = max(
         (newest.number if newest else 0) + 1,
         schedule.burn_in_steps // schedule.interval_steps + 1,
-        due(newest, percent, schedule) if percent else 0,
+        planned_at,
     )
     return following if following < schedule.last_round else None
 

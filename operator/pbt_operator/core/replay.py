@@ -34,13 +34,13 @@ def replay_faults(decided: Round, *, spec: Spec, rounds: Mapping[int, Round]) ->
         return
     earlier = [rounds[number] for number in numbers]
     view = spec.view(decided.number, decided.entries, earlier, due=decided.due, crashed=decided.crashed)
-    again = choose(view, spec=spec, recorded=recorded)
+    again = choose(view, spec=spec, recorded=recorded, turns=decided.sub_populations)
     if list(map(encode, again.decisions)) != list(map(encode, decided.decisions)):
         yield "its decisions don't follow from its scores"
     if again.recorded != recorded:
         yield "it doesn't record what its rules said"
     yield from _refused_answers(decided, view, spec)
-    for law in broken_laws(decided.decisions, view=view, spec=spec):
+    for law in broken_laws(decided.decisions, view=view, spec=spec, turns=decided.sub_populations):
         yield f"it breaks a law: {law}"
 
 

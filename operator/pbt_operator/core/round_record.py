@@ -29,6 +29,7 @@ class Entry(Record, frozen=True, kw_only=True):
         ended: the member is done: it may be copied, and is not replaced. Absent otherwise.
         unscored: it reported an empty list, since it has too few evaluations so far: it is neither copied nor replaced.
             Absent otherwise.
+        sub_population: which one it belongs to in this round, merges included. Absent where there are none.
     """
 
     member: MemberNumber
@@ -40,6 +41,7 @@ class Entry(Record, frozen=True, kw_only=True):
     ancestor: "Standing | None" = None
     ended: bool | UnsetType = UNSET
     unscored: bool | UnsetType = UNSET
+    sub_population: Count | UnsetType = UNSET
 
     @property
     def life(self) -> Life:
@@ -75,6 +77,7 @@ class Decision(Record, frozen=True, kw_only=True):
         source: the checkpoint that it goes on from; None where it is sampled anew.
         operations: what explore did, per hyperparameter.
         reason: one sentence for people.
+        migrated: it takes its weights from another sub-population, unexplored. Absent otherwise.
     """
 
     member: MemberNumber
@@ -84,6 +87,7 @@ class Decision(Record, frozen=True, kw_only=True):
     hyperparameters: dict[str, Value]
     operations: dict[str, str] = {}
     reason: str
+    migrated: bool | UnsetType = UNSET
 
 
 class Beaten(Record, frozen=True, kw_only=True):
@@ -160,6 +164,23 @@ class Crashed(Record, frozen=True, kw_only=True):
         return Life(self.member, self.incarnation)
 
 
+class Turn(Record, frozen=True, kw_only=True):
+    """How one sub-population stands in a round.
+
+    Attributes:
+        since: the newest round before this one in which its losers were replaced; 0 if there was none.
+        due: from which round on they are replaced again, as it was planned when this round was compared.
+        decides: they are replaced in this round: it is due, and those of its members that it asks for had reported.
+        into: the number of the one that it is merged into, from this round on, since too few of its members lived.
+            Absent otherwise.
+    """
+
+    since: Count
+    due: Count
+    decides: bool = False
+    into: Count | UnsetType = UNSET
+
+
 class Round(Record, frozen=True, kw_only=True):
     """One comparison. Written once: the first write wins and everyone follows it.
 
@@ -172,6 +193,7 @@ class Round(Record, frozen=True, kw_only=True):
         recorded: absent where entries and spec are all that a replay needs, as with most rules.
         crashed: the lives that crashed after the decided round before it, as far as its operator knew.
             Absent without any.
+        sub_populations: one after the other, the merged ones included. Absent where there are none.
     """
 
     format: int = FORMAT
@@ -184,6 +206,7 @@ class Round(Record, frozen=True, kw_only=True):
     due: Count | UnsetType = UNSET
     recorded: Recorded | UnsetType = UNSET
     crashed: list[Crashed] | UnsetType = UNSET
+    sub_populations: list[Turn] | UnsetType = UNSET
 
     @property
     def key(self) -> str:

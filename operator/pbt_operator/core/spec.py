@@ -13,6 +13,7 @@ from pbt_operator.core.round_record import Crashed, Entry, Round
 from pbt_operator.core.rules import ExploitRule, ExploreRule, Perturb, RoundView, Truncation
 from pbt_operator.core.search import Hyperparameter, Objective, Schedule
 from pbt_operator.core.strategy import Strategy
+from pbt_operator.core.sub_populations import SubPopulation
 
 
 class Copy(StrEnum):
@@ -65,6 +66,7 @@ class Spec:
     parallelism: int | None = None
     initial: tuple[Mapping[str, Value], ...] = ()
     exploit: Exploit = Exploit()
+    sub_populations: tuple[SubPopulation, ...] = ()
     explore: ExploreRule = field(default_factory=Perturb)
     strategy: Strategy = Strategy.EXPLICIT
     retention: Retention = Retention()

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from pbt_contract.keys import Life
 from pbt_contract.records import FORMAT, Count, Record, Source, Value
 from pbt_operator.core.lineage import Segment, schedule
+from pbt_operator.core.part_status import PartStatus
 from pbt_operator.core.round_record import Standing
 from pbt_operator.core.strategy import Strategy
 
@@ -56,6 +57,9 @@ class MemberStatus(Record, frozen=True, kw_only=True):
     step: Annotated[int, Meta(description="The step of its newest report or save.")]
     score: Annotated[float | None, Meta(description="Its newest score.")] = None
     hyperparameters: Annotated[dict[str, Value], Meta(description=HYPERPARAMETERS)] = {}
+    sub_population: Annotated[
+        Count | UnsetType, Meta(description="The number of its sub-population, from 0; absent without any.")
+    ] = UNSET
     parent: Annotated[
         Source | None,
         Meta(
@@ -219,6 +223,10 @@ class Status(Record, frozen=True, kw_only=True):
             description="With `exploit.horizonPercent`: the round in which losers are replaced next, as planned "
             "against `totalSteps`."
         ),
+    ] = UNSET
+    sub_populations: Annotated[
+        list[PartStatus] | UnsetType,
+        Meta(description="The sub-populations, one after the other; absent where there are none."),
     ] = UNSET
     exploits: Annotated[int, Meta(description="How many births were copies of a donor.")] = 0
     births: Annotated[

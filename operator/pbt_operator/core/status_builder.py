@@ -14,6 +14,7 @@ from pbt_operator.core.forecast import forecast_of
 from pbt_operator.core.history import History
 from pbt_operator.core.horizon import due, following
 from pbt_operator.core.outcome import done_words, finished
+from pbt_operator.core.parts_now import part_now, part_statuses
 from pbt_operator.core.rule_words import exploit_words, explore_words
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import (
@@ -67,15 +68,21 @@ def status_of(
         final=Best.of(history.final(spec.objective)),
         members=_members(history, spec, members, activity, longest_reason),
         rounds=rounds,
-        due=_due(history, spec, phase),
         exploits=ledger.num_exploits,
         births=ledger.num_births,
         takeovers=_takeovers(ledger.takeovers),
         steps=_steps(ledger, history, spec),
         seconds=seconds_of(ledger),
         forecast=UNSET if phase.ended else forecast_of(history, spec, going_on(history, spec)),
+        **_plan(history, spec, phase),
         **_rules(spec),
     )
+
+
+def _plan(history: History, spec: Spec, phase: PopulationPhase) -> dict[str, Any]:
+    """When losers are replaced next."""
+    parts = part_statuses(history, spec, ended=phase.ended) if spec.sub_populations else UNSET
+    return {"due": _due(history, spec, phase), "sub_populations": parts}
 
 
 def _rules(spec: Spec) -> dict[str, Any]:
@@ -136,6 +143,7 @@ def _member(
         step=history.position(member),
         score=history.score(member, spec.objective),
         hyperparameters=birth.hyperparameters,
+        sub_population=part_now(history, spec, birth),
         parent=birth.source,
         reason=reason if longest_reason is None else abridged(reason, longest_reason),
     )

@@ -49,6 +49,15 @@ class Transcript:
         finite = {entry.member: entry for entry in view.finite}
         return [Loser(*found) for loser in self._proposal.beaten if (found := _read(loser, finite))]
 
+    def beaten_within(self, view: RoundView) -> Iterable[Loser]:
+        """Who loses among the members of one sub-population, which are all that `view` shows."""
+        rule = self._spec.exploit.rule
+        if (
+            rule.replay is Replay.RECORDED
+        ):  # no rule is; the first one has to say how its record is to be read here
+            raise NotImplementedError(f"{type(rule).__name__} can't be used with sub-populations yet")
+        return rule.beaten_within(view.looking_back(rule.looks_back(self._spec.members)))
+
     def move(self, copied: Mapping[str, Value], *, member: int) -> Move:
         """How what a member copied changes."""
         move = self._moved(copied, member)

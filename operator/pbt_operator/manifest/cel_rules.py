@@ -14,6 +14,7 @@ from pbt_operator.core.wording import any_of
 from pbt_operator.manifest.exploit_explore import ASKED_OF_AUTO, NAMED_EXPLORES
 from pbt_operator.manifest.json_schema import Schema
 from pbt_operator.manifest.objective_schedule import MAX_ROUNDS
+from pbt_operator.manifest.parts import PART_RULES, PARTS_RULES, SPEC_RULES
 from pbt_operator.manifest.population import CHOSEN_BY_AUTO
 from pbt_operator.manifest.population_spec import LABEL_PATTERN, MAX_NAME
 from pbt_operator.manifest.schema import PATTERNS, manifest_schema, wanted
@@ -47,7 +48,7 @@ def _left_to_auto() -> tuple[CelRule, ...]:
         for name in manifest_schema()["properties"]["spec"]["properties"]["exploit"]["properties"]
         if name not in ASKED_OF_AUTO
     ]
-    fields = [("explore", "has(self.explore)")]
+    fields = [("explore", "has(self.explore)"), ("subPopulations", "has(self.subPopulations)")]
     fields += [(f"exploit.{name}", f"has(self.exploit) && has(self.exploit.{name})") for name in exploit]
     is_auto = "has(self.strategy) && self.strategy == 'Auto'"
     return tuple(CelRule(f"!({is_auto} && {given})", CHOSEN_BY_AUTO, field) for field, given in fields)
@@ -69,7 +70,10 @@ RULES: dict[str, tuple[CelRule, ...]] = {
             field="initial",
         ),
         *_left_to_auto(),
+        *SPEC_RULES,
     ),
+    "spec.subPopulations": PARTS_RULES,
+    "spec.subPopulations[]": PART_RULES,
     "spec.strategy": (_FIXED,),
     "spec.objective": (_FIXED,),
     "spec.schedule": (

@@ -67,7 +67,8 @@ class Population(Wire):
     def _leaves_to_auto_what_it_chooses(self) -> Self:
         """Here and not in the spec: a recorded one holds what was chosen."""
         if self.spec.strategy is Strategy.AUTO:
-            given = list(beyond_auto(self.spec.exploit, self.spec.explore))
+            has_parts = self.spec.sub_populations is not None
+            given = list(beyond_auto(self.spec.exploit, self.spec.explore, has_parts=has_parts))
             if given:
                 raise broken(*((("spec", *path), CHOSEN_BY_AUTO) for path in given))
         return self
@@ -142,6 +143,7 @@ def to_core(manifest: PopulationSpec) -> spec.Spec:
         ),
         initial=manifest.initial,
         exploit=(manifest.exploit or Exploit()).to_core(),
+        sub_populations=tuple(part.to_core() for part in manifest.sub_populations or ()),
         explore=(manifest.explore or Explore()).rule,
         strategy=manifest.strategy or Strategy.EXPLICIT,
         retention=spec.Retention(**dict(manifest.retention)),
@@ -169,6 +171,7 @@ def identity(manifest: PopulationSpec) -> dict[str, Any]:
         "schedule": {"intervalSteps": manifest.schedule.interval_steps},
         "hyperparameters": {h["name"]: h for h in whole["hyperparameters"]},
         "storage": whole["storage"],
+        "subPopulations": len(manifest.sub_populations or ()),
         "seed": manifest.seed,
     }
 

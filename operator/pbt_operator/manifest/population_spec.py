@@ -13,6 +13,7 @@ from pbt_operator.manifest.exploit_explore import Exploit, Explore
 from pbt_operator.manifest.hyperparameters import Hyperparameter
 from pbt_operator.manifest.limits_plateau import Limits, Plateau
 from pbt_operator.manifest.objective_schedule import Objective, Schedule
+from pbt_operator.manifest.parts import MAX_SUB_POPULATIONS, SubPopulation, misfits
 from pbt_operator.manifest.template import Template, gpus_of
 
 MAX_MEMBERS = 10_000
@@ -114,12 +115,21 @@ class PopulationSpec(Wire):
     )
     strategy: Strategy | None = Field(
         default=None,
-        description="Who chooses `exploit` and `explore`. With Auto, they are chosen once, by the members, rounds and "
-        "hyperparameters at the start, and the status shows them; only `exploit.minGap` and `exploit.copy` can be "
-        "given. With Explicit, they are as given. It can't be changed. Default: Auto; where an existing location is "
-        "continued, what that has.",
+        description="Who chooses `exploit`, `subPopulations` and `explore`. With Auto, they are chosen once, by the "
+        "members, rounds and hyperparameters at the start, and the status shows them; only `exploit.minGap` and "
+        "`exploit.copy` can be given. With Explicit, they are as given. It can't be changed. Default: Auto; where an "
+        "existing location is continued, what that has.",
     )
     exploit: Exploit | None = None
+    sub_populations: (
+        Annotated[tuple[SubPopulation, ...], Field(min_length=1, max_length=MAX_SUB_POPULATIONS)] | None
+    ) = Field(
+        default=None,
+        description="Parts of the population, each ranked within itself at a pace of its own, so that some look "
+        "further ahead than others; good members migrate between them. Each needs 4 members; one with fewer left "
+        "is merged into the next slower one. Their paces can be changed while the population runs, their number can't. "
+        "Default: none. Example: [{everyRounds: 1}, {horizonPercent: 20}].",
+    )
     explore: Explore | None = None
     storage: Storage = Storage()
     retention: Retention = Retention()
@@ -217,6 +227,13 @@ class PopulationSpec(Wire):
         if problems:
             raise broken(*problems)
         return tuple(admitted)
+
+    @model_validator(mode="after")
+    def _goes_with_its_sub_populations(self) -> Self:
+        found = list(misfits(self.sub_populations, self.members, self.exploit))
+        if found:
+            raise broken(*found)
+        return self
 
     @model_validator(mode="after")
     def _has_gpus_to_count(self) -> Self:

@@ -33,6 +33,7 @@ spec:
   initial: [{lr: 0.1, momentum: 0.9}]
   strategy: Explicit
   exploit: {truncation: {percent: 25}}
+  subPopulations: [{everyRounds: 1}, {horizonPercent: 20}]
   explore: {factors: [0.8, 1.25], resamplePercent: 25}
   storage: {store: default, prefix: team-a, credentialsSecretRef: {name: s3}}
   retention: {checkpointsPerMember: 2, onDelete: Retain}
@@ -99,9 +100,11 @@ resolved: give it a literal `value`, or mark the reference `optional: true`, and
 
 TITLES = {
     "spec.hyperparameters[]": "one of `spec.hyperparameters`",
+    "spec.subPopulations[]": "one of `spec.subPopulations`",
     "status": "`status`, on a cluster",
     "status.conditions[]": "one of `status.conditions`",
     "status.members[]": "one of `status.members`",
+    "status.subPopulations[]": "one of `status.subPopulations`",
 }
 
 

@@ -77,7 +77,8 @@ def _check(manifest: PopulationSpec, *, is_new: bool) -> None:
         ManifestError: something is.
     """
     told = GIVEN_WITHOUT_STRATEGY if is_new else CHOSEN_AT_THE_START
-    given = list(beyond_auto(manifest.exploit, manifest.explore))
+    has_parts = manifest.sub_populations is not None
+    given = list(beyond_auto(manifest.exploit, manifest.explore, has_parts=has_parts))
     if given:
         raise ManifestError("the manifest", [Problem(("spec", *path), told) for path in given])
 

@@ -8,6 +8,7 @@ from msgspec import inspect
 from pbt_operator.core.status import MAX_MEMBERS, RECORDS_ONLY, Status
 from pbt_operator.core.wire import OPEN
 from pbt_operator.manifest.json_schema import Schema
+from pbt_operator.manifest.parts import MAX_SUB_POPULATIONS
 
 _SCALARS: dict[type[inspect.Type], str] = {
     inspect.IntType: "integer",
@@ -49,6 +50,7 @@ def status_schema() -> Schema:
     }
     own["members"].update(listed)
     own["members"]["items"]["required"] = ["member"]
+    own["subPopulations"] |= {"maxItems": MAX_SUB_POPULATIONS, "x-kubernetes-list-type": "atomic"}
     return _object("How the population stands. The conditions are for machines, the rest is for people.", own)
 
 

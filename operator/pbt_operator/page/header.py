@@ -11,6 +11,7 @@ from pbt_operator.core.time_words import forecast_text, spent_text
 from pbt_operator.page.html import text
 from pbt_operator.page.words import (
     counted,
+    parts_text,
     score_text,
     strategy_text,
     takeovers_text,
@@ -114,7 +115,9 @@ def _time_tiles(status: Status) -> list[tuple[str, str, str]]:
 def _pace(spec: Spec, status: Status) -> str:
     """How often members are compared, and when losers are replaced next."""
     told = f"one every {spec.schedule.interval_steps:,} steps"
-    return told if status.due is UNSET else f"{told}; losers are replaced next in round {status.due:,}"
+    if status.due is not UNSET:
+        told += f"; losers are replaced next in round {status.due:,}"
+    return "; ".join([told, *parts_text(status)])
 
 
 def _rounded(value: Value) -> str:

@@ -7,8 +7,8 @@ from importlib.resources import files
 from string import Template
 
 from pbt_operator.core.crossing import crossings, doubt
-from pbt_operator.core.horizon import replacing_rounds
 from pbt_operator.core.spec import Spec
+from pbt_operator.core.sub_populations import SubPopulation, rounds_of
 from pbt_operator.page.chart_data import Json, chart_data, lineage_keys
 from pbt_operator.page.decisions_section import decisions_section
 from pbt_operator.page.figures import scores_section, tree_section, values_section
@@ -87,14 +87,22 @@ def _plan(spec: Spec) -> list[str]:
     """When losers are replaced, and how far moves get until the end."""
     found = []
     if percent := spec.exploit.horizon_percent:
-        rounds = replacing_rounds(percent, spec.schedule)
-        listed = ", ".join(f"{number:,}" for number in rounds[:MAX_LISTED])
+        rounds = _rounds_of(SubPopulation(horizon_percent=percent), spec)
         found.append(
             f"Losers are replaced after {percent} % of the rounds that are left. Planned against totalSteps, "
-            f"{spec.schedule.total_steps:,}: in the rounds {listed}{', ...' if rounds[MAX_LISTED:] else ''}"
+            f"{spec.schedule.total_steps:,}: in the rounds {rounds}"
         )
+    for number, part in enumerate(spec.sub_populations):
+        rounds = _rounds_of(part, spec)
+        found.append(f"Losers of sub-population {number} ({part}) are replaced in the rounds {rounds}")
     doubts = doubt(spec)
     return found + [f"{told}." for told in (*crossings(spec), *([] if doubts is None else [doubts]))]
+
+
+def _rounds_of(pace: SubPopulation, spec: Spec) -> str:
+    rounds = rounds_of(pace, spec.schedule)
+    listed = ", ".join(f"{number:,}" for number in rounds[:MAX_LISTED])
+    return f"{listed or 'none'}{', ...' if rounds[MAX_LISTED:] else ''}"
 
 
 def _notes(archive: Archive) -> list[str]:

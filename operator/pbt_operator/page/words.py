@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from pbt_contract.records import Birth, Cause, Value
 from pbt_contract.text import escaped
@@ -51,6 +51,22 @@ def _field_text(value: Any) -> str:
     if isinstance(value, Mapping):
         return f" ({_fields_text(value)})" if value else ""
     return f" {' or '.join(map(value_text, value)) if isinstance(value, list) else value_text(value)}"
+
+
+def parts_text(status: Status) -> list[str]:
+    """A line for each sub-population: `sub-population 0 (everyRounds 1): 4 members, ...`; none without any."""
+    if isinstance(status.sub_populations, UnsetType):
+        return []
+    lines = []
+    for number, part in enumerate(status.sub_populations):
+        if part.into is not UNSET:
+            told = f"merged into sub-population {part.into}"
+        else:
+            told = f"{counted(part.members, 'member')}, the best {score_text(part.score)}"
+            if part.due is not UNSET:
+                told += f"; losers are replaced next in round {part.due:,}"
+        lines.append(f"sub-population {number} ({escaped(part.pace)}): {told}")
+    return lines
 
 
 def counted(number: int, thing: str) -> str:

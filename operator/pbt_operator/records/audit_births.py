@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from pbt_contract import keys
@@ -28,6 +29,7 @@ def birth_violations(store: Store, archive: Archive, accepted: AcceptedSpecs) ->
     yield from _ended(store, archive)
     yield from _orders(archive, accepted)
     yield from _born_once(archive)
+    yield from _sub_populations(archive)
     yield from _hyperparameters(archive)
 
 
@@ -159,6 +161,19 @@ def _born_once(archive: Archive) -> Iterator[Violation]:
         born[order] += 1
         if born[order] == 2:
             yield Violation(5, birth.key, f"is the second birth of member {member} from round {birth.round}")
+
+
+def _sub_populations(archive: Archive) -> Iterator[Violation]:
+    """A member stays in the sub-population that it was born into; what has been merged, rounds say."""
+    count = len(archive.spec.sub_populations)
+    for (member, incarnation), birth in archive.births.items():
+        part = birth.sub_population
+        if (part is UNSET) == bool(count) or (part is not UNSET and part >= count):
+            told = "none" if part is UNSET else part
+            yield Violation(5, birth.key, f"has the sub-population {told}, and the spec has {count}")
+        former = archive.births.get(Life(member, incarnation - 1))
+        if former is not None and former.sub_population != part:
+            yield Violation(5, birth.key, f"has another sub-population than {former.key}")
 
 
 def _hyperparameters(archive: Archive) -> Iterator[Violation]:

@@ -19,6 +19,7 @@ from pbt_operator.core.standing import standing_of
 from pbt_operator.manifest.population import recorded, to_core
 from pbt_operator.records import specs
 from pbt_operator.records.archive import Archive
+from pbt_operator.records.audit_turns import turn_faults
 from pbt_operator.records.violation import Violation
 
 
@@ -73,6 +74,7 @@ def _faults(decided: Round, previous: Round | None, spec: Spec, archive: Archive
         yield from _entry_faults(entry, decided, spec, archive)
     yield from _best_faults(decided, previous, spec, archive)
     yield from _due_faults(decided, previous, spec, archive)
+    yield from turn_faults(decided, previous, spec, archive)
 
 
 def _due_faults(decided: Round, previous: Round | None, spec: Spec, archive: Archive) -> Iterator[str]:
@@ -100,8 +102,11 @@ def _entry_faults(entry: Entry, decided: Round, spec: Spec, archive: Archive) ->
         return
     if report.step != decided.step:
         yield f"it compares member {entry.member} by {key}, which is at step {report.step}"
+    turns = () if decided.sub_populations is UNSET else decided.sub_populations
     # Whether the member was done, the operator may have heard later.
-    expected = replace(entry_of(report, archive.history, spec), ancestor=entry.ancestor, ended=entry.ended)
+    expected = replace(
+        entry_of(report, archive.history, spec, turns), ancestor=entry.ancestor, ended=entry.ended
+    )
     if (
         entry.unscored is UNSET
     ):  # versions that didn't know of it took an empty list for a score that isn't finite

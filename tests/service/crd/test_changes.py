@@ -16,7 +16,7 @@ from service.crd.client import Populations, Refused
 FULL: dict[str, Any] = yaml.safe_load(EXAMPLE)
 ALLOWED: list[tuple[str, Any]] = [
     ("members", 12),
-    ("members", 2),
+    ("members", 11),
     ("parallelism", None),
     ("schedule.totalSteps", 8000),
     ("schedule.burnInSteps", 0),
@@ -28,6 +28,7 @@ ALLOWED: list[tuple[str, Any]] = [
     ("initial", []),
     ("exploit", {"truncation": None, "tTest": {}}),
     ("exploit", {"truncation": {"percent": 40}, "minGap": 0.5, "copy": "Weights"}),
+    ("subPopulations", [{"everyRounds": 2}, {"horizonPercent": 30}]),
     ("explore", {"factors": [0.5, 2], "resamplePercent": 0}),
     ("retention", {"checkpointsPerMember": 5, "onDelete": "Delete"}),
     ("restart", "InPlace"),
@@ -72,6 +73,9 @@ FORBIDDEN: list[tuple[str, Any, str]] = [
     ("storage.credentialsSecretRef.name", "other", STORAGE),
     ("storage.adopt", "digits-0123abcd", STORAGE),
     ("strategy", "Auto", f'spec.strategy: Invalid value: "Auto": {FIXED}'),
+    ("subPopulations", None, "spec.subPopulations: Invalid value: can't be given or left out later"),
+    ("subPopulations", [{"everyRounds": 1}], "spec.subPopulations: Invalid value: is a list of 1; should stay"),
+    ("members", 7, "has 2 sub-populations for 7 members; should have at most 1, for each needs 4 members"),
     ("seed", 8, f"spec.seed: Invalid value: 8: {FIXED}"),
 ]  # fmt: skip
 
@@ -198,6 +202,5 @@ def test_a_strategy_can_be_written_out_later(populations: Populations) -> None:
 
 
 def _without_rules() -> dict[str, Any]:
-    return {
-        name: part for name, part in FULL["spec"].items() if name not in {"strategy", "exploit", "explore"}
-    }
+    rules = {"strategy", "exploit", "subPopulations", "explore"}
+    return {name: part for name, part in FULL["spec"].items() if name not in rules}

@@ -138,7 +138,7 @@ def test_the_lines_of_wrong_fields_are_told(file: Path) -> None:
         "  spec.schedule.intervalSteps (line 8): is missing; should be a whole number "
         "from 1 to 999999999999\n"
         "  spec.schedule.quorum (line 11): unknown field; did you mean quorumPercent?\n"
-        "  spec.seed (line 29): is given twice, first in line 28"
+        "  spec.seed (line 30): is given twice, first in line 29"
     )
 
 

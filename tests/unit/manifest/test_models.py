@@ -13,6 +13,7 @@ from pbt_operator.core import spec as core
 from pbt_operator.core.budget import Limits, Plateau
 from pbt_operator.core.distributions import Choice, Integer, LogUniform, Uniform
 from pbt_operator.core.rules import BinaryTournament, ExploitRule, NoExploit, Perturb, Truncation, TTest
+from pbt_operator.core.sub_populations import SubPopulation
 from pbt_operator.manifest.load import parse
 from pbt_operator.manifest.population import PopulationSpec, changed_identity, identity, to_core, to_wire
 
@@ -41,6 +42,7 @@ def test_the_full_manifest_reaches_the_core(full: dict[str, Any]) -> None:
         ),
         initial=({"lr": 0.1, "momentum": 0.9},),
         exploit=core.Exploit(Truncation(percent=25), min_gap=0.0, copy=core.Copy.BOTH),
+        sub_populations=(SubPopulation(every_rounds=1), SubPopulation(horizon_percent=20)),
         explore=Perturb(factors=(0.8, 1.25), resamplePercent=25),
         retention=core.Retention(2, "Retain"),
         restart=core.Restart.RECREATE,

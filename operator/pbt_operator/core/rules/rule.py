@@ -93,6 +93,10 @@ class ExploitRule(Rule, ABC):
     def beaten(self, view: RoundView) -> Iterable[Loser]:
         """Who of `view.finite` loses: each member once, in any order, with donors that are better by the gap."""
 
+    def beaten_within(self, view: RoundView) -> Iterable[Loser]:
+        """Who loses among the members of one sub-population, which are all that `view` shows."""
+        return self.beaten(view)
+
     def inputs(self, view: RoundView) -> dict[str, Any]:  # noqa: ARG002
         """With `RECORDED`: what the answer was computed from, as JSON, beyond the entries; it is put on record."""
         return {}

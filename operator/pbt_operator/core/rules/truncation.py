@@ -41,6 +41,19 @@ class Truncation(ExploitRule):
                 why = f"{score_text(entry)} is among the worst {num_worst} of {len(finite)}"
                 yield Loser(entry, best[:num_better], why)
 
+    def beaten_within(self, view: RoundView) -> Iterator[Loser]:
+        """The k-th of the worst copies the k-th of the best, if that is better: nobody is copied twice.
+
+        So Multiple-Frequencies PBT keeps a small part diverse (Doulazmi et al. 2025). The share is rounded down, so
+        that those between the brackets can migrate.
+        """
+        finite = view.finite
+        num = min(max(1, self.percent * len(finite) // 100), len(finite) // 2)
+        for donor, entry in zip(finite[:num], finite[len(finite) - num :], strict=True):
+            if view.is_better(donor, entry):
+                why = f"{score_text(entry)} is among the worst {num} of {len(finite)} of its sub-population"
+                yield Loser(entry, [donor], why)
+
     def laws(self, view: RoundView, decisions: Sequence[Decision]) -> Iterator[str]:
         """Losers are among the worst, donors among the best, and nobody is both."""
         num_worst = share(self.percent, len(view.finite))
