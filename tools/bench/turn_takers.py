@@ -95,7 +95,9 @@ class TurnTakers:
         data = self._read(keys.birth(*life))
         if data is None:
             return False
-        claim = Claim(member=life.member, incarnation=life.incarnation, pod=process.pod, nonce=process.pod)
+        claim = Claim(
+            member=life.member, incarnation=life.incarnation, pod=process.pod, nonce=process.pod, yields=True
+        )
         stored = decode(Claim, self.store.create(claim.key, encode(claim)), key=claim.key)
         if stored.pod != process.pod:
             return False

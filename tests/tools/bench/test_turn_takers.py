@@ -28,6 +28,15 @@ def holder(store: MemoryStore, life: Life) -> str:
     return decode(Claim, store.read(key), key=key).pod
 
 
+def test_a_claim_says_that_its_process_looks_for_requests() -> None:
+    """Nobody else is asked to make room."""
+    store = MemoryStore()
+    own = born(store, 0)
+    trainers(store).look({"pod": own})
+    key = keys.claim(*own)
+    assert decode(Claim, store.read(key), key=key).yields is True
+
+
 def gate(store: MemoryStore, number: int, *, up_to: int) -> None:
     opened = Gate(number=number, up_to=up_to, awaits=1, quorum=1, spec=1, decided=0, lead=2, without=[])
     store.create(keys.gate(number), encode(opened))
