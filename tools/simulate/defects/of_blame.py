@@ -138,3 +138,5 @@ MADE = (
     _one_mistaken_member_ends_it,
     _a_mistake_is_tried_again,
 )
+
+CAUGHT_BY = {_a_round_forgets_who_crashed: 13}

@@ -69,3 +69,5 @@ MADE = (
     _the_same_member_has_the_next_turn_again_and_again,
     _who_waits_for_its_turn_is_dropped,
 )
+
+CAUGHT_BY = {**dict.fromkeys(MADE, 15), _who_waits_for_its_turn_is_dropped: 10}

@@ -1,6 +1,6 @@
 """All deliberate defects by what they say, and the way to plant one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,6 +35,20 @@ AREAS = (
 DEFECTS: dict[str, Callable[[], Any]] = {
     made.__name__.strip("_").replace("_", " "): made for area in AREAS for made in area.MADE
 }
+
+CAUGHT_BY = {**of_turns.CAUGHT_BY, **of_blame.CAUGHT_BY}
+"""The number of the law that must tell of a defect; of those that aren't named here, any law may."""
+
+
+def is_caught(name: str, wrong: Sequence[str]) -> bool:
+    """Whether what is wrong in a world tells of a defect.
+
+    Args:
+        name: of the defect.
+        wrong: what broke a law: the time, the law's number, and what happened.
+    """
+    law = CAUGHT_BY.get(DEFECTS[name])
+    return any(law is None or f" s: {law}:" in one for one in wrong)
 
 
 @contextmanager
