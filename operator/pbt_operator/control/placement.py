@@ -201,6 +201,7 @@ class Placement:
         live = seen.live
         slots = min(spec.slots, len(live)) if seen.shares else spec.slots - len(seen.demand)
         taken = {*live, *(to.member for to in heirs.values())}
+        waiting = {pod.member for pod in seen.demand}
         waiters = sharing.waiters(
             self._history, spec, taken=taken, not_before=self._accounting.not_before, now=self._clock()
         )
@@ -223,14 +224,18 @@ class Placement:
         allotment = allot(
             slots=slots,
             holders=holders,
-            waiters=[replace(waiter, waits=self._waits(waiter.member, spec)) for waiter in waiters],
+            waiters=[
+                replace(w, waits=self._waits(w.member, spec), has_pod=w.member in waiting) for w in waiters
+            ],
             interval_steps=spec.schedule.interval_steps,
         )
         heirs = {**heirs, **self._hand_over(allotment.yields, live, spec, keeps=seen.lacks_room)}
-        started = self._vacancies.births(allotment.start[:STARTS_A_PASS], spec)
+        # A pod that waits for a place is for one of the others, whichever: nobody needs a second one.
+        starts = allotment.start[: max(0, len(waiters) - len(seen.demand))]
+        started = self._vacancies.births(starts[:STARTS_A_PASS], spec)
         for birth in started.values():
             self._pods.start(birth)
-        self.num_left += max(0, len(allotment.start) - STARTS_A_PASS)
+        self.num_left += max(0, len(starts) - STARTS_A_PASS)
         if seen.shares or seen.demand:
             waiters = [waiter for waiter in waiters if waiter.member not in started]
             self._demand.keep_up(seen, spec, waiters=waiters, heirs=heirs, num_started=len(started))

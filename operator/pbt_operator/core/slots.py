@@ -29,11 +29,13 @@ class Waiter:
 
     Attributes:
         waits: whether it could only wait there: it is as far as it may train before more is decided.
+        has_pod: whether a pod of its own waits for a place: it may have begun to run just now.
     """
 
     member: int
     position: int
     waits: bool = False
+    has_pod: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,13 @@ def allot(
     """Shares the slots out.
 
     A holder yields only to somebody who is behind by an interval or more, so that turns last an interval at least and
-    no two members push each other out. One that can only wait yields to anybody who can train.
+    no two members push each other out. One that can only wait yields to anybody who can train. A free slot goes to who
+    has no pod yet: another one for who has might run beside it.
     """
     queue = in_turn(waiters)
     free = max(0, slots - len(holders))
-    starting, queue = queue[:free], queue[free:]
+    starting = sorted(queue, key=lambda waiter: waiter.has_pod)[:free]
+    queue = [waiter for waiter in queue if waiter not in starting]
     leaving = [holder for holder in holders if holder.leaving]
     # Beyond `slots` (a smaller parallelism, say) the members that are furthest ahead leave.
     staying = sorted(

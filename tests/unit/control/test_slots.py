@@ -49,6 +49,13 @@ def test_the_member_with_the_least_progress_starts_first(situation):
     assert not started or not positions or max(started) <= min(positions.values())
 
 
+def test_a_free_slot_goes_to_who_has_no_pod_yet():
+    """Who has one may have begun to run just now."""
+    waiters = [Waiter(0, 0, has_pod=True), Waiter(1, 10), Waiter(2, 20, has_pod=True)]
+    assert allot(slots=1, holders=[], waiters=waiters, interval_steps=INTERVAL).start == (1,)
+    assert allot(slots=2, holders=[], waiters=waiters, interval_steps=INTERVAL).start == (1, 0)
+
+
 @given(situations())
 def test_no_free_slot_is_left_while_somebody_waits(situation):
     allotment = decide(situation)

@@ -11,6 +11,7 @@ from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_contract.encoding import decode
+from pbt_contract.keys import Life
 from pbt_contract.yields import Yield
 from pbt_operator.control.look import Seen
 from pbt_operator.control.occupancy import lived
@@ -145,6 +146,22 @@ def test_a_pod_that_waits_for_another_birth_gets_a_member_that_was_not_started_j
     idle = Pod(name="idle", uid="idle", member=0, incarnation=1, phase=Phase.PENDING)
     run.reconciler._placement._fill(Seen(live, [], [idle]), {}, run.spec)
     assert (started, readdressed) == ([1], [3])
+
+
+def test_where_each_member_that_waits_has_a_pod_nobody_gets_a_second_one(monkeypatch):
+    """Members 1 and 2 wait, each with a pod, member 0's process was asked to go on as 3: a slot is free of asking."""
+    run = Simulation(spec(DETERMINISTIC, members=4, restart="InPlace"), Deterministic())
+    while not run.repository.history.members:
+        run.reconciler._decisions.scale(run.spec)
+    started = list[int]()
+    monkeypatch.setattr(run.pods, "start", lambda birth: started.append(birth.member))
+    monkeypatch.setattr(run.pods, "readdress", lambda _pod, _birth: None)
+    live = {0: Pod(name="0", uid="0", member=0, incarnation=1, phase=Phase.RUNNING)}
+    demand = [Pod(name=f"{m}", uid=f"{m}", member=m, incarnation=1, phase=Phase.PENDING) for m in (1, 2)]
+    run.reconciler._placement._fill(Seen(live, [], demand), {0: Life(member=3, incarnation=1)}, run.spec)
+    assert started == []
+    run.reconciler._placement._fill(Seen(live, [], demand[:1]), {0: Life(member=3, incarnation=1)}, run.spec)
+    assert started == [2]
 
 
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
