@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
 from pbt_contract.errors import RecordRefused
+from pbt_contract.limits import MAX_METRIC_NAME
 from pbt_contract.records import Birth, Cause
 from pbt_contract.stores.folder import FolderStore
 from pbt_operator.cli.main import main
@@ -108,7 +109,8 @@ def hostile_population(store: Any) -> Recorder:
             **common,
         )
     )
-    recorder.report(second, 20, 0.75, metrics={recorder.spec.objective.metric: 0.75, ALL: [0.5, "NaN"]})
+    name = ALL[:MAX_METRIC_NAME]
+    recorder.report(second, 20, 0.75, metrics={recorder.spec.objective.metric: 0.75, name: [0.5, "NaN"]})
     store.create("births/00001-000009.json", ALL.encode())
     store.create(f"claims/{keys.life(1, 9)}.json", ALL.encode())
     return recorder

@@ -120,6 +120,7 @@ def test_files_of_other_frameworks_keep_their_folders_and_names(pbt, recorder, d
     data = b"shard"
     names = ["rank-0/shard.bin", ".metadata", "checkpoint.json"]
     files = [File(name=name, size=len(data), sha256=sha256(data)) for name in names]
+    recorder.raise_total(30)
     record = recorder.report(birth, 25, save=True, files=files)
     for name in names:
         recorder.store.create(record.checkpoint + name, data)

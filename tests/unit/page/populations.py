@@ -93,6 +93,14 @@ class Recorder:
             self.store.create(checkpoint + name, data)
         return record
 
+    def raise_total(self, total_steps: int) -> None:
+        """Accepts the spec with a larger totalSteps."""
+        record = specs.newest(self.store)
+        assert record is not None
+        schedule = {**record.spec["schedule"], "totalSteps": total_steps}
+        asked = {**record.spec, "schedule": schedule}
+        specs.accept(self.store, name=record.name, namespace=record.namespace, asked=lambda _: asked)
+
     def decide(self, number: int) -> list[Birth]:
         """Decides a round and orders what follows."""
         attendance = quorum.attend(self.history, self.spec, number, living=set(range(self.spec.members)))

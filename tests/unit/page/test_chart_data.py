@@ -49,6 +49,7 @@ def test_reports_that_do_not_count_and_scores_that_are_not_finite_are_kept_apart
     recorder = record_small(store)
     loser = recorder.history.birth(1, 1)
     recorder.report(loser, 20, 0.99)
+    recorder.raise_total(30)
     recorder.report(recorder.history.newest_birth(0), 30, math.nan)
     _, _, data = drawn(store)
     lives = {(life["m"], life["i"]): life for life in data["lives"]}
