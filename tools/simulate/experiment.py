@@ -92,6 +92,7 @@ class Experiment:
         self.operators: list[Operator] = []
         self.misfortune = Misfortune(self)
         self._phase = "none"
+        self._counted: dict[str, int] = {}
 
     def _spec(self) -> dict[str, Any]:
         """What is asked."""
@@ -170,6 +171,7 @@ class Experiment:
         while judge.alive and self.world.time.advance():
             pass
         if not self.world.wrong:
+            self._counted = self._count()  # a purge makes the facts forget it
             self._delete()
 
     def _delete(self) -> None:
@@ -183,14 +185,17 @@ class Experiment:
                 return
         self.laws.judge_deletion()
 
+    def _count(self) -> dict[str, int]:
+        facts = self.laws.facts
+        return {"births": len(facts.births), "rounds": len(facts.rounds)}
+
     def _outcome(self) -> Outcome:
         return Outcome(
             seed=self.world.seed,
             wrong=self.world.wrong,
             ended=self._phase,
             virtual_seconds=self.world.time.now,
-            births=len(self.laws.facts.births),
-            rounds=len(self.laws.facts.rounds),
+            **(self._counted or self._count()),
             faults={**self.weather.counted, **self.misfortune.counted},
             digest=self.bucket.written.hexdigest(),
         )

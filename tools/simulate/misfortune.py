@@ -47,7 +47,7 @@ class Misfortune:
         self._world, self._weather, self._server = experiment.world, experiment.weather, experiment.server
         self._random = self._world.chance("misfortune")
         spec = self._server.populations["digits"]["spec"]
-        self._members = spec["members"]
+        self._members, self._parts = spec["members"], len(spec.get("subPopulations", ()))
         drawn = self._world.chance("deeds")
         spared = {"pod killed"} if experiment.script.is_pure else set()
         self._deeds = [deed for deed in DEEDS if drawn.random() < 0.3 and deed not in spared]
@@ -203,7 +203,8 @@ class Misfortune:
     # people
 
     def _scale(self) -> None:
-        members = self._random.randint(2, 6)
+        least = 4 * self._parts or 2  # the API server refuses fewer
+        members = self._random.randint(least, least + 4)
         self._change(self.owner, members=members)
 
     def _parallelism(self) -> None:

@@ -23,7 +23,22 @@ def draw_population(world: World, *, is_scarce: bool) -> dict[str, Any]:
         spec["exploit"] = {"none": {}, "minGap": spec["exploit"]["minGap"]}
     if seldom.random() < 0.05:
         spec.setdefault("limits", {})["activeSeconds"] = seldom.choice((60, 300, 900))
+    if world.chance("sub-populations").random() < 0.1 and _may_have_parts(spec):
+        _part(world.chance("parts"), spec)
     return spec
+
+
+def _may_have_parts(spec: dict[str, Any]) -> bool:
+    return spec.get("strategy") == "Explicit" and "none" not in spec["exploit"]
+
+
+def _part(random: Random, spec: dict[str, Any]) -> None:
+    """Two sub-populations, and enough members for both."""
+    members = random.choice((8, 9, 12))
+    spec |= {"members": members, "parallelism": random.choice((members, members, members // 2))}
+    spec["exploit"].pop("horizonPercent", None)
+    slow = random.choice(({"everyRounds": 2}, {"everyRounds": 3}, {"horizonPercent": 30}))
+    spec["subPopulations"] = random.choice(([{"everyRounds": 1}, slow], [slow, {"horizonPercent": 0}]))
 
 
 def _make_long(random: Random, spec: dict[str, Any]) -> None:

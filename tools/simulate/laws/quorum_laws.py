@@ -1,14 +1,17 @@
 """The laws of quorums: no round from fewer than its quorum of the living, none left that could be decided (10, 7)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
+
+from msgspec import UNSET
 
 from pbt_contract.records import Birth
 from pbt_operator.control.pods import Phase
 from pbt_operator.core.round_record import Round
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Result
+from pbt_operator.core.sub_populations import belongs
 from pbt_operator.runners.kubernetes.pod_state import read
 from simulate.apiserver import Body
 from simulate.laws.facts import Facts
@@ -122,11 +125,25 @@ class QuorumLaws(Judge):
         percent, living = spec.schedule.quorum_percent, len(sure | have)
         if percent >= 100 and awaited and not facts.had_zombies:
             self.blame(f"10: {decided.key} is decided without {sorted(awaited)}, at quorum 100")
-        if percent < 100 and len(have) < math.ceil(living * percent / 100):
+        if decided.sub_populations is not UNSET:
+            self._judge_parts(decided, sure, spec)
+        elif percent < 100 and len(have) < math.ceil(living * percent / 100):
             self.blame(f"10: {decided.key} compares {len(have)} of {living} living, at quorum {percent}")
 
         if percent < 100:
             self.blame_all(f"10: {decided.key}", self._skipped(decided, spec))
+
+    def _judge_parts(self, decided: Round, sure: Set[int], spec: Spec) -> None:
+        """Each sub-population that decides has its quorum, counted from its own members."""
+        turns, percent = decided.sub_populations, spec.schedule.quorum_percent
+        assert turns is not UNSET, "it was looked at"
+        births = {member: self.facts.newest_birth(member) for member in sure}
+        for number, turn in enumerate(turns):
+            have = {entry.member for entry in decided.entries if entry.sub_population == number}
+            own = {m for m, birth in births.items() if birth is not None and belongs(birth, turns) == number}
+            if turn.decides and len(have) < max(2, math.ceil(len(own | have) * percent / 100)):
+                told = f"{len(have)} of {len(own | have)} living of sub-population {number}"
+                self.blame(f"10: {decided.key} compares {told}, at quorum {percent}")
 
     def _skipped(self, decided: Round, spec: Spec) -> Iterator[str]:
         """Older rounds that had their quorum long ago, and were passed over though nobody was far ahead."""
@@ -142,7 +159,9 @@ class QuorumLaws(Judge):
                 for r in records
                 if r.round == number and r.step == step and facts.written[r.key] < self.now - SEEN_SECONDS
             }
-            if len(known) >= max(2, math.ceil(spec.members * spec.schedule.quorum_percent / 100)):
+            # Of sub-populations only those that are due count: with all members it has its quorum for certain.
+            percent = 100 if spec.sub_populations else spec.schedule.quorum_percent
+            if len(known) >= max(2, math.ceil(spec.members * percent / 100)):
                 yield f"skips round {number}, which {sorted(known)} have reported long ago"
 
     def _living(self, spec: Spec) -> set[int]:
@@ -167,6 +186,8 @@ class QuorumLaws(Judge):
         if schedule.quorum_percent >= 100:  # nobody is left out, however long it has been missing
             return all(m in have or facts.position(m) >= step for m in self._living(spec))
         living = {m for m in self._living(spec) if not self._is_missing(m, timeout)}
+        if spec.sub_populations:  # any of them may be waited for, once it is overdue
+            return all(m in have or facts.position(m) >= step for m in living)
         return len(have) >= math.ceil(len(living | have) * schedule.quorum_percent / 100)
 
     def _reports(self, number: int, spec: Spec) -> set[int]:
