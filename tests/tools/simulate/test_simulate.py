@@ -15,7 +15,7 @@ import pytest
 from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.reconcile import Looks, Reconciler
 from pbt_operator.core.allowance import Allowance, Cursor
-from simulate.defects import of_turns
+from simulate.defects import of_parts, of_turns
 from simulate.defects.planted import DEFECTS, is_caught, planted
 from simulate.experiment import run
 from simulate.misfortune import DEEDS
@@ -65,7 +65,7 @@ def test_no_law_is_broken_where_a_pass_may_read_two_records_only() -> None:
 
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_a_deliberate_defect_is_caught(defect: str) -> None:
-    first = ROOM_FROM if DEFECTS[defect] in of_turns.MADE else 0
+    first = ROOM_FROM if DEFECTS[defect] in {*of_turns.MADE, *of_parts.MADE} else 0
     with planted(defect):
         seeds = range(first, first + MOST)
         caught = next((seed for seed in seeds if is_caught(defect, run(seed).wrong)), None)

@@ -11,6 +11,7 @@ from simulate.defects import (
     of_ends,
     of_gates,
     of_keeping,
+    of_parts,
     of_pods,
     of_quorums,
     of_records,
@@ -30,13 +31,14 @@ AREAS = (
     of_ends,
     of_budgets,
     of_turns,
+    of_parts,
 )
 
 DEFECTS: dict[str, Callable[[], Any]] = {
     made.__name__.strip("_").replace("_", " "): made for area in AREAS for made in area.MADE
 }
 
-CAUGHT_BY = {**of_turns.CAUGHT_BY, **of_blame.CAUGHT_BY}
+CAUGHT_BY = {**of_turns.CAUGHT_BY, **of_blame.CAUGHT_BY, **of_parts.CAUGHT_BY}
 """The number of the law that must tell of a defect; of those that aren't named here, any law may."""
 
 

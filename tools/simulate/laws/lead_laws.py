@@ -3,10 +3,13 @@
 import math
 from collections.abc import Iterator
 
+from msgspec import UNSET
+
 from pbt_contract import keys
 from pbt_contract.gates import Gate
 from pbt_operator.core.horizon import due
 from pbt_operator.core.spec import Spec
+from pbt_operator.core.sub_populations import planned
 from simulate.laws.facts import Facts
 from simulate.laws.judge import Judge
 from simulate.laws.quorum_laws import SEEN_SECONDS, QuorumLaws
@@ -103,9 +106,15 @@ class LeadLaws(Judge):
         facts, schedule = self.facts, spec.schedule
         newest = facts.rounds[facts.decided] if facts.rounds else None
         percent = spec.exploit.horizon_percent
-        planned = due(newest, percent, schedule) if percent else 0
+        first_due = due(newest, percent, schedule) if percent else 0
+        if spec.sub_populations:
+            turns = planned(newest, spec.sub_populations, schedule)
+            first_due = min(turn.due for turn in turns if turn.into is UNSET)
         for number in range(facts.decided + 1, schedule.last_round):
-            if number >= planned and schedule.burn_in_steps < schedule.step_of(number) < schedule.total_steps:
+            if (
+                number >= first_due
+                and schedule.burn_in_steps < schedule.step_of(number) < schedule.total_steps
+            ):
                 yield number
 
     def _must_be_waited_for(self, number: int, spec: Spec) -> bool:
@@ -113,6 +122,8 @@ class LeadLaws(Judge):
         comes = self._can_report(number, spec, at_least=True)
         others = set(range(spec.members)) - self._closed(spec)
         percent = spec.schedule.quorum_percent
+        if spec.sub_populations and percent < 100:  # one that is due may lack its own quorum for good
+            return comes >= others and len(others) > 1
         needed = 2 if percent >= 100 else max(2, math.ceil(len(others) * percent / 100))
         return len(comes) >= needed
 

@@ -134,13 +134,23 @@ class QuorumLaws(Judge):
             self.blame_all(f"10: {decided.key}", self._skipped(decided, spec))
 
     def _judge_parts(self, decided: Round, sure: Set[int], spec: Spec) -> None:
-        """Each sub-population that decides has its quorum, counted from its own members."""
+        """Each sub-population that decides has its quorum, of its own members; one that is due and whole decides."""
         turns, percent = decided.sub_populations, spec.schedule.quorum_percent
         assert turns is not UNSET, "it was looked at"
-        births = {member: self.facts.newest_birth(member) for member in sure}
+        births = {member: self.facts.newest_birth(member) for member in self._living(spec)}
         for number, turn in enumerate(turns):
             have = {entry.member for entry in decided.entries if entry.sub_population == number}
-            own = {m for m, birth in births.items() if birth is not None and belongs(birth, turns) == number}
+            whole = {
+                m for m, birth in births.items() if birth is not None and belongs(birth, turns) == number
+            }
+            own = whole & sure
+            is_due = (
+                turn.into is UNSET and decided.number >= turn.due and spec.schedule.decides(decided.number)
+            )
+            if is_due and not turn.decides and len(have) > 1 and whole <= have:
+                self.blame(
+                    f"10: {decided.key} lets sub-population {number} decide nothing, and all of it reported"
+                )
             if turn.decides and len(have) < max(2, math.ceil(len(own | have) * percent / 100)):
                 told = f"{len(have)} of {len(own | have)} living of sub-population {number}"
                 self.blame(f"10: {decided.key} compares {told}, at quorum {percent}")
