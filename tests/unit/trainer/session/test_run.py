@@ -204,4 +204,5 @@ def test_exit_codes_are_a_contract() -> None:
         "UNCLAIMED": 81,
         "STORAGE": 82,
         "MISTAKE": 83,
+        "ACCESS": 84,
     }
