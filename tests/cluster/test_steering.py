@@ -59,7 +59,8 @@ def test_suspended_for_a_while_no_step_is_trained_twice(space: Space) -> None:
 def test_scaling_up_and_down_keeps_the_best(space: Space) -> None:
     template = space.template("deterministic.py", STEP_SECONDS="0.4")
     # A decision may throw a member back behind the best report that it has made meanwhile; here only scaling acts.
-    changes = {"schedule": {**SMALL["schedule"], "totalSteps": 4000}, "exploit": NO_EXPLOIT}
+    nobody_loses = {"truncation": {"percent": 25}, "minGap": 1e9}
+    changes = {"schedule": {**SMALL["schedule"], "totalSteps": 4000}, "exploit": nobody_loses}
     applied = space.apply(space.population("scaled", SMALL, **changes, template=template))
     applied.until_round(1)
     space.kubectl("scale", "population", "scaled", "--replicas=8")

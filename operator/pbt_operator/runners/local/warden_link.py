@@ -67,8 +67,11 @@ class WardenLink:
         """
         data = b""
         with contextlib.suppress(BlockingIOError):
-            while chunk := self._socket.recv(65536, socket.MSG_DONTWAIT):
-                data += chunk
+            try:
+                while chunk := self._socket.recv(65536, socket.MSG_DONTWAIT):
+                    data += chunk
+            except ConnectionResetError as error:  # it ended before it read all that it was ordered
+                raise WardenLost(f"the process that keeps the trainers is gone: {error}") from error
             raise WardenLost("the process that keeps the trainers is gone")
         *lines, self._buffer = (self._buffer + data).split(b"\n")
         yield from map(json.loads, lines)
