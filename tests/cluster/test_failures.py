@@ -16,7 +16,7 @@ def test_the_last_line_of_a_crash_is_told_and_the_others_go_on(space: Space) -> 
     applied = space.apply(space.population("crashing", TINY, backoffLimit=1, template=template))
     found = applied.until_ended(reason="AllStepsDone")
     told = {event["reason"]: event["note"] for event in applied.events if CHEESE in event["note"]}
-    assert set(told) == {"Crashed", "MemberFailed"}
+    assert set(told) == {"Crashed", "MemberFailed", "AllStepsDone"}
     assert applied.status["failedMembers"] == 1
     (failed,) = [member for member in applied.status["members"] if member["state"] == "Failed"]
     assert failed["member"] == 1
