@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
+from fixtures.disturbed import run_disturbed
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract.records import Cause
@@ -61,14 +62,7 @@ def test_restarts_and_power_failures_at_random_moments_change_no_choice(
         Deterministic(),
         durations=Durations(start=1.0, stop=1.0, poll=0.5),
     )
-    for _ in range(20):
-        for _ in range(chance.randrange(40)):
-            if not simulation.ended:
-                simulation.step()
-        if chance.random() < 0.7:
-            simulation.pods.kill()
-        simulation.operator_restarts()
-    simulation.run(max_seconds=100_000)
+    run_disturbed(simulation, chance)
     assert choices(told(simulation).rounds) == choices(undisturbed)
 
 

@@ -7,6 +7,7 @@ import pytest
 from msgspec import UNSET
 
 from fixtures.decided import decisions
+from fixtures.disturbed import run_disturbed
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_operator.core.status import PopulationPhase
@@ -62,14 +63,7 @@ def test_restarts_and_power_failures_change_no_decision(undisturbed, seed):
     changes = {"parallelism": chance.choice([3, 8]), "restart": chance.choice(["Recreate", "InPlace"])}
     manifest = spec(DETERMINISTIC, subPopulations=FAST_AND_SLOW, **changes)
     simulation = Simulation(manifest, Deterministic(), durations=Durations(start=1.0, stop=1.0, poll=0.5))
-    for _ in range(20):
-        for _ in range(chance.randrange(40)):
-            if not simulation.ended:
-                simulation.step()
-        if chance.random() < 0.7:
-            simulation.pods.kill()
-        simulation.operator_restarts()
-    simulation.run(max_seconds=100_000)
+    run_disturbed(simulation, chance)
     assert decisions(audited(simulation).rounds) == decisions(undisturbed.rounds)
 
 

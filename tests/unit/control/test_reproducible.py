@@ -4,6 +4,7 @@ from random import Random
 
 import pytest
 
+from fixtures.disturbed import run_disturbed
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_operator.core.round_record import Round
@@ -90,12 +91,5 @@ def test_restarts_and_power_failures_at_random_moments_change_nothing(undisturbe
         Deterministic(),
         durations=Durations(start=1.0, stop=1.0, poll=0.5),
     )
-    for _ in range(20):
-        for _ in range(chance.randrange(40)):
-            if not simulation.ended:
-                simulation.step()
-        if chance.random() < 0.7:
-            simulation.pods.kill()
-        simulation.operator_restarts()
-    simulation.run(max_seconds=100_000)
+    run_disturbed(simulation, chance)
     assert outcome(simulation) == undisturbed
