@@ -189,3 +189,13 @@ def pods_of(server: Server) -> ClusterPods:
 
 
 RUNNING: dict[str, Any] = {"running": {}}
+
+
+def run_one(server: Server, pods: ClusterPods, which: Birth | None = None) -> str:
+    """Starts a pod, which runs and is seen; returns its uid."""
+    pods.start(which or birth())
+    uid = list(server.pods)[-1]
+    server.tell(uid, "Running", RUNNING)
+    server.show()
+    pods.refresh(server.seen)
+    return uid
