@@ -8,7 +8,7 @@ follows the noise of evaluations, and ends below random search.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pbt_contract.records import Value
 from pbt_operator.core.distributions import Distribution
@@ -17,6 +17,9 @@ from pbt_operator.core.rules.gains import MOST_GAINS
 from pbt_operator.core.rules.perturb import Perturb
 from pbt_operator.core.rules.round_view import RoundView
 from pbt_operator.core.rules.rule import Move, Mover, Replay
+
+if TYPE_CHECKING:
+    from pbt_operator.core.rules.choosing import Choices
 
 FEWEST_ROUNDS = 10
 """Of those that replace losers in a whole run: with fewer, what pays off is known too late."""
@@ -56,18 +59,17 @@ class Bandit(Perturb):
 
     def mover(self, view: RoundView) -> Mover:
         """Chooses for one loser after the other."""
+        return self._choices(view)
+
+    def _choices(self, view: RoundView) -> "Choices":
         # Imports numpy: what asks no bandit starts without it.
         from pbt_operator.core.rules.choosing import Choices
 
-        learns = view.replaces_often(FEWEST_ROUNDS)
-        return Choices(view, learns=learns, otherwise=super().move)
+        return Choices(view, learns=view.replaces_often(FEWEST_ROUNDS), otherwise=super().move)
 
     def verify_moves(self, view: RoundView, moves: Sequence[ProposedMove]) -> Iterator[str]:
         """Whether each choice promises as much as any other, given those before it."""
-        from pbt_operator.core.rules.choosing import Choices
-
-        learns = view.replaces_often(FEWEST_ROUNDS)
-        choices = Choices(view, learns=learns, otherwise=super().move)
+        choices = self._choices(view)
         for proposed in moves:
             fault = choices.fault(proposed)
             if fault is not None:
