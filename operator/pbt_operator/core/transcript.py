@@ -52,9 +52,8 @@ class Transcript:
     def beaten_within(self, view: RoundView) -> Iterable[Loser]:
         """Who loses among the members of one sub-population, which are all that `view` shows."""
         rule = self._spec.exploit.rule
-        if (
-            rule.replay is Replay.RECORDED
-        ):  # no rule is; the first one has to say how its record is to be read here
+        # No exploit is recorded yet; the first one has to say how its record is to be read here.
+        if rule.replay is Replay.RECORDED:
             raise NotImplementedError(f"{type(rule).__name__} can't be used with sub-populations yet")
         return rule.beaten_within(view.looking_back(rule.looks_back(self._spec.members)))
 
