@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 from pbt_operator.core.history import History
 from pbt_operator.core.round_record import Turn
 from pbt_operator.core.spec import Spec
-from pbt_operator.core.sub_populations import belongs, smallest, turns_after
+from pbt_operator.core.sub_populations import belongs, planned, smallest
 
 
 def part_of(history: History, spec: Spec, member: int) -> int | UnsetType:
@@ -18,7 +18,7 @@ def part_of(history: History, spec: Spec, member: int) -> int | UnsetType:
     previous = history.newest_birth(member)
     if previous is not None or not spec.sub_populations:
         return UNSET if previous is None else previous.sub_population
-    turns = turns_after(history.newest_round, len(spec.sub_populations))
+    turns = planned(history.newest_round, spec.sub_populations, spec.schedule)
     sizes = sizes_of(history, spec, turns)
     for newcomer in range(member):
         if history.newest_birth(newcomer) is None:

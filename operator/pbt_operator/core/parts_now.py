@@ -8,14 +8,14 @@ from pbt_operator.core.membership import sizes_of
 from pbt_operator.core.part_status import PartStatus
 from pbt_operator.core.round_record import Turn
 from pbt_operator.core.spec import Spec
-from pbt_operator.core.sub_populations import belongs, planned, turns_after
+from pbt_operator.core.sub_populations import belongs, planned
 
 
 def part_now(history: History, spec: Spec, birth: Birth) -> int | UnsetType:
     """The number of the sub-population that a member belongs to now, by its newest birth."""
     if not spec.sub_populations:
         return UNSET
-    return belongs(birth, turns_after(history.newest_round, len(spec.sub_populations)))
+    return belongs(birth, planned(history.newest_round, spec.sub_populations, spec.schedule))
 
 
 def part_statuses(history: History, spec: Spec, *, ended: bool) -> list[PartStatus]:

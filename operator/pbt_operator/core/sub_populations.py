@@ -9,7 +9,7 @@ records, where rounds are skipped, totalSteps is raised or parts are merged.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from pbt_contract.records import Birth
 from pbt_operator.core.horizon import following, num_replacing_rounds, replacing_rounds
@@ -135,9 +135,3 @@ def smallest(sizes: Iterable[int], turns: Sequence[Turn]) -> int:
     """The part that a newcomer joins; of equal ones the first."""
     alive = ((size, each) for each, size in enumerate(sizes) if not turns or turns[each].into is UNSET)
     return min(alive)[1]
-
-
-def turns_after(newest: Round | None, count: int) -> Sequence[Turn]:
-    """The parts as the newest decided round says they stand; before it said so, none is merged."""
-    before: Sequence[Turn] | UnsetType = UNSET if newest is None else newest.sub_populations
-    return [Turn(since=0, due=0)] * count if before is UNSET or len(before) != count else before
