@@ -1,6 +1,6 @@
 """The arms that the product itself can be: random search, its rules, horizons and moves, and what is asked of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from learning.forms import Annealed, Form, scheduled
@@ -17,6 +17,7 @@ from pbt_operator.core.rules import (
     TTest,
 )
 from pbt_operator.core.spec import Exploit, Spec
+from pbt_operator.core.sub_populations import SubPopulation
 
 OLD = (0.8, 1.25)
 """The factors of the first papers."""
@@ -35,11 +36,13 @@ class Arm:
     run: Callable[[Task, int, int], Outcome]
 
 
-def arm(about: str, exploit: Exploit, explore: ExploreRule | None = None) -> Arm:
+def arm(
+    about: str, exploit: Exploit, explore: ExploreRule | None = None, parts: Sequence[SubPopulation] = ()
+) -> Arm:
     """An arm of the core's own rules."""
 
     def train(task: Task, members: int, seed: int) -> Outcome:
-        return run(task, spec_of(task, members, exploit=exploit, explore=explore), seed)
+        return run(task, spec_of(task, members, exploit=exploit, explore=explore, parts=parts), seed)
 
     return Arm(about, train)
 
@@ -75,7 +78,13 @@ def annealed(task: Task) -> Task:
     return type(task)(annealed(task.inner)) if isinstance(task, Form) else Annealed(task)
 
 
+def _parts(*paces: int) -> tuple[SubPopulation, ...]:
+    """Sub-populations by their horizons in percent; 0 decides in every round."""
+    return tuple(SubPopulation(horizon_percent=pace) for pace in paces)
+
+
 NOBODY = Exploit(NoExploit())
+AUTO_MOVES = Perturb(reachPercent=20, resamplePercent=50)
 OLD_MOVES = Perturb(factors=OLD)
 
 ARMS: Mapping[str, Arm] = {
@@ -105,6 +114,10 @@ ARMS: Mapping[str, Arm] = {
     "tournament-horizon-20": arm(
         "binary tournament, horizon 20", Exploit(BinaryTournament(), horizon_percent=20)
     ),
+    "parts-0-20": arm(
+        "sub-populations, one in every round, one with horizon 20", Exploit(), parts=_parts(0, 20)
+    ),
+    "parts-0-20-bandit": arm("the same, a bandit chooses", Exploit(), Bandit(), _parts(0, 20)),
     "t-test-horizon-20": arm("t-test, horizon 20", Exploit(TTest(), horizon_percent=20)),
 }
 """By name. The peers' arms are run by `learning.peers`, in an environment of their own."""

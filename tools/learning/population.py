@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, NamedTuple
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from learning.task import Task, Values
@@ -19,10 +20,11 @@ from pbt_operator.core.exploit import choose
 from pbt_operator.core.explore import initial
 from pbt_operator.core.quorum import planned_due
 from pbt_operator.core.replay import replay_faults
-from pbt_operator.core.round_record import Decision, Entry, Recorded, Round, Standing
+from pbt_operator.core.round_record import Decision, Entry, Recorded, Round, Standing, Turn
 from pbt_operator.core.rules import ExploreRule, Perturb, RoundView
 from pbt_operator.core.search import Objective, Schedule
 from pbt_operator.core.spec import Exploit, Spec
+from pbt_operator.core.sub_populations import SubPopulation, merged, planned, settled_in
 
 METRIC = "score"
 AUDITED = 10
@@ -73,6 +75,7 @@ def spec_of(
     exploit: Exploit = Exploit(),  # noqa: B008 - frozen
     explore: ExploreRule | None = None,
     first: Sequence[Values] = (),
+    parts: Sequence[SubPopulation] = (),
 ) -> Spec:
     """A population's spec for a task.
 
@@ -82,6 +85,7 @@ def spec_of(
         exploit: the core's.
         explore: the core's; its default where None.
         first: what members begin with, where not with what the task says.
+        parts: the sub-populations, if there are any.
     """
     return Spec(
         members=members,
@@ -93,6 +97,7 @@ def spec_of(
         exploit=exploit,
         explore=explore or Perturb(),
         initial=tuple(first),
+        sub_populations=tuple(parts),
     )
 
 
@@ -200,10 +205,12 @@ class Population:
     def _decided(self, number: int, entries: list[Entry]) -> Sequence[Decision]:
         """What is decided about a round, which goes on record."""
         due = planned_due(self.rounds[-1] if self.rounds else None, self.spec)
+        turns = self._turns(number)
+        entries = [_placed(entry, turns) for entry in entries]
         view = self.spec.view(number, entries, self.rounds, due=due)
         recorded: Recorded | UnsetType = UNSET
         if self.decide is None:
-            decisions, recorded = choose(view, spec=self.spec)
+            decisions, recorded = choose(view, spec=self.spec, turns=turns)
         else:
             decisions = list(self.decide(view, self.spec)) if self.spec.schedule.decides(number) else []
         step = self.spec.schedule.step_of(number)
@@ -216,9 +223,26 @@ class Population:
                 decisions=decisions,
                 due=due,
                 recorded=recorded,
+                sub_populations=turns,
             )
         )
         return decisions
+
+    def _turns(self, number: int) -> list[Turn] | UnsetType:
+        """How the sub-populations stand in a round: nobody is missing, so what is due decides."""
+        spec = self.spec
+        if not spec.sub_populations:
+            return UNSET
+        turns = planned(self.rounds[-1] if self.rounds else None, spec.sub_populations, spec.schedule)
+        born = [m % len(turns) for m in range(spec.members)]
+        turns = merged(
+            turns, [born.count(settled_in(each, turns)) for each in range(len(turns))], number=number
+        )
+        may = spec.schedule.decides(number)
+        return [
+            msgspec.structs.replace(turn, decides=may and number >= turn.due and turn.into is UNSET)
+            for turn in turns
+        ]
 
     def _follow(self, decisions: Sequence[Decision]) -> None:
         """Every loser continues from its source: all are copied before anyone is replaced."""
@@ -256,6 +280,13 @@ class Population:
 
     def _rng(self, m: int, step: int, purpose: str) -> Random:
         return generator(self.spec.seed, m, step, purpose) if purpose in self.task.draws else self.unused
+
+
+def _placed(entry: Entry, turns: Sequence[Turn] | UnsetType) -> Entry:
+    """An entry with its sub-population, which follows from the member's birth and from merges."""
+    if turns is UNSET:
+        return entry
+    return msgspec.structs.replace(entry, sub_population=settled_in(entry.member % len(turns), turns))
 
 
 def finite_mean(evaluations: Sequence[float]) -> float | None:

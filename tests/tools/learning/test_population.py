@@ -80,6 +80,8 @@ def told(rounds):
                 for d in r.decisions
             ],
             r.due,
+            r.sub_populations,
+            [e.sub_population for e in r.entries],
         )
         for r in rounds
     ]
@@ -93,6 +95,7 @@ def told(rounds):
         ("triangle", "constant", 4, 100, {"exploit": {"binaryTournament": {}}}),
         ("paper", "noisy", 4, 100, {"explore": {"resamplePercent": 50}}),
         ("mixed", "failing", 4, 200, {"exploit": {"horizonPercent": 10}}),
+        ("mixed", "failing", 9, 200, {"subPopulations": [{"everyRounds": 1}, {"horizonPercent": 20}]}),
     ],
 )
 def test_the_harness_equals_the_real_reconcile(name, kind, members, steps, more):
@@ -145,8 +148,8 @@ def test_arms_share_first_values_states_and_noise():
         first = next(r.number for r in late.rounds if r.decisions)
         assert first > 10
         assert told(nobody.rounds)[: first - 1] == [
-            (number, entries, [], nobody.rounds[0].due)
-            for number, entries, _, _ in told(late.rounds)[: first - 1]
+            (number, entries, [], nobody.rounds[0].due, *parts)
+            for number, entries, _, _, *parts in told(late.rounds)[: first - 1]
         ]
         assert [e.hyperparameters for e in late.rounds[0].entries] == first_values(task, 4, 3)
 
