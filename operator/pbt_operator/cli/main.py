@@ -4,25 +4,25 @@ import os
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pbt_operator.cli import RUNS, is_plugin, program
+from pbt_operator.cli.cluster_commands import finish, logs, resume, suspend, version
 from pbt_operator.cli.options import (
     Context,
+    Exported,
+    Form,
     Kubeconfig,
-    Name,
     Namespace,
     Output,
     OutputOption,
     ScheduleForm,
     Target,
+    chosen_cluster,
 )
 from pbt_operator.cli.run_operator import app as operator_app
-
-if TYPE_CHECKING:
-    from pbt_operator.cli.cluster import ClusterOptions
 
 app = typer.Typer(
     help="Population Based Training: on this machine, and on a cluster.",
@@ -96,7 +96,7 @@ def status(
     """Show where a population stands."""
     from pbt_operator.cli.show_status import show_status
 
-    options = _options(namespace, context, kubeconfig)
+    options = chosen_cluster(namespace, context, kubeconfig)
     show_status(target, options, from_store=from_store, as_json=output is Output.JSON)
 
 
@@ -175,6 +175,25 @@ def report(
 
 
 @app.command()
+def export(
+    target: Target,
+    form: Annotated[Form, typer.Option("--to", help="csv, or jsonl: a JSON object a line.")],
+    table: Annotated[Exported, typer.Option("--table", help="Which records.")] = Exported.REPORTS,
+    file: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="By default standard output.")
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Write the records as a table, with all metrics."""
+    from pbt_operator.cli.export import export as export_table
+
+    with _located(target, namespace, context, kubeconfig) as location:
+        export_table(location, form=form.value, table=table.value, to=file)
+
+
+@app.command()
 def audit(
     target: Target,
     output: OutputOption = Output.TEXT,
@@ -190,67 +209,8 @@ def audit(
     raise typer.Exit(code)
 
 
-@app.command()
-def suspend(
-    name: Name, namespace: Namespace = None, context: Context = None, kubeconfig: Kubeconfig = None
-) -> None:
-    """Let a Population save and give up its pods for a while."""
-    from pbt_operator.cli.steer import SUSPEND, steer
-
-    steer(name, SUSPEND, _options(namespace, context, kubeconfig))
-
-
-@app.command()
-def resume(
-    name: Name, namespace: Namespace = None, context: Context = None, kubeconfig: Kubeconfig = None
-) -> None:
-    """Go on with a suspended Population."""
-    from pbt_operator.cli.steer import RESUME, steer
-
-    steer(name, RESUME, _options(namespace, context, kubeconfig))
-
-
-@app.command()
-def finish(
-    name: Name, namespace: Namespace = None, context: Context = None, kubeconfig: Kubeconfig = None
-) -> None:
-    """End a Population now and keep the best."""
-    from pbt_operator.cli.steer import FINISH, steer
-
-    steer(name, FINISH, _options(namespace, context, kubeconfig))
-
-
-@app.command()
-def logs(
-    name: Name,
-    member: Annotated[int, typer.Argument(metavar="MEMBER", min=0, help="Its number.")],
-    *,
-    previous: Annotated[
-        bool, typer.Option("--previous", "-p", help="Of the incarnation before the newest.")
-    ] = False,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the trainer ends.")] = False,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-) -> None:
-    """Show what a member's trainer prints."""
-    from pbt_operator.cli.show_logs import show_logs
-
-    show_logs(name, member, _options(namespace, context, kubeconfig), previous=previous, follow=follow)
-
-
-@app.command()
-def version(namespace: Namespace = None, context: Context = None, kubeconfig: Kubeconfig = None) -> None:
-    """Show the versions of pbt and of the operator on a cluster."""
-    from pbt_operator.cli.show_version import show_version
-
-    show_version(_options(namespace, context, kubeconfig), ask_cluster=True)
-
-
-def _options(namespace: str | None, context: str | None, kubeconfig: str | None) -> "ClusterOptions":
-    from pbt_operator.cli.cluster import ClusterOptions
-
-    return ClusterOptions(namespace, context, kubeconfig)
+for command in (suspend, resume, finish, logs, version):
+    app.command()(command)
 
 
 def _located(
@@ -258,7 +218,7 @@ def _located(
 ) -> AbstractContextManager[str]:
     from pbt_operator.cli.place import find, located
 
-    return located(find(target, _options(namespace, context, kubeconfig)))
+    return located(find(target, chosen_cluster(namespace, context, kubeconfig)))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,9 +1,12 @@
 """The arguments and options that several commands take."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from pbt_operator.cli.cluster import ClusterOptions
 
 
 class Output(StrEnum):
@@ -19,6 +22,23 @@ class ScheduleForm(StrEnum):
     TABLE = "table"
     YAML = "yaml"
     JSON = "json"
+
+
+class Form(StrEnum):
+    """The forms of a table that is exported."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+class Exported(StrEnum):
+    """The tables that can be exported."""
+
+    REPORTS = "reports"
+    SAVES = "saves"
+    BIRTHS = "births"
+    ENDS = "ends"
+    ROUNDS = "rounds"
 
 
 Target = Annotated[
@@ -37,3 +57,10 @@ Context = Annotated[
 Kubeconfig = Annotated[
     str | None, typer.Option("--kubeconfig", metavar="FILE", help="Instead of $KUBECONFIG or ~/.kube/config.")
 ]
+
+
+def chosen_cluster(namespace: str | None, context: str | None, kubeconfig: str | None) -> "ClusterOptions":
+    """The cluster that the options of a command name."""
+    from pbt_operator.cli.cluster import ClusterOptions
+
+    return ClusterOptions(namespace, context, kubeconfig)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -79,6 +80,18 @@ def file_stem(archive: Archive) -> str:
     """What files about the population are called; a name that is no plain file name could lead anywhere."""
     name = archive.record.name
     return name if is_key(name) and "/" not in name else "population"
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """A file to fill in its place: it appears under `target` when the block ends well, and else nowhere."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    incoming = target.with_name(f".{target.name}.tmp")
+    try:
+        yield incoming
+        incoming.replace(target)
+    finally:
+        incoming.unlink(missing_ok=True)
 
 
 def _below(store: Store) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """`pbt status`: where a population stands."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from pbt_operator.cli import program
@@ -22,6 +24,7 @@ from pbt_operator.page.words import (
     value_text,
     values_text,
 )
+from pbt_operator.records.archive import Archive
 
 
 def show_status(target: str, options: ClusterOptions, *, from_store: bool, as_json: bool) -> None:
@@ -45,12 +48,22 @@ def _show_story(location: str, *, as_json: bool) -> None:
     archive = read_population(location)
     status = archive.status()
     if as_json:
-        say_json(status)
+        say_json(_with_metrics(status, archive))
         return
     names = [h.name for h in archive.spec.hyperparameters]
     say(f"{archive.record.name}: {standing(status)}")
     say()
     _body(status, metric=archive.spec.objective.metric, names=names)
+
+
+def _with_metrics(status: Status, archive: Archive) -> dict[str, Any]:
+    """The status, with all that each member has reported last; members that have reported nothing lack it."""
+    told: dict[str, Any] = msgspec.to_builtins(status)
+    for member in told["members"]:
+        reports = archive.history.line_reports(member["member"])
+        if reports:
+            member["metrics"] = reports[-1].metrics
+    return told
 
 
 def _show_resource(population: PopulationResource, *, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pbt_operator.cli.output import Mistake, file_stem, read_population, say
+from pbt_operator.cli.output import Mistake, file_stem, read_population, say, whole_file
 from pbt_operator.page import page
 
 
@@ -18,11 +18,6 @@ def write_report(location: str, *, to: Path | None) -> None:
         raise Mistake(
             f"{target} is a folder; name a file in it, such as {target / f'{file_stem(archive)}.html'}"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    incoming = target.with_name(f".{target.name}.tmp")
-    try:
+    with whole_file(target) as incoming:
         incoming.write_text(page(archive), encoding="utf-8")
-        incoming.replace(target)
-    finally:
-        incoming.unlink(missing_ok=True)
     say(f"wrote {target.resolve()}")

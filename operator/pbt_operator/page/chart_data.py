@@ -1,13 +1,14 @@
 """What the page's charts draw, as plain JSON, thinned out where there is too much of it for eyes and browsers."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 from pbt_contract.keys import Life
-from pbt_contract.records import Report, Value
+from pbt_contract.records import Value
 from pbt_contract.text import escaped
 from pbt_operator.core.search import Goal, Hyperparameter
+from pbt_operator.page.curves import domain, other_metrics, thinned
 from pbt_operator.page.incarnations import Incarnation, Incarnations
 from pbt_operator.records.archive import Archive
 
@@ -43,6 +44,7 @@ def chart_data(archive: Archive, lives: Incarnations) -> Json:
         "axes": [_axis(h) for h in archive.spec.hyperparameters],
         "lives": entries,
         "best": None if best is None else [best.member, best.incarnation, best.step, best.score],
+        "others": other_metrics(archive, lives, kept),
         "shown": {"lives": len(kept), "ofLives": len(lives.all), "everyReport": stride},
     }
 
@@ -61,32 +63,6 @@ def keep(lives: Incarnations, *, winner: Collection[Life]) -> list[Incarnation]:
 def lineage_keys(archive: Archive) -> list[Life]:
     """The winner's lineage, the first ancestor first; empty without a winner."""
     return [s.life for s in archive.lineage(archive.best)] if archive.best else []
-
-
-def domain(scores: Iterable[float], *, goal: Goal) -> tuple[float, float, int]:
-    """The range of the score axis.
-
-    A few diverged members must not flatten the picture: the bad side is cut where it reaches further beyond nine
-    tenths of the scores than twice the width of those.
-
-    Returns:
-        Its ends, and how many scores lie outside.
-    """
-    ordered = sorted(scores)
-    if not ordered:
-        return 0.0, 1.0, 0
-    low, high, tenth = ordered[0], ordered[-1], len(ordered) // 10
-    if goal is Goal.MAXIMIZE:
-        usual = ordered[tenth]
-        low = max(low, usual - 2 * (high - usual)) if usual < high else low
-    else:
-        usual = ordered[-1 - tenth]
-        high = min(high, usual + 2 * (usual - low)) if usual > low else high
-    outside = sum(not low <= score <= high for score in ordered)
-    if low == high:
-        margin = abs(low) / 10 or 1.0
-        low, high = low - margin, high + margin
-    return low, high, outside
 
 
 def _life(
@@ -111,20 +87,11 @@ def _life(
         "colour": colours.get(life.ancestor, -1) if life.ancestor else -1,
         "replaced": lives.replaced(life),
         "current": lives.current.get(birth.member) is life,
-        "points": _points(life.reports, lives, stride),
-        "discarded": _points(life.discarded, lives, stride),
+        "points": thinned(life.reports, lives.metric, stride),
+        "discarded": thinned(life.discarded, lives.metric, stride),
         "hp": [_plain(birth.hyperparameters.get(h.name)) for h in space],
         "why": escaped(birth.reason[:MAX_REASON]),
     }
-
-
-def _points(reports: list[Report], lives: Incarnations, stride: int) -> list[list[float | None]]:
-    last = len(reports) - 1
-    return [
-        [report.step, lives.score(report)]
-        for index, report in enumerate(reports)
-        if index % stride == 0 or index == last
-    ]
 
 
 def _plain(value: Value | None) -> Value | None:

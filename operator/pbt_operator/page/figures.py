@@ -56,7 +56,21 @@ def scores_section(archive: Archive, data: Json) -> str:
     if best is not None:
         label += f" The best, {score_text(best.score)}, is member {best.member}'s at step {best.step:,}."
     zoom = '<button id="zoom" type="button" aria-pressed="false" hidden>Close-up of the better half</button>'
-    return section("Scores", zoom, _legend(_SCORE_KEYS), _chart("scores", label), intro=intro)
+    return section(
+        "Scores", zoom, _metrics(metric, data), _legend(_SCORE_KEYS), _chart("scores", label), intro=intro
+    )
+
+
+def _metrics(objective: str, data: Json) -> str:
+    """A choice of what the curves show; none where nothing else was reported."""
+    if not data["others"]:
+        return ""
+    names = [objective, *(other["name"] for other in data["others"])]
+    options = "".join(f'<option value="{index}">{text(name)}</option>' for index, name in enumerate(names))
+    return (
+        f'<div class="filters" id="metrics" hidden><label>Metric <select id="metric">{options}</select></label>'
+        '<span id="metric-note" role="status"></span></div>'
+    )
 
 
 def values_section(data: Json) -> str:

@@ -46,12 +46,13 @@ class Incarnations:
     """All incarnations of a population.
 
     Attributes:
+        metric: the objective.
         all: by member and incarnation, in the order of their births.
         current: those that members live now, by member; members that were scaled away or failed have none.
     """
 
     def __init__(self, archive: Archive) -> None:
-        self._metric = archive.spec.objective.metric
+        self.metric = archive.spec.objective.metric
         real = [birth for birth in archive.births.values() if not birth.cause.closes]
         real.sort(key=lambda birth: (birth.start_step, birth.round or 0, birth.member, birth.incarnation))
         self.all: dict[Life, Incarnation] = {}
@@ -74,10 +75,15 @@ class Incarnations:
 
     def score(self, report: Report) -> float | None:
         """A report's score."""
-        return report.score(self._metric)
+        return report.score(self.metric)
 
-    def origin(self, life: Incarnation) -> tuple[int, float] | None:
-        """The point that a life's curve goes on from: the last finite score of those it descends from."""
+    def origin(self, life: Incarnation, *, metric: str | None = None) -> tuple[int, float] | None:
+        """The point that a life's curve goes on from: the last finite score of those it descends from.
+
+        Args:
+            life: which one.
+            metric: of the curve; the objective where None.
+        """
         end, seen = life.birth.start_step, {life.key}
         parent = life.parent
         while parent in self.all and parent not in seen:
@@ -85,7 +91,7 @@ class Incarnations:
             ancestor = self.all[parent]
             recorded = sorted([*ancestor.discarded, *ancestor.reports], key=lambda report: report.step)
             for report in reversed(recorded):
-                score = self.score(report)
+                score = report.score(metric or self.metric)
                 if score is not None and report.step <= end:
                     return report.step, score
             parent, end = ancestor.parent, min(end, ancestor.birth.start_step)

@@ -47,6 +47,7 @@ def test_status_as_json_has_the_words_of_the_status(pbt, digits):
                 "hyperparameters": {"lr": 0.5},
                 "parent": None,
                 "reason": "starts from spec.initial",
+                "metrics": {"val_accuracy": 0.5},
             },
             {
                 "member": 1,
@@ -57,6 +58,7 @@ def test_status_as_json_has_the_words_of_the_status(pbt, digits):
                 "hyperparameters": {"lr": 0.4},
                 "parent": parent,
                 "reason": "0.25 is among the worst 1 of 2; copies member 0 (0.75)",
+                "metrics": {"val_accuracy": 0.875},
             },
         ],
         "rounds": 2,

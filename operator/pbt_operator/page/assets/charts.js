@@ -90,6 +90,10 @@ function emphasise(layer, d, stroke, width) {
   return add(layer, "path", { d, fill: "none", stroke, "stroke-width": width, class: "lineage" });
 }
 
+// What the curves show: the objective, or a metric beside it, of which nobody has said whether less or more is better.
+const objective = { name: data.metric, domain: data.domain, outside: data.outside, curves: data.lives, scores: true };
+let shown = objective;
+
 // The range of the better half of all scores: late in training the members are close together.
 function closeUp() {
   const scores = data.lives.flatMap((life) => life.points.map(([, score]) => score).filter((score) => score !== null));
@@ -103,38 +107,40 @@ let zoomed = false;
 
 function scoreChart(host) {
   const height = host.clientWidth < 560 ? 300 : 430;
-  const [low, high] = zoomed ? closeUp() : data.domain;
+  const [low, high] = zoomed && shown.scores ? closeUp() : shown.domain;
   const pad = (high - low) * 0.04;
   const label = (high - low) * 0.08; // room beyond the best score, where its label goes
   const [floor, ceiling] = data.lowerIsBetter ? [low - label, high + pad] : [low - pad, high + label];
   const y = linearScale(floor, ceiling, height / 60);
   const plot = frame(host, { height, left: 58, y, title: "step" });
   const { inner } = plot;
-  const svg = zoomed ? clipped(plot) : plot.svg;
-  const [least, most] = zoomed ? [-9, 9] : [0, 1]; // what lies outside is drawn at the edge, but cut off in a close-up
+  const cut = zoomed && shown.scores;
+  const svg = cut ? clipped(plot) : plot.svg;
+  const [least, most] = cut ? [-9, 9] : [0, 1]; // what lies outside is drawn at the edge, but cut off in a close-up
   const place = (step, score) => [plot.px(step), plot.py(Math.min(most, Math.max(least, y.at(score))))];
   const targets = [];
   const lines = new Strokes();
   const gone = new Strokes();
   const ends = new Strokes();
-  for (const life of data.lives) {
-    const scored = life.points.filter(([, score]) => score !== null);
-    const path = life.origin ? [life.origin, ...scored] : scored;
+  const curves = new Map(data.lives.map((life, index) => [life, shown.curves[index]]));
+  for (const [life, curve] of curves) {
+    const scored = curve.points.filter(([, score]) => score !== null);
+    const path = curve.origin ? [curve.origin, ...scored] : scored;
     lines.push(colour(life), polyline(path.map(([step, score]) => place(step, score))));
     const last = path[path.length - 1];
-    const lost = life.discarded.filter(([, score]) => score !== null);
+    const lost = curve.discarded.filter(([, score]) => score !== null);
     if (lost.length) gone.push("var(--muted)", polyline([...(last ? [last] : []), ...lost].map(([step, score]) => place(step, score))));
     if (!life.current && scored.length && life.replaced) {
       const [x, at] = place(...scored[scored.length - 1]);
       ends.push(colour(life), `M${x - 3} ${at - 3}l6 6m0 -6l-6 6`);
     }
-    for (const [step, score] of [...life.points, ...life.discarded]) {
+    for (const [step, score] of [...curve.points, ...curve.discarded]) {
       const [x, at] = score === null ? [plot.px(step), data.lowerIsBetter ? inner.top : inner.bottom - 5] : place(step, score);
       if (score === null) add(svg, "path", { d: `M${x - 4} ${at - 3}h8l-4 7z`, class: "void" });
       targets.push({ x, y: at, life, step, score });
     }
   }
-  if (data.target !== null && data.target >= floor && data.target <= ceiling) {
+  if (shown.scores && data.target !== null && data.target >= floor && data.target <= ceiling) {
     const at = plot.py(y.at(data.target));
     add(svg, "line", { x1: inner.left, x2: inner.right, y1: at, y2: at, class: "target" });
     add(svg, "text", { x: inner.left + 6, y: at - 5, class: "note" }, `target ${digits(data.target)}`);
@@ -145,18 +151,20 @@ function scoreChart(host) {
   const pathOf = (chain) => {
     const points = [];
     for (const { life, end } of chain) {
-      if (life.origin) points.push(place(...life.origin));
-      for (const [step, score] of life.points) if (step <= end && score !== null) points.push(place(step, score));
+      const { origin, points: own } = curves.get(life);
+      if (origin) points.push(place(...origin));
+      for (const [step, score] of own) if (step <= end && score !== null) points.push(place(step, score));
     }
     return polyline(points);
   };
   emphasise(svg, pathOf(winner), "var(--ink)", 2.6);
   for (const { life } of winner) {
-    if (!life.origin || life.parent[0] === life.m) continue;
-    const [cx, cy] = place(...life.origin);
+    const { origin } = curves.get(life);
+    if (!origin || life.parent[0] === life.m) continue;
+    const [cx, cy] = place(...origin);
     add(svg, "circle", { cx, cy, r: 4.2, class: "fork" });
   }
-  if (data.best) markBest(svg, place(data.best[2], data.best[3]), inner);
+  if (shown.scores && data.best) markBest(svg, place(data.best[2], data.best[3]), inner);
   const overlay = add(svg, "g", { class: "overlay" });
   return {
     svg: plot.svg,

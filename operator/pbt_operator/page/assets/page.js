@@ -37,7 +37,7 @@ function show(target, event) {
 function describe({ life, step, score }) {
   const line = (name, text) => Object.assign(document.createElement(name), { textContent: text });
   const counts = life.discarded.some(([at]) => at === step) ? " (doesn't count)" : "";
-  const told = score === undefined ? "" : ` · ${data.metric} ${score === null ? "not finite" : digits(score)}${counts}`;
+  const told = score === undefined ? "" : ` · ${shown.name} ${score === null ? "not finite" : digits(score)}${counts}`;
   const values = data.axes.map((axis, i) => {
     const value = life.hp[i];
     return `${axis.name} ${typeof value === "number" ? digits(value) : value}`;
@@ -82,6 +82,19 @@ function zoomButton() {
   });
 }
 
+function metricChoice() {
+  const choice = document.getElementById("metric");
+  if (!choice) return;
+  document.getElementById("metrics").hidden = false;
+  choice.addEventListener("change", () => {
+    shown = [objective, ...data.others][Number(choice.value)];
+    document.getElementById("zoom").hidden = !shown.scores;
+    const away = shown.scores ? 0 : shown.outside; // those of the objective are told above
+    document.getElementById("metric-note").textContent = away ? `drawn at the edge, for they lie far away: ${steps(away)}` : "";
+    draw();
+  });
+}
+
 function copyButton() {
   const button = document.getElementById("copy");
   if (!button) return;
@@ -108,4 +121,5 @@ addEventListener("resize", () => {
 draw();
 filterDecisions();
 zoomButton();
+metricChoice();
 copyButton();
