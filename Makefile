@@ -30,7 +30,7 @@ SOURCES := operator trainer_image tests tools examples
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fast check generate wheel simulate trials programs libraries optimizers cluster-up cluster-down cluster-env e2e faults \
+.PHONY: help demo test fast check generate wheel simulate trials programs libraries frameworks optimizers cluster-up cluster-down cluster-env e2e faults \
   soak bench bench-check bench-learning format lock clean
 
 help: ## Show what can be made
@@ -80,11 +80,16 @@ trials: $(VENV)/.ready ## Figures in virtual time: TRIALS='speeds outage regions
 programs: ## Build the servers and tools that tests use, once (outside the checkout)
 	@$(PYTHON) tools/programs/build.py $(PROGRAMS) > /dev/null
 
-libraries: $(VENV)/.ready ## Install the libraries that checkpoints are tested with, once (outside the checkout)
-	@$(TOOL) support.libraries > /dev/null
+libraries: $(VENV)/.ready ## Install the libraries and frameworks that the SDK is tested with, once (outside the checkout)
+	@$(TOOL) support.libraries libraries > /dev/null
+	@$(TOOL) support.libraries frameworks > /dev/null
+
+frameworks: libraries ## Populations of the examples of frameworks, as their users start them, a quarter of an hour
+	@PYTHONPATH=tools:tests:$$($(TOOL) support.libraries frameworks) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 0 \
+	  -o filterwarnings= -o timeout=900 tests/frameworks/quick_*.py tests/frameworks/full_*.py $(PYTEST_ARGS)
 
 optimizers: libraries ## Write the table of docs/optimizers.md anew
-	@PYTHONPATH=tools:tests:$$($(TOOL) support.libraries) $(BIN)/python -m unit.trainer.state.libraries.optimizers
+	@PYTHONPATH=tools:tests:$$($(TOOL) support.libraries libraries) $(BIN)/python -m unit.trainer.state.libraries.optimizers
 
 cluster-up: $(VENV)/.ready ## Start a kind cluster with a MinIO and this checkout's images, or bring its images up to date
 	@$(KINDCLUSTER) up
@@ -127,6 +132,7 @@ lock: ## Pin anew what is tested, and what the operator's image installs (needs 
 	$(LOCK) --extra operator --constraints requirements.lock -o operator/requirements.lock
 	$(subst pyproject.toml,tools/bench/peers.in,$(LOCK)) --upgrade -o tools/bench/peers.lock
 	$(subst pyproject.toml,tests/libraries.in,$(LOCK)) --no-deps --upgrade -o tests/libraries.lock
+	$(subst pyproject.toml,tests/frameworks.in,$(LOCK)) --no-deps --upgrade -o tests/frameworks.lock
 
 clean: ## Remove the environment, caches and local runs
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pbt-runs

@@ -1,7 +1,9 @@
-"""Libraries that checkpoints are tested with (tests/libraries.in), in a folder of their own, and runs with them.
+"""Libraries that the SDK is tested with, each set in a folder of its own, and runs with them.
 
-The folder lies outside the checkout, on top of the environment of the tests, which has torch and numpy. Tests that need
-the libraries run in a process of their own, so that no other test finds JAX or transformers loaded.
+`libraries` is for checkpoints (tests/libraries.in), `frameworks` for those that the SDK has a module for
+(tests/frameworks.in). The folder lies outside the checkout, on top of the environment of the tests, which has torch and
+numpy. Tests that need the libraries run in a process of their own, so that no other test finds JAX or transformers
+loaded.
 """
 
 import hashlib
@@ -15,31 +17,33 @@ from pathlib import Path
 from programs.build import cache, locked
 
 TESTS = Path(__file__).parents[1]
-LOCK = TESTS / "libraries.lock"
+SETS = ("libraries", "frameworks")
 
 
 @once
-def folder() -> Path:
-    """Where they lie; they are installed there first where they are missing.
+def folder(name: str) -> Path:
+    """Where a set lies; it is installed there first where it is missing.
 
     Raises:
-        subprocess.CalledProcessError: they can't be installed.
+        subprocess.CalledProcessError: it can't be installed.
     """
-    pins = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    found = cache() / f"libraries-{pins}"
-    with locked(cache() / "libraries.lock"):
+    lock = TESTS / f"{name}.lock"
+    pins = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    found = cache() / f"{name}-{pins}"
+    with locked(cache() / f"{name}.lock"):
         if not (found / "ready").exists():
             shutil.rmtree(found, ignore_errors=True)
-            _install(found)
+            _install(found, lock)
             (found / "ready").touch()
     return found
 
 
-def run_tests(file: Path, *, seconds: float) -> subprocess.CompletedProcess[str]:
-    """Runs the tests of a file with the libraries; what it printed is in the result.
+def run_tests(file: Path, *, of: str, seconds: float) -> subprocess.CompletedProcess[str]:
+    """Runs the tests of a file with a set of libraries; what it printed is in the result.
 
     Args:
         file: of tests.
+        of: the set's name.
         seconds: after so long it is killed.
     """
     command = [
@@ -57,7 +61,7 @@ def run_tests(file: Path, *, seconds: float) -> subprocess.CompletedProcess[str]
     # What their imports warn of is theirs.
     command += ["-o", "filterwarnings=", "-o", f"timeout={seconds:g}", str(file)]
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    surroundings |= {"PYTHONPATH": str(folder()), "JAX_PLATFORMS": "cpu", "HF_HUB_OFFLINE": "1"}
+    surroundings |= {"PYTHONPATH": str(folder(of)), "JAX_PLATFORMS": "cpu", "HF_HUB_OFFLINE": "1"}
     return subprocess.run(
         command,
         cwd=TESTS.parent,
@@ -70,7 +74,7 @@ def run_tests(file: Path, *, seconds: float) -> subprocess.CompletedProcess[str]
     )
 
 
-def _install(target: Path) -> None:
+def _install(target: Path, lock: Path) -> None:
     own = Path(sys.executable).with_name("uv")
     command = [
         str(own) if own.exists() else "uv",
@@ -80,9 +84,9 @@ def _install(target: Path) -> None:
         "--compile-bytecode",
         "--no-deps",
     ]
-    command += ["--require-hashes", "--python", sys.executable, "--target", str(target), "-r", str(LOCK)]
+    command += ["--require-hashes", "--python", sys.executable, "--target", str(target), "-r", str(lock)]
     subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":
-    print(folder())
+    print(folder(sys.argv[1]))

@@ -14,5 +14,5 @@ FILES = sorted((Path(__file__).parent / "libraries").glob("*.py"))
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_states_of_other_libraries_come_back(file: Path) -> None:
-    ended = run_tests(file, seconds=600)
+    ended = run_tests(file, of="libraries", seconds=600)
     assert ended.returncode == 0, ended.stdout
