@@ -64,9 +64,10 @@ check: $(VENV)/.ready programs ## Format, lint, types, import contracts, drift o
 	$(BIN)/python -m pbt_operator.manifest.crd --check charts/pbt-operator/files/population-crd.yaml
 	$(BIN)/python -m pytest --quiet tests/service/chart
 
-generate: $(VENV)/.ready ## What is made of the manifest's models: the custom resource definition and its reference
+generate: $(VENV)/.ready ## What is made of models and values: the custom resource definition, its reference, the chart's README
 	@$(BIN)/python -m pbt_operator.manifest.crd > $(VENV)/generated && mv $(VENV)/generated charts/pbt-operator/files/population-crd.yaml
 	@$(BIN)/python -m pbt_operator.manifest.reference > $(VENV)/generated && mv $(VENV)/generated docs/manifest.md
+	@$(TOOL) release.chart_readme > $(VENV)/generated && mv $(VENV)/generated charts/pbt-operator/README.md
 
 wheel: $(VENV)/.ready ## Build a wheel of the operator and the SDK into dist/
 	@$(BIN)/python -m hatchling build -t wheel

@@ -85,9 +85,15 @@ class Operator:
         self._process.send_signal(number)
         return self._process.wait(60)
 
-    def twin(self) -> "Operator":
-        """Another one like it."""
-        return Operator(self._folder / "twin", self._config, self._kubeconfig, environment=self._extra)
+    def ended(self) -> int:
+        """Its exit code, when it has ended by itself."""
+        assert self._process is not None
+        return self._process.wait(SECONDS)
+
+    def twin(self, name: str = "twin", **config: Any) -> "Operator":
+        """Another one like it, but for these settings."""
+        settings = {**self._config, **config}
+        return Operator(self._folder / name, settings, self._kubeconfig, environment=self._extra)
 
     def close(self) -> None:
         """Ends it if it runs."""

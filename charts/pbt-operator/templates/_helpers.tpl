@@ -115,6 +115,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   "readEvents" .Values.readEvents
   "logFormat" .Values.logFormat
   | toYaml }}
+{{- if eq (int .Values.replicas) 2 }}
+{{ dict "lease" (dict "namespace" .Release.Namespace "name" (include "pbt-operator.fullname" .) "seconds" .Values.lease.seconds) | toYaml }}
+{{- end }}
 {{- end }}
 
 {{/* The fields that every pod of the chart has. */}}
@@ -160,12 +163,42 @@ securityContext:
   capabilities:
     drop: [ALL]
 terminationMessagePolicy: FallbackToLogsOnError
+{{- end }}
+
+{{- define "pbt-operator.ownMounts" -}}
+- name: config
+  mountPath: /etc/pbt-operator
+  readOnly: true
+- name: tmp
+  mountPath: /tmp
+{{- end }}
+
+{{/* What a container has besides where it talks to the stores. */}}
+{{- define "pbt-operator.mounts" -}}
+{{- with .Values.extraEnvFrom -}}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{ end -}}
 volumeMounts:
-  - name: config
-    mountPath: /etc/pbt-operator
-    readOnly: true
-  - name: tmp
-    mountPath: /tmp
+  {{- include "pbt-operator.ownMounts" . | nindent 2 }}
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* How the operators spread: two on one node would fall with it. */}}
+{{- define "pbt-operator.spread" -}}
+{{- if .Values.topologySpreadConstraints }}
+{{- toYaml .Values.topologySpreadConstraints }}
+{{- else if eq (int .Values.replicas) 2 -}}
+- maxSkew: 1
+  topologyKey: kubernetes.io/hostname
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "pbt-operator.selectorLabels" . | nindent 6 }}
+      app.kubernetes.io/component: operator
+{{- end }}
 {{- end }}
 
 {{/* One volume for the config and what it names: a mount can't lie inside another read-only one. */}}
@@ -202,6 +235,9 @@ volumeMounts:
       {{- end }}
       {{- end }}
 {{ include "pbt-operator.scratch" . }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "pbt-operator.scratch" -}}

@@ -46,6 +46,18 @@ spec:
                     path: {type: string}
                     interval: {type: string, pattern: "^(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?(([0-9]+)ms)?$"}
                     honorLabels: {type: boolean}
+                    scrapeTimeout: {type: string, pattern: "^(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?(([0-9]+)ms)?$"}
+                    relabelings: &rules
+                      type: array
+                      items:
+                        type: object
+                        properties:
+                          action: {type: string}
+                          regex: {type: string}
+                          replacement: {type: string}
+                          sourceLabels: {type: array, items: {type: string}}
+                          targetLabel: {type: string}
+                    metricRelabelings: *rules
 """
 
 

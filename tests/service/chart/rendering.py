@@ -49,7 +49,15 @@ CASES: dict[str, Values] = {
     },
     "monitoring": {
         "stores": [STORE],
-        "serviceMonitor": {"enabled": True, "interval": "1m30s", "labels": {"release": "prometheus"}},
+        "serviceMonitor": {
+            "enabled": True,
+            "interval": "1m30s",
+            "scrapeTimeout": "10s",
+            "labels": {"release": "prometheus"},
+            "relabelings": [{"targetLabel": "cluster", "replacement": "one"}],
+            "metricRelabelings": [{"action": "labeldrop", "regex": "pod"}],
+        },
+        "scrapeAnnotations": True,
         "grafanaDashboard": {"enabled": True, "annotations": {"grafana_folder": "Training"}},
         "service": {"annotations": {"prometheus.io/scrape": "true"}},
     },
@@ -88,6 +96,28 @@ CASES: dict[str, Values] = {
         "resources": {"limits": {"memory": "2Gi", "cpu": 2}},
         "terminationGracePeriodSeconds": 10,
         "commonLabels": {"team": "ml"},
+    },
+    "two operators": {"stores": [STORE], "replicas": 2, "commonLabels": {"team": "ml"}},
+    "volumes and variables of one's own": {
+        "stores": [STORE],
+        "replicas": 2,
+        "watch": {"scope": "Release"},
+        "extraEnvFrom": [{"secretRef": {"name": "proxy"}}],
+        "extraVolumes": [
+            {
+                "name": "token",
+                "projected": {"sources": [{"serviceAccountToken": {"audience": "sts", "path": "token"}}]},
+            }
+        ],
+        "extraVolumeMounts": [{"name": "token", "mountPath": "/token", "readOnly": True}],
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "topology.kubernetes.io/zone",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": {"app.kubernetes.io/component": "operator"}},
+            }
+        ],
     },
     "other names, no switches": {
         "stores": [STORE],

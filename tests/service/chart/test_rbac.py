@@ -27,7 +27,7 @@ def rules(role: Object) -> dict[tuple[str, str], set[str]]:
     """The verbs for each resource; a rule may do nothing but list groups, resources and verbs."""
     allowed: dict[tuple[str, str], set[str]] = {}
     for rule in role["rules"]:
-        assert rule.keys() == {"apiGroups", "resources", "verbs"}
+        assert rule.keys() - {"resourceNames"} == {"apiGroups", "resources", "verbs"}
         for group in rule["apiGroups"]:
             for resource in rule["resources"]:
                 allowed.setdefault((group, resource), set()).update(rule["verbs"])
@@ -68,6 +68,24 @@ def test_an_operator_that_is_to_read_no_events_may_not(watch):
     assert rules(role)["", "events"] == {"create"}
     (config,) = [o for o in objects if o["kind"] == "ConfigMap"]
     assert "readEvents: false" in config["data"]["config.yaml"]
+
+
+@pytest.mark.parametrize("watch", [{"scope": "Cluster"}, NAMESPACED["Namespaces"]])
+def test_two_operators_may_handle_their_own_lease_and_one_may_none(watch):
+    def roles(**values):
+        objects = render({"stores": [STORE], "watch": watch, **values})
+        return [o for o in objects if "rules" in o and "lease" in str(o)], objects
+
+    assert roles()[0] == []
+    (role,), objects = roles(replicas=2)
+    assert (role["kind"], role["metadata"]["namespace"]) == ("Role", NAMESPACE)
+    group = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    assert role["rules"] == [
+        {**group, "verbs": ["create"]},
+        {**group, "resourceNames": ["pbt-operator"], "verbs": ["get", "update"]},
+    ]
+    binding = one(objects, "RoleBinding", "pbt-operator-lease")
+    assert (binding["roleRef"]["name"], binding["subjects"]) == ("pbt-operator-lease", [ACCOUNT])
 
 
 @pytest.mark.parametrize("scope", NAMESPACED)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pbt_operator.runners.kubernetes.config import OperatorConfig, StoreConfig, read_config
+from pbt_operator.runners.kubernetes.config import LeaseConfig, OperatorConfig, StoreConfig, read_config
 from service.chart.rendering import (
     CASES,
     CHART,
@@ -76,7 +76,24 @@ WRONG = {
         {"watch": {"scope": "Namespaces", "namespaces": ["a", "a"]}},
         "/watch/namespaces': items at 0 and 1 are equal",
     ),
-    "replicas": ({"replicas": 2}, "additional properties 'replicas' not allowed"),
+    "three operators": ({"replicas": 3}, f"/replicas': {ONE_OF} 1, 2"),
+    "a lease too short to be renewed": ({"lease": {"seconds": 1}}, "/lease/seconds': minimum: got 1, want 2"),
+    "a volume of a name that the chart uses": (
+        {"extraVolumes": [{"name": "config", "emptyDir": {}}]},
+        "/extraVolumes/0/name': 'not' failed",
+    ),
+    "a mount that names no path": (
+        {"extraVolumeMounts": [{"name": "token"}]},
+        "/extraVolumeMounts/0': missing property 'mountPath'",
+    ),
+    "a misspelt source of variables": (
+        {"extraEnvFrom": [{"secret": {"name": "a"}}]},
+        "/extraEnvFrom/0': additional properties 'secret' not allowed",
+    ),
+    "a timeout without its unit": (
+        {"serviceMonitor": {"scrapeTimeout": "10"}},
+        "/serviceMonitor/scrapeTimeout': '10' does not match",
+    ),
     "a digest without its algorithm": ({"image": {"digest": "0a" * 32}}, "/image/digest': "),
     "a tag inside the repository's name": (
         {"image": {"repository": "a@sha256:1"}},
@@ -108,9 +125,11 @@ def test_the_schema_allows_what_the_operator_does():
         rule = theirs[name].get("anyOf", [theirs[name]])[0]
         assert ours[name]["pattern"] == rule["pattern"], name
     fields = OperatorConfig.model_json_schema()["properties"]
-    for name in ("pollSeconds", "workers"):
-        bounds = SCHEMA["properties"][name]
-        assert (bounds["minimum"], bounds["maximum"]) == (fields[name]["minimum"], fields[name]["maximum"])
+    lease = LeaseConfig.model_json_schema()["properties"]["seconds"]
+    allowed = SCHEMA["properties"]["lease"]["properties"]["seconds"]
+    pairs = [(SCHEMA["properties"][name], fields[name]) for name in ("pollSeconds", "workers")]
+    for bounds, theirs in [*pairs, (allowed, lease)]:
+        assert (bounds["minimum"], bounds["maximum"]) == (theirs["minimum"], theirs["maximum"])
 
 
 @pytest.mark.parametrize("values", CASES.values(), ids=CASES)
@@ -201,9 +220,71 @@ def test_a_change_of_the_config_rolls_the_pod_and_nothing_else_of_the_stores_doe
     assert template()["metadata"] != template(workers=9)["metadata"]
 
 
-def test_there_is_one_operator_and_never_two_during_an_upgrade():
-    spec = one(render({"stores": [STORE]}), "Deployment")["spec"]
+def test_one_operator_is_alone_also_during_an_upgrade_and_has_no_lease(tmp_path):
+    objects = render({"stores": [STORE]})
+    spec = one(objects, "Deployment")["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert "topologySpreadConstraints" not in spec["template"]["spec"]
+    assert _read(config(objects), tmp_path).lease is None
+    assert "PodDisruptionBudget" not in {o["kind"] for o in objects}
+
+
+def test_two_operators_agree_by_a_lease_and_keep_apart(tmp_path):
+    objects = render({"stores": [STORE], "replicas": 2, "lease": {"seconds": 30}})
+    spec = one(objects, "Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]["rollingUpdate"]) == (2, {"maxSurge": 0, "maxUnavailable": 1})
+    given = _read(config(objects), tmp_path).lease
+    assert given == LeaseConfig(namespace="pbt-system", name="pbt-operator", seconds=30)
+    budget, selector = one(objects, "PodDisruptionBudget")["spec"], spec["selector"]
+    assert (budget["maxUnavailable"], budget["selector"]) == (1, selector)
+    (spread,) = spec["template"]["spec"]["topologySpreadConstraints"]
+    assert (spread["topologyKey"], spread["labelSelector"]) == ("kubernetes.io/hostname", selector)
+
+
+def test_a_budget_can_be_left_out_and_the_spread_be_ones_own():
+    own = [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]
+    values = {"replicas": 2, "podDisruptionBudget": {"enabled": False}, "topologySpreadConstraints": own}
+    objects = render({"stores": [STORE], **values})
+    assert "PodDisruptionBudget" not in {o["kind"] for o in objects}
+    assert pods(objects)["pbt-operator"]["spec"]["topologySpreadConstraints"] == own
+    alone = pods(render({"stores": [STORE], "topologySpreadConstraints": own}))
+    assert alone["pbt-operator"]["spec"]["topologySpreadConstraints"] == own
+
+
+def test_what_the_operator_is_given_in_addition_the_helm_test_has_too_and_an_uninstall_does_not_need():
+    found = pods(render(CASES["volumes and variables of one's own"]))
+    for name in ("pbt-operator", "pbt-operator-test-stores"):
+        (container,) = found[name]["spec"]["containers"]
+        assert [m["mountPath"] for m in container["volumeMounts"]] == ["/etc/pbt-operator", "/tmp", "/token"]
+        assert container["envFrom"] == [{"secretRef": {"name": "proxy"}}]
+        assert [v["name"] for v in found[name]["spec"]["volumes"]] == ["config", "tmp", "token"]
+    check = found["pbt-operator-uninstall-check"]["spec"]
+    assert [v["name"] for v in check["volumes"]] == ["config", "tmp"]
+    assert "envFrom" not in check["containers"][0]
+
+
+def test_a_prometheus_that_looks_for_annotations_finds_the_operator_and_no_other_pod():
+    found = pods(render({"stores": [STORE], "scrapeAnnotations": True, "podAnnotations": {"a": "b"}}))
+    told = {name: pod["metadata"].get("annotations", {}) for name, pod in found.items()}
+    scraped = {key: text for key, text in told["pbt-operator"].items() if key.startswith("prometheus.io/")}
+    assert scraped == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": "8080",
+        "prometheus.io/path": "/metrics",
+    }
+    assert all(notes["a"] == "b" for notes in told.values())
+    assert [name for name, notes in told.items() if "prometheus.io/scrape" in notes] == ["pbt-operator"]
+
+
+def test_how_prometheus_scrapes_is_said_in_the_service_monitor():
+    drop = [{"action": "drop", "sourceLabels": ["__name__"], "regex": "pbt_reconcile.*"}]
+    target = [{"action": "replace", "targetLabel": "cluster", "replacement": "one"}]
+    given = {"scrapeTimeout": "10s", "relabelings": target, "metricRelabelings": drop}
+    objects = render({"stores": [STORE], "serviceMonitor": {"enabled": True, "labels": {"a": "b"}, **given}})
+    monitor = one(objects, "ServiceMonitor")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert {key: endpoint[key] for key in given} == given
+    assert (endpoint["interval"], monitor["metadata"]["labels"]["a"]) == ("30s", "b")
 
 
 def test_the_service_leads_to_the_operator_alone_and_the_policy_covers_all_pods():

@@ -72,6 +72,11 @@ class Api:
         settings.connection_pool_maxsize = connections
         return cls(client.ApiClient(settings))
 
+    @property
+    def connection(self) -> Connection:
+        """For requests of modules of their own."""
+        return self._connection
+
     # pods
 
     def create_pod(self, namespace: str, body: Mapping[str, Any], *, dry_run: bool = False) -> Any:

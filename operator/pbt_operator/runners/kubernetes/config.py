@@ -84,6 +84,14 @@ class StoreConfig(Wire):
         return {"WhenSupported": "when_supported", "WhenRequired": "when_required"}[self.checksums]
 
 
+class LeaseConfig(Wire):
+    """By which two operators agree who drives. A field's description completes `should be ...`."""
+
+    namespace: Label = Field(description="a namespace's name")
+    name: str = Field(min_length=1, max_length=253, description="a lease's name")
+    seconds: Whole = Field(default=15, ge=2, le=300, description="a whole number from 2 to 300")
+
+
 class OperatorConfig(Wire):
     """The whole file. A field's description completes `should be ...`."""
 
@@ -96,6 +104,7 @@ class OperatorConfig(Wire):
     port: Whole = Field(default=8080, ge=1, le=65535, description="a whole number from 1 to 65535")
     read_events: Flag = Field(default=False, description="true or false")
     log_format: Literal["json", "text"] = Field(default="json", description="json or text")
+    lease: LeaseConfig | None = Field(default=None, description="a namespace, a name and seconds")
 
     @model_validator(mode="after")
     def _stores_have_different_names(self) -> Self:

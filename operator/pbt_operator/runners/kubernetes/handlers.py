@@ -4,15 +4,19 @@ kopf keeps nothing in the resources: no handler of creations, updates or deletio
 Every event of a Population, those of the first listing included, goes to `WorkQueue`, which is level-triggered.
 """
 
+import socket
 import sys
 from typing import Any
+from uuid import uuid4
 
 import kopf
 
 from pbt_operator.runners.kubernetes import operator_log
 from pbt_operator.runners.kubernetes.api import GROUP, PLURAL, VERSION, Api
 from pbt_operator.runners.kubernetes.config import MAX_WORKERS, OperatorConfig
+from pbt_operator.runners.kubernetes.lease import Lease
 from pbt_operator.runners.kubernetes.process import Process, version_of
+from pbt_operator.runners.kubernetes.standby import in_turn
 
 POPULATIONS = (GROUP, VERSION, PLURAL)
 # The API server takes objects that are nested 10,000 deep. Who can't read one sees no other object either.
@@ -79,10 +83,28 @@ def configured(settings: kopf.OperatorSettings, *, namespaced: bool) -> None:
 
 
 def serve(config: OperatorConfig) -> None:
-    """Runs the operator until it gets SIGTERM or SIGINT."""
+    """Runs the operator until it gets SIGTERM or SIGINT; where two run, after it got the lease and while it has it.
+
+    Raises:
+        SystemExit: another operator drives now; started again, this one stands by.
+    """
     sys.setrecursionlimit(RECURSION_LIMIT)
     operator_log.configure(config.log_format)
-    process = Process.open(config, api=Api.of_this_pod(connections=MAX_WORKERS))
+    api = Api.of_this_pod(connections=MAX_WORKERS)
+    process = Process.open(config, api=api)
+    if config.lease is None:
+        _drive(process)
+        return
+    # A container that was started again is another operator: what the one before left undone, it may find changed.
+    identity = f"{socket.gethostname()}_{uuid4()}"
+    lease = Lease(api.connection, config.lease, identity=identity)
+    seconds = config.lease.seconds
+    if not in_turn(lease, seconds=seconds, health=process.health, drive=lambda: _drive(process)):
+        raise SystemExit(1)
+
+
+def _drive(process: Process) -> None:
+    config = process.config
     kopf.run(
         registry=registry_of(process),
         settings=kopf.OperatorSettings(),

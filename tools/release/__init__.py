@@ -1,0 +1,1 @@
+"""`make generate` and `make sbom`: what a release carries beside the code."""
