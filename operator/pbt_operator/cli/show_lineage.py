@@ -3,8 +3,10 @@
 from pbt_contract.keys import Life
 from pbt_contract.records import Cause, Count, IncarnationNumber, MemberNumber, Record, Value
 from pbt_operator.cli.output import Mistake, read_population, say, say_json
+from pbt_operator.core.ancestry import Diversity
 from pbt_operator.core.lineage import lineage
 from pbt_operator.page.incarnations import Incarnations
+from pbt_operator.page.learned_words import diversity_of, warning_text
 from pbt_operator.page.words import (
     changes_text,
     counted,
@@ -38,8 +40,27 @@ class Ancestor(Record, frozen=True, kw_only=True):
     members: list[MemberNumber]
 
 
+class RoundDiversity(Record, frozen=True, kw_only=True):
+    """What the members that a round compared descend from, as they go on after it.
+
+    Attributes:
+        ancestors: how many different first ancestors they have.
+        largest: how many members descend from the one with the most.
+    """
+
+    round: Count
+    step: Count
+    members: Count
+    ancestors: Count
+    largest: Count
+
+
 class LineageView(Record, frozen=True, kw_only=True):
-    """A lineage, the first ancestor first, and the diversity of the population."""
+    """A lineage, the first ancestor first, and the diversity of the population: now, and after each round.
+
+    Attributes:
+        warning: that one start took over early; empty where none did.
+    """
 
     member: MemberNumber
     incarnation: IncarnationNumber
@@ -47,6 +68,8 @@ class LineageView(Record, frozen=True, kw_only=True):
     score: float | None
     segments: list[LineageSegment]
     ancestors: list[Ancestor]
+    diversity: list[RoundDiversity]
+    warning: str
 
 
 def show_lineage(location: str, *, member: int | None, as_json: bool) -> None:
@@ -85,6 +108,7 @@ def lineage_view(archive: Archive, lives: Incarnations, *, member: int | None) -
     for number, current in lives.current.items():
         if current.ancestor is not None:
             descendants.setdefault(current.ancestor, []).append(number)
+    found = diversity_of(archive, lives)
     return LineageView(
         member=life[0],
         incarnation=life[1],
@@ -96,7 +120,14 @@ def lineage_view(archive: Archive, lives: Incarnations, *, member: int | None) -
             for key in lives.ancestors()
             if key in descendants
         ],
+        diversity=[_round_diversity(each) for each in found],
+        warning=warning_text(archive, found),
     )
+
+
+def _round_diversity(of: Diversity) -> RoundDiversity:
+    fields = of._asdict()
+    return RoundDiversity(round=fields.pop("number"), **fields)
 
 
 def _end(archive: Archive, lives: Incarnations, member: int | None) -> tuple[tuple[int, int], int]:
@@ -148,3 +179,10 @@ def _print(archive: Archive, lives: Incarnations, view: LineageView) -> None:
     more = f" and {len(view.ancestors) - 12} more" if view.ancestors[12:] else ""
     members = counted(len(lives.current), "current member")
     say(f"{members}, {counted(len(view.ancestors), 'first ancestor')}: {told}{more}")
+    if view.diversity:
+        shown = view.diversity[:: max(1, len(view.diversity) // 6)]
+        say(
+            f"first ancestors alive: {', '.join(f'{each.ancestors} after step {each.step:,}' for each in shown)}"
+        )
+    if view.warning:
+        say(f"warning: {view.warning}")

@@ -13,8 +13,11 @@ from pbt_operator.cli.place import OnCluster, find, located
 from pbt_operator.cli.population_resource import PopulationResource
 from pbt_operator.core.status import MAX_MEMBERS, Best, MemberState, Status
 from pbt_operator.core.time_words import forecast_text, spent_text
+from pbt_operator.page.incarnations import Incarnations
+from pbt_operator.page.learned_words import diversity_of, diversity_text, newest_values_text, warning_text
 from pbt_operator.page.words import (
     counted,
+    due_text,
     life_text,
     member_score_text,
     parts_text,
@@ -53,7 +56,20 @@ def _show_story(location: str, *, as_json: bool) -> None:
     names = [h.name for h in archive.spec.hyperparameters]
     say(f"{archive.record.name}: {standing(status)}")
     say()
-    _body(status, metric=archive.spec.objective.metric, names=names)
+    spec = archive.spec
+    _body(status, metric=spec.objective.metric, names=names, interval_steps=spec.schedule.interval_steps)
+    _learned(archive)
+
+
+def _learned(archive: Archive) -> None:
+    """What only all records tell: how many starts are left, and where the newest values come from."""
+    found = diversity_of(archive, Incarnations(archive))
+    if told := diversity_text(found):
+        say(told)
+    if warning := warning_text(archive, found):
+        say(f"warning: {warning}")
+    if told := newest_values_text(archive):
+        say(told)
 
 
 def _with_metrics(status: Status, archive: Archive) -> dict[str, Any]:
@@ -77,7 +93,8 @@ def _show_resource(population: PopulationResource, *, as_json: bool) -> None:
     if population.is_behind:
         say("the operator has not seen the newest spec yet")
     say()
-    _body(status, metric=population.metric, names=population.hyperparameters)
+    interval = population.spec["schedule"]["intervalSteps"]
+    _body(status, metric=population.metric, names=population.hyperparameters, interval_steps=interval)
     if len(status.members) == MAX_MEMBERS < wanted:
         whole = f"`{program()} status {population.name} --from-store` shows all"
         say(f"{len(status.members)} of {wanted} members, the troubled and the best; {whole}")
@@ -90,7 +107,7 @@ def _show_resource(population: PopulationResource, *, as_json: bool) -> None:
         say(f"records: {population.location}")
 
 
-def _body(status: Status, *, metric: str, names: Sequence[str]) -> None:
+def _body(status: Status, *, metric: str, names: Sequence[str], interval_steps: int) -> None:
     say(f"best   {_best(status.best, metric, names)}")
     say(f"final  {_best(status.final, metric, names)}")
     if rules := strategy_text(status):
@@ -107,8 +124,8 @@ def _body(status: Status, *, metric: str, names: Sequence[str]) -> None:
     if not isinstance(status.takeovers, UnsetType):
         say(takeovers_text(status.takeovers))
     if status.due is not UNSET:
-        say(f"losers are replaced next in round {status.due:,}")
-    for line in parts_text(status):
+        say(due_text(status.due, interval_steps=interval_steps))
+    for line in parts_text(status, interval_steps=interval_steps):
         say(line)
     say(f"steps: {steps.productive:,} productive, {steps.discarded:,} discarded, {steps.left:,} remaining")
     if not isinstance(status.seconds, UnsetType):

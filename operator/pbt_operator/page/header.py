@@ -11,6 +11,7 @@ from pbt_operator.core.time_words import forecast_text, spent_text
 from pbt_operator.page.html import text
 from pbt_operator.page.words import (
     counted,
+    due_text,
     parts_text,
     score_text,
     strategy_text,
@@ -32,8 +33,14 @@ def header(archive: Archive, status: Status) -> str:
         f'<span class="phase {text(status.phase)}">{text(status.phase)}</span></div>\n'
         f'<p class="lead">{text(sentence(archive))}</p>\n<p class="reason">{text(reason)}</p>\n'
         f'<dl class="tiles">{tiles}</dl>\n<p class="reason">{text(f"Strategy: {strategy_text(status)}")}</p>'
-        f"{_takeovers(status)}"
+        f"{_parts(archive.spec, status)}{_takeovers(status)}"
     )
+
+
+def _parts(spec: Spec, status: Status) -> str:
+    """A line for each sub-population."""
+    lines = parts_text(status, interval_steps=spec.schedule.interval_steps)
+    return "".join(f'\n<p class="reason">{text(line[0].upper() + line[1:])}</p>' for line in lines)
 
 
 def _takeovers(status: Status) -> str:
@@ -114,10 +121,11 @@ def _time_tiles(status: Status) -> list[tuple[str, str, str]]:
 
 def _pace(spec: Spec, status: Status) -> str:
     """How often members are compared, and when losers are replaced next."""
-    told = f"one every {spec.schedule.interval_steps:,} steps"
+    interval = spec.schedule.interval_steps
+    told = f"one every {interval:,} steps"
     if status.due is not UNSET:
-        told += f"; losers are replaced next in round {status.due:,}"
-    return "; ".join([told, *parts_text(status)])
+        told += f"; {due_text(status.due, interval_steps=interval)}"
+    return told
 
 
 def _rounded(value: Value) -> str:

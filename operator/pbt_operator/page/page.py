@@ -16,11 +16,12 @@ from pbt_operator.page.found_schedule import as_yaml
 from pbt_operator.page.header import header
 from pbt_operator.page.html import plain, section, text
 from pbt_operator.page.incarnations import Incarnations
+from pbt_operator.page.learned_section import learned_section, series_of
 from pbt_operator.page.tables import Comparison, comparison_section, members_section, schedule_section
 from pbt_operator.page.words import counted, life_text
 from pbt_operator.records.archive import Archive
 
-SCRIPTS = ("scales.js", "charts.js", "tree.js", "page.js")
+SCRIPTS = ("scales.js", "charts.js", "tree.js", "series.js", "page.js")
 MAX_NOTES = 50
 MAX_LISTED = 12
 LEFT_OUT = {"template", "storage", "initial"}
@@ -33,12 +34,13 @@ def page(archive: Archive, *, comparison: Comparison | None = None) -> str:
         RecordRefused: a birth of the winner's lineage is missing.
     """
     status, lives, winner = archive.status(), Incarnations(archive), set(lineage_keys(archive))
-    data = chart_data(archive, lives)
+    data = chart_data(archive, lives) | {"series": series_of(archive, lives)}
     sections = [
         scores_section(archive, data),
         comparison_section(comparison) if comparison else "",
         values_section(data),
         tree_section(lives),
+        learned_section(archive, lives),
         schedule_section(archive),
         members_section(archive, status, lives),
         decisions_section(archive, lives, winner),

@@ -79,6 +79,7 @@ def schedule_section(archive: Archive) -> str:
 def members_section(archive: Archive, status: Status, lives: Incarnations) -> str:
     """Every member as it is now."""
     names, best = _names(archive), archive.best
+    has_parts = bool(archive.spec.sub_populations)
     rows = []
     for member in status.members:
         life = lives.current.get(member.member)
@@ -93,10 +94,12 @@ def members_section(archive: Archive, status: Status, lives: Incarnations) -> st
                     Cell(member_score_text(member), kind="n"),
                     *_value_cells(names, member.hyperparameters, {}),
                     Cell(ancestor),
+                    *([Cell(str(member.sub_population), kind="n")] if has_parts else []),
                 ]
             )
         )
     columns = ["Member", "State", "Step", escaped(archive.spec.objective.metric), *names, "First ancestor"]
+    columns += ["Sub-population"] if has_parts else []
     return section(
         "Members",
         '<div class="scroll">',

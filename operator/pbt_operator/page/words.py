@@ -53,7 +53,7 @@ def _field_text(value: Any) -> str:
     return f" {' or '.join(map(value_text, value)) if isinstance(value, list) else value_text(value)}"
 
 
-def parts_text(status: Status) -> list[str]:
+def parts_text(status: Status, *, interval_steps: int) -> list[str]:
     """A line for each sub-population: `sub-population 0 (everyRounds 1): 4 members, ...`; none without any."""
     if isinstance(status.sub_populations, UnsetType):
         return []
@@ -64,9 +64,14 @@ def parts_text(status: Status) -> list[str]:
         else:
             told = f"{counted(part.members, 'member')}, the best {score_text(part.score)}"
             if part.due is not UNSET:
-                told += f"; losers are replaced next in round {part.due:,}"
+                told += f"; {due_text(part.due, interval_steps=interval_steps)}"
         lines.append(f"sub-population {number} ({escaped(part.pace)}): {told}")
     return lines
+
+
+def due_text(due: int, *, interval_steps: int) -> str:
+    """`losers are replaced next in round 12, at step 240`."""
+    return f"losers are replaced next in round {due:,}, at step {due * interval_steps:,}"
 
 
 def counted(number: int, thing: str) -> str:

@@ -88,6 +88,8 @@ def test_status_as_text_is_plain_where_there_is_no_terminal(pbt, digits):
         "2 rounds, 1 exploit, 3 births\n"
         "steps: 40 productive, 0 discarded, 0 remaining\n"
         "process time: 6 s: 100 % productive, 0 % discarded, 0 % waiting, 0 % starting\n"
+        "1 first ancestor is alive after round 2\n"
+        "the newest values are of round 1: 1 moved\n"
     )
 
 
@@ -137,6 +139,11 @@ def test_lineage_as_json(pbt, digits):
             },
         ],
         "ancestors": [{"member": 0, "incarnation": 1, "members": [0, 1]}],
+        "diversity": [
+            {"round": 1, "step": 10, "members": 2, "ancestors": 1, "largest": 2},
+            {"round": 2, "step": 20, "members": 2, "ancestors": 1, "largest": 2},
+        ],
+        "warning": "",
     }
 
 
@@ -152,7 +159,42 @@ def test_lineage_as_text_says_what_explore_did(pbt, digits):
         "     lr 0.5 -> 0.4 (x0.8)\n"
         "\n"
         "2 current members, 1 first ancestor: 0-1 (2)\n"
+        "first ancestors alive: 1 after step 10, 1 after step 20\n"
     )
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory):
+    """A population with sub-populations in which one start takes over within the first fifth of 40 rounds."""
+    folder = tmp_path_factory.mktemp("taken") / "digits"
+    parts = [{"everyRounds": 1}, {"everyRounds": 3}]
+    recorder = record_simulated(
+        FolderStore(folder), num_rounds=10, end=False, crashes=0, nans=0, subPopulations=parts
+    )
+    recorder.raise_total(20_000)
+    return folder
+
+
+def test_status_and_lineage_warn_where_one_start_took_over_early(pbt, taken):
+    told = json.loads(pbt("lineage", taken, "-o", "json").out)
+    after = next(each for each in told["diversity"] if each["ancestors"] == 1)
+    assert after["step"] <= 20_000 / 5
+    assert told["warning"].startswith(
+        f"one start has taken over by step {after['step']:,}, in the first fifth"
+    )
+    for command in ("status", "lineage"):
+        assert f"warning: {told['warning']}\n" in pbt(command, taken).out
+
+
+def test_status_says_at_which_step_each_sub_population_replaces_losers_next_and_why_the_newest_values(
+    pbt, taken
+):
+    out = pbt("status", taken).out
+    assert "sub-population 0 (everyRounds 1): 4 members, the best " in out
+    assert "losers are replaced next in round 11, at step 2,200\n" in out
+    assert "losers are replaced next in round 12, at step 2,400\n" in out
+    [newest] = [line for line in out.splitlines() if line.startswith("the newest values are of round 9: ")]
+    assert "moved" in newest
 
 
 def test_the_lineage_of_a_member_ends_at_its_newest_record(pbt, digits):

@@ -9,6 +9,8 @@ import pytest
 from pbt_contract import keys
 from pbt_contract.records import Birth, Cause
 from pbt_operator.page import Comparison, page
+from pbt_operator.page.incarnations import Incarnations
+from pbt_operator.page.learned_words import diversity_of
 from pbt_operator.records.archive import read_archive
 from simulation.memory_store import MemoryStore
 from unit.page.parsed import parse
@@ -135,7 +137,12 @@ def test_a_page_of_every_shape_of_population_is_well_formed(shape):
 def test_every_chart_has_a_text_alternative_and_every_table_a_name(eight):
     parsed = parse(eight)
     charts = [e for e in parsed.elements if "data-chart" in e.attributes]
-    assert [e.attributes["data-chart"] for e in charts] == ["scores", *["value"] * 5, "tree"]
+    assert [e.attributes["data-chart"] for e in charts] == [
+        "scores",
+        *["value"] * 5,
+        "tree",
+        "series",
+    ]
     assert all(len(e.attributes["data-label"]) > 20 for e in charts)
     assert all(e.attributes.get("aria-label") for e in parsed.all("table"))
     assert all(e.attributes.get("aria-label") for tag in ["input", "select"] for e in parsed.all(tag))
@@ -218,3 +225,40 @@ def test_the_head_says_who_chose_the_rules():
     record_small(store)
     html = page(read_archive(store))
     assert "Strategy: Explicit; exploit: truncation (percent 25), copy Both" in html
+
+
+def test_the_page_says_what_was_learned():
+    """Lines of diversity and of sub-populations, evidence for hyperparameters, and where newborns have their values."""
+    parts = [{"everyRounds": 1}, {"horizonPercent": 20}]
+    archive = told(num_rounds=12, nans=0, crashes=0, subPopulations=parts, explore={"bandit": {}})
+    parsed = parse(page(archive))
+    drawn = parsed.data["series"]
+    assert [line["name"] for line in drawn["parts"]] == ["0 (everyRounds 1)", "1 (horizonPercent 20)"]
+    assert [step for step, _ in drawn["parts"][0]["points"]] == [200 * number for number in range(1, 13)]
+    alive = [number for _, number in drawn["ancestors"][0]["points"]]
+    assert alive == sorted(alive, reverse=True)
+    assert alive[-1] == len({life.ancestor for life in Incarnations(archive).current.values()})
+    [evidence] = parsed.all("table", **{"aria-label": "Evidence"})
+    assert all(name in evidence.text for name in ("lr", "momentum", "dropout", "optimizer", "all together"))
+    assert "layers" not in evidence.text, "it is never explored"
+    [origins] = parsed.all("table", id="origins")
+    newest = next(one for one in reversed(archive.rounds) if one.decisions)
+    assert f"{newest.number}" in origins.text
+    assert "nats from" in origins.text
+    assert [row.text for row in parsed.all("p", class_="reason")][2].startswith(
+        "Sub-population 0 (everyRounds 1)"
+    )
+
+
+def test_a_start_that_takes_over_early_is_warned_of():
+    store = MemoryStore()
+    record_simulated(store, num_rounds=16, end=False, nans=0, crashes=0).raise_total(40_000)
+    archive = read_archive(store)
+    after = next(one for one in diversity_of(archive, Incarnations(archive)) if one.ancestors == 1)
+    [warning] = parse(page(archive)).all("p", class_="warning")
+    assert warning.text.startswith(
+        f"Warning: one start has taken over by step {after.step:,}, in the first fifth"
+    )
+    assert not parse(page(told(num_rounds=16, nans=0, crashes=0))).all("p", class_="warning"), (
+        "it was no fifth"
+    )

@@ -4,7 +4,7 @@ const tooltip = document.getElementById("tooltip");
 let charts = [];
 
 function draw() {
-  const build = { scores: scoreChart, value: valueChart, tree: treeChart };
+  const build = { scores: scoreChart, value: valueChart, tree: treeChart, series: seriesChart };
   const hosts = [...document.querySelectorAll("[data-chart]")];
   charts = hosts.map((host) => build[host.dataset.chart](host));
   for (const chart of charts) listen(chart);
