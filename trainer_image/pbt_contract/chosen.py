@@ -9,7 +9,7 @@ from pbt_contract import keys
 from pbt_contract.counting import counts, line, report_fault
 from pbt_contract.encoding import decode, decode_report
 from pbt_contract.errors import NewerFormat, NotFound, RecordRefused
-from pbt_contract.records import Birth, Count, IncarnationNumber, MemberNumber, Record, Report
+from pbt_contract.records import IN_PIECES, Birth, Count, IncarnationNumber, MemberNumber, Record, Report
 from pbt_contract.stores import Store
 
 READERS = 16  # threads: an object store answers each read in tens of milliseconds
@@ -75,7 +75,8 @@ def choose(store: Store, which: str | int) -> Report:
 def _result(store: Store, *, spec_number: int) -> _Result | None:
     """How it ended under its newest spec, if it has."""
     number = keys.newest_number(store.names(keys.RESULTS))
-    ended = decode(_Result, store.read(keys.result(number)), key=keys.result(number)) if number else None
+    key = keys.result(number)
+    ended = decode(_Result, store.read(key), key=key, known=IN_PIECES) if number else None
     return ended if ended is not None and ended.spec == spec_number else None
 
 

@@ -35,10 +35,24 @@ def encode(record: msgspec.Struct) -> bytes:
     Raises:
         RecordRefused: a number in it is not finite. JSON has no such, and a null would stand in its place.
     """
+    check_finite(record)
+    return canonical(record)
+
+
+def check_finite(record: msgspec.Struct) -> None:
+    """Makes sure that JSON can hold each of its numbers.
+
+    Raises:
+        RecordRefused: it can't.
+    """
     fields = record.__struct_fields__
     path = next(chain.from_iterable(not_finite(getattr(record, f), f) for f in fields), None)
     if path is not None:
         raise RecordRefused(f"{getattr(record, 'key', None) or type(record).__name__}: {path} is not finite")
+
+
+def canonical(record: msgspec.Struct) -> bytes:
+    """The bytes of a record whose numbers are all finite."""
     return msgspec.json.encode(record, order="sorted") + b"\n"
 
 
@@ -61,8 +75,14 @@ def not_finite(value: Any, path: str) -> Iterator[str]:
             pass
 
 
-def decode(kind: type[R], data: bytes, *, key: str) -> R:
+def decode(kind: type[R], data: bytes, *, key: str, known: int = FORMAT) -> R:
     """Reads a record of `kind`.
+
+    Args:
+        kind: what it is.
+        data: its bytes.
+        key: where they are stored.
+        known: the newest format that this kind has.
 
     Raises:
         NewerFormat: only a newer version can read it.
@@ -70,14 +90,26 @@ def decode(kind: type[R], data: bytes, *, key: str) -> R:
     """
     if len(data) > most_bytes(key):
         raise RecordRefused(f"{key}: {len(data)} bytes, this record has at most {most_bytes(key)}")
+    check_format(format_of(data, key=key), known=known, key=key)
     try:
-        check_format(_decoder(_Header).decode(data).format, known=FORMAT, key=key)
         record = _decoder(kind).decode(data)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise RecordRefused(f"{key}: {quoted(str(error))}") from error
     if isinstance(record, Record) and record.key not in {None, key}:
         raise RecordRefused(f"{key}: the record says that it is {record.key}")
     return record
+
+
+def format_of(data: bytes, *, key: str) -> int:
+    """The format that a record says it has.
+
+    Raises:
+        RecordRefused: it says none.
+    """
+    try:
+        return _decoder(_Header).decode(data).format
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise RecordRefused(f"{key}: {quoted(str(error))}") from error
 
 
 def decode_report(data: bytes, *, key: str) -> Report:
@@ -113,8 +145,8 @@ def check_format(found: int, *, known: int, key: str) -> None:
             f"{key}: format {found}, and this version reads format {known}: a newer version wrote it; "
             "upgrade what can't read it: the operator, pbt, or pbt_trainer in the trainer's image"
         )
-    if found < known:
-        raise RecordRefused(f"{key}: format {found} doesn't exist, the first one is {known}")
+    if found < FORMAT:
+        raise RecordRefused(f"{key}: format {found} doesn't exist, the first one is {FORMAT}")
 
 
 def _check_checkpoint(report: Report, key: str) -> None:

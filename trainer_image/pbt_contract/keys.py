@@ -16,7 +16,7 @@ MEMBER_DIGITS, INCARNATION_DIGITS, ROUND_DIGITS, STEP_DIGITS = 5, 6, 7, 12
 
 BIRTHS, CLAIMS, YIELDS, ROUNDS, REPORTS = "births/", "claims/", "yields/", "rounds/", "reports/"
 SAVES, CHECKPOINTS, SPECS, OWNERS, RESULTS = "saves/", "checkpoints/", "specs/", "owners/", "results/"
-GATES, ENDS, PROBES = "gates/", "ends/", "probes/"
+GATES, ENDS, PROBES, PIECES = "gates/", "ends/", "probes/", "pieces/"
 
 CARDS = ("pbt-checkpoint.json", "checkpoint.json")
 """No keys: what `pbt fetch` writes beside a checkpoint's files. The first where the second is one of these itself."""
@@ -121,6 +121,11 @@ def owner(number: int) -> str:
 def result(number: int) -> str:
     """The outcome of a population that ended."""
     return f"{RESULTS}{number:0{ROUND_DIGITS}}.json"
+
+
+def piece(sha256: str) -> str:
+    """A piece of a record that is too large for one object, by the checksum of its bytes."""
+    return f"{PIECES}{sha256}.json"
 
 
 def life_in(key: str) -> Life:

@@ -5,7 +5,11 @@ An operator serves many populations, and a decision needs little of a record. Wh
 
 from pbt_contract.keys import CLAIMS, REPORTS, SAVES
 
-MAX_RECORD_BYTES = 4 * 1024 * 1024  # of what the operator writes
+MAX_RECORD_BYTES = 4 * 1024 * 1024  # of what the operator writes; a larger round or result goes in pieces
+PIECE_BYTES = 1024 * 1024  # of a piece, unless one item alone is larger
+MAX_BYTES_IN_PIECES = (
+    256 * 1024 * 1024
+)  # of all pieces of a record: 10,000 members with 1,000 evaluations each
 MAX_REPORT_BYTES = 1024 * 1024  # of a report or save: most of it are the names of its files
 MAX_CLAIM_BYTES = 16 * 1024
 

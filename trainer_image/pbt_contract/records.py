@@ -17,6 +17,8 @@ from pbt_contract.limits import MAX_EVALUATIONS, MAX_METRIC_NAME, MAX_METRICS
 from pbt_contract.scores import Score
 
 FORMAT = 1
+IN_PIECES = 2
+"""The format of a round or result whose lists lie in pieces: who doesn't know these would take the lists for empty."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12 - 1)]
 """Steps, rounds, sizes of anything counted; as many digits as a key has room for."""

@@ -28,6 +28,7 @@ from pbt_operator.core.takeovers import DECIDED
 from pbt_operator.manifest.population import recorded, to_core
 from pbt_operator.records import specs
 from pbt_operator.records.claims import claimed_lives
+from pbt_operator.records.large_records import read_large
 from pbt_operator.records.parallel import read_all
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -216,6 +217,8 @@ class _Reader:
 
     def _read_one(self, kind: type[R], key: str) -> R | None:
         try:
+            if kind is Round or kind is Result:
+                return cast("R", read_large(self._store, cast("type[Round]", kind), key))
             data = self._store.read(key)
             record = decode_report(data, key=key) if kind is Report else decode(kind, data, key=key)
         except NotFound:

@@ -22,6 +22,7 @@ from pbt_operator.records.audit_births import birth_violations
 from pbt_operator.records.audit_ends import end_violations
 from pbt_operator.records.audit_gates import gate_violations, read_gates
 from pbt_operator.records.audit_rounds import AcceptedSpecs, round_violations
+from pbt_operator.records.large_records import forms_of
 from pbt_operator.records.parallel import read_all
 from pbt_operator.records.violation import Violation
 from pbt_operator.records.written_form import form_fault
@@ -127,7 +128,10 @@ def _forms(store: Store, archive: Archive, readers: int) -> Iterator[Violation]:
 
 def _form(store: Store, record: Round | Birth | End) -> str | None:
     try:
-        return form_fault(record, store.read(record.key))
+        if not isinstance(record, Round):
+            return form_fault(record, store.read(record.key))
+        forms = forms_of(store, Round, record.key)
+        return next((fault for form, data in forms if (fault := form_fault(form, data))), None)
     except NotFound:
         return "was deleted just now"
 

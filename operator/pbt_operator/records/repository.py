@@ -79,8 +79,8 @@ class Repository:
         self.store, self.history = store, History(kept_per_member=RECORDS_PER_MEMBER)
         self.yields = Handovers(store, on_refused=on_refused)
         self._readers, self._objective = readers, objective
-        self._births = BirthLog(store, self.history, readers=readers)
-        self.rounds, self.gates = RoundLog(store, self.history, is_alone=is_alone), GateLog(store)
+        self._births, self.gates = BirthLog(store, self.history, readers=readers), GateLog(store)
+        self.rounds = RoundLog(store, self.history, readers=readers, is_alone=is_alone)
         shared: dict[str, Any] = {"readers": readers, "on_refused": on_refused}
         self.claims = ClaimLog(store, self.history, **shared)
         self.ends = EndLog(store, self.history.ends, **shared)

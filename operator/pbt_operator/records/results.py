@@ -3,7 +3,6 @@
 from contextlib import suppress
 
 from pbt_contract import keys
-from pbt_contract.encoding import decode, encode
 from pbt_contract.errors import NewerFormat, NotFound, RecordRefused
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth
@@ -15,6 +14,7 @@ from pbt_operator.core.spec import Restart, Spec
 from pbt_operator.core.status import Result
 from pbt_operator.core.status_builder import claimed_activity, status_of
 from pbt_operator.records.claims import claimed_lives
+from pbt_operator.records.large_records import read_large, write_large
 from pbt_operator.records.repository import Repository
 
 
@@ -52,16 +52,14 @@ def _ancestors(repository: Repository, standing: Standing) -> dict[Life, Birth]:
 def newest_result(store: Store) -> Result | None:
     """How the population ended last, under whichever spec."""
     number = keys.newest_number(store.names(keys.RESULTS))
-    key = keys.result(number)
-    return decode(Result, store.read(key), key=key) if number else None
+    return read_large(store, Result, keys.result(number)) if number else None
 
 
 def result_under(store: Store, spec_number: int) -> Result | None:
     """How the population ended under that spec, as the newest record says that can be read."""
     for number in range(keys.newest_number(store.names(keys.RESULTS)), 0, -1):
-        key = keys.result(number)
         try:
-            result = decode(Result, store.read(key), key=key)
+            result = read_large(store, Result, keys.result(number))
         except NewerFormat:
             raise
         except (NotFound, RecordRefused):
@@ -78,6 +76,6 @@ def write_result(store: Store, result: Result) -> Result:
         if known is not None:
             return known
         key = keys.result(number)  # whoever has written meanwhile has this number too
-        stored = decode(Result, store.create(key, encode(result)), key=key)
+        stored = write_large(store, result, key=key)
         if stored.spec == result.spec:
             return stored

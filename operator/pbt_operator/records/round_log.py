@@ -1,10 +1,10 @@
 """The decided rounds of one population: written once, and the newest ones kept."""
 
 from pbt_contract import keys
-from pbt_contract.encoding import decode, encode
 from pbt_contract.stores import Store
 from pbt_operator.core.history import History
 from pbt_operator.core.round_record import Round, Standing
+from pbt_operator.records.large_records import read_head_only, read_large, write_large
 
 ROUNDS_KEPT = 4  # stragglers are judged by older ones
 
@@ -16,9 +16,10 @@ class RoundLog:
         alone: whether no round shows that another operator is at work.
     """
 
-    def __init__(self, store: Store, history: History, *, is_alone: bool = False) -> None:
+    def __init__(self, store: Store, history: History, *, readers: int = 1, is_alone: bool = False) -> None:
         """Reads nothing yet; nobody else writes rounds where it `is_alone`: then it looks for none of theirs."""
         self._store, self._history, self._is_alone = store, history, is_alone
+        self._readers = readers
         self.alone = True
         self._rounds: dict[int, Round] = {}
         self._decided: set[int] = set()  # all of them, by number
@@ -56,8 +57,8 @@ class RoundLog:
             NotFound: it wasn't decided (yet).
         """
         if number not in self._rounds:
-            key = keys.round_(number)
-            self._remember(decode(Round, self._store.read(key), key=key))
+            found = read_large(self._store, Round, keys.round_(number), readers=self._readers)
+            self._remember(found)
         return self._rounds[number]
 
     def best_before(self, rounds: int) -> Standing | None:
@@ -65,15 +66,19 @@ class RoundLog:
         newest = max(self._decided, default=0)
         if self._best_before[:2] != (newest, rounds):
             number = sorted(self._decided)[-rounds - 1] if len(self._decided) > rounds else None
-            found = None if number is None else self.round(number).best
+            found = None if number is None else self._head(number).best
             self._best_before = (newest, rounds, found)
         return self._best_before[2]
+
+    def _head(self, number: int) -> Round:
+        """One decided round; if it is a large one, perhaps without its lists."""
+        known = self._rounds.get(number)
+        return known or read_head_only(self._store, Round, keys.round_(number))
 
     def write(self, decided: Round) -> Round:
         """Records a round's decisions; returns the newest round, which is a later one if another operator is ahead."""
         before, self._in_doubt = self._history.decided, True
-        key = keys.round_(decided.number)
-        stored = decode(Round, self._store.create(key, encode(decided)), key=key)
+        stored = write_large(self._store, decided, key=decided.key, readers=self._readers)
         self.alone = self.alone and stored == decided
         self._remember(stored)
         self._decided.add(stored.number)

@@ -177,7 +177,7 @@ def test_half_a_story_is_not_told(prefix, tmp_path):
     """One record of a newer format, and `pbt status` says so instead of showing the rest."""
     folder = record.copy(ENDED, tmp_path / "newer")
     key = list(ENDED.names(prefix))[-1]
-    (folder / key).write_bytes(b'{"format": 2}')
+    (folder / key).write_bytes(b'{"format": 3}')
     with pytest.raises(NewerFormat, match=re.escape(key)):
         read_archive(FolderStore(folder))
 
@@ -185,10 +185,10 @@ def test_half_a_story_is_not_told(prefix, tmp_path):
 @pytest.mark.process
 def test_pbt_names_the_record_and_the_remedy(tmp_path):
     folder = record.copy(ENDED, tmp_path / "newer")
-    (folder / keys.round_(4)).write_bytes(b'{"format": 2}')
+    (folder / keys.round_(4)).write_bytes(b'{"format": 3}')
     done = pbt("status", folder, folder=tmp_path)
     assert done.returncode == 1
-    assert f"{keys.round_(4)}: format 2, and this version reads format 1" in done.stderr
+    assert f"{keys.round_(4)}: format 3, and this version reads format 2" in done.stderr
     assert "Traceback" not in done.stderr
 
 

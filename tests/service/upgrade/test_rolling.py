@@ -138,7 +138,7 @@ def test_an_operator_that_is_too_old_touches_nothing_and_trainers_go_on(undistur
     while simulation.time.now < 15:
         simulation.step()
     shared = simulation.store
-    shared.put(key, b'{"format": 2}')
+    shared.put(key, b'{"format": 3}')
     ordered, reports = of_the_operator(shared), len(list(shared.names(keys.REPORTS)))
     pods = {pod.uid for pod in simulation.pods.observe() if not pod.ended}
     for _ in range(12):

@@ -12,6 +12,7 @@ from pbt_contract.gates import Gate
 from pbt_contract.records import Birth, Cause, Claim, File, Record, Report, Source
 from pbt_contract.yields import Yield
 from pbt_operator.core.end_record import End
+from pbt_operator.core.pieces import Items, Piece
 
 PAGE = (Path(__file__).parents[3] / "docs" / "storage.md").read_text()
 EXAMPLES = dict(re.findall(r"```json (\S+)\n(.*?)```", PAGE, re.DOTALL))
@@ -48,6 +49,7 @@ def test_the_example_of_a_report_passes_all_checks() -> None:
         ("Gate", [Gate]),
         ("End", [End]),
         ("Report and save", [Report, File]),
+        ("Records in pieces", [Piece, Items]),
     ],
 )
 def test_each_field_is_explained(section: str, kinds: list[type[Record]]) -> None:
@@ -61,5 +63,14 @@ def test_each_cause_and_each_place_is_named() -> None:
     for cause in Cause:
         assert f"`{cause}`" in SECTIONS["Birth"]
     places = (keys.OWNERS, keys.SPECS, keys.ROUNDS, keys.BIRTHS, keys.CLAIMS, keys.CHECKPOINTS, keys.REPORTS)
-    for place in (*places, keys.YIELDS, keys.GATES, keys.ENDS, keys.SAVES, keys.RESULTS, keys.PROBES):
+    for place in (
+        *places,
+        keys.YIELDS,
+        keys.GATES,
+        keys.ENDS,
+        keys.SAVES,
+        keys.RESULTS,
+        keys.PIECES,
+        keys.PROBES,
+    ):
         assert f"| `{place}<" in SECTIONS["Keys"]
