@@ -1,6 +1,7 @@
 """An S3 bucket in memory, as boto3's client shows it: the real `S3Store` runs over it, with S3's many failures."""
 
 import hashlib
+import re
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from pbt_contract import keys
 from simulate.weather import Weather
 from simulate.world import World
 
@@ -59,6 +61,8 @@ class Bucket:
             return self.objects[Key]
 
         data = self._request(f"GetObject {Key}", get)
+        if f"/{keys.PIECES}" in Key and self._weather.strikes("a piece is spoilt"):
+            data = re.sub(rb'(?<=rate":0\.)[0-9]', lambda digit: b"%d" % (9 - int(digit[0])), data)
         return {"ContentLength": len(data), "Body": _Body(data, cut=self._weather.strikes("store cuts body"))}
 
     def list_objects_v2(

@@ -1,7 +1,7 @@
 """One seed: a population, its operators, and what befalls them; and whether every law held."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
@@ -10,6 +10,7 @@ from uuid import UUID
 from pbt_contract.assignment import Assignment
 from pbt_contract.stores import probe, s3
 from pbt_contract.stores.s3 import S3Store
+from pbt_operator.records import large_records
 from pbt_operator.runners.kubernetes import cluster_runner, store_clients
 from pbt_operator.runners.kubernetes.config import OperatorConfig
 from simulate.apiserver import ApiServer, Body
@@ -28,6 +29,7 @@ from simulate.world import World
 DELETION_SECONDS = 3600.0
 SCARCE = 0.12  # of the worlds
 CALM_WHERE_SCARCE = 0.6  # else members die more often than they take turns
+IN_PIECES = 0.15  # of the worlds: rounds and results don't fit in one object
 PATIENCE_SECONDS = 6 * 3600.0
 """How long after the last fault a population may take to end."""
 
@@ -56,6 +58,7 @@ class Experiment:
 
     Attributes:
         is_scarce: it lacks room until the end, and its members are to take turns in it.
+        sizes: how large a record may be as one object, and a piece of one that is larger; empty where nothing is drawn.
     """
 
     def __init__(self, seed: int | str) -> None:
@@ -72,6 +75,7 @@ class Experiment:
                 "pollSeconds": plan.choice((2, 10)),
             }
         )
+        self.sizes = _draw_sizes(world)
         self.script = Script(world)
         if self.script.is_pure:
             self.weather.spare("script crashes", "out of memory", "hangs", "trainer dies", "bad node")
@@ -201,6 +205,13 @@ class Experiment:
         )
 
 
+def _draw_sizes(world: World) -> dict[str, int]:
+    random = world.chance("pieces")
+    if not world.knows_room or random.random() >= IN_PIECES:
+        return {}
+    return {"WHOLE_BYTES": random.choice((500, 1500)), "CUT_BYTES": random.choice((200, 800))}
+
+
 @contextmanager
 def _in(experiment: Experiment) -> Iterator[None]:
     """The product runs in this world: its one client of S3, and the pauses that it makes itself."""
@@ -212,6 +223,7 @@ def _in(experiment: Experiment) -> Iterator[None]:
         patch.object(s3, "time", clock),
         patch.object(probe, "uuid4", lambda: UUID(int=ids.getrandbits(128))),
         patch.object(s3, "random", experiment.world.chance("pauses")),
+        patch.multiple(large_records, **experiment.sizes) if experiment.sizes else nullcontext(),
     ):
         yield
 

@@ -41,6 +41,9 @@ RATES: dict[str, tuple[float, ...]] = {
 LATER_RATES: dict[str, tuple[float, ...]] = {
     "pod goes unseen": (0.0, 0.0, 0.0, 0.1),  # by creation
 }
+PIECE_RATES: dict[str, tuple[float, ...]] = {
+    "a piece is spoilt": (0.0, 0.5, 0.8),  # by read of a piece, on its way
+}
 DELAYS = {"store": (0.0, 0.01, 0.2, 2.0), "api": (0.0, 0.01, 0.2, 1.0), "watch": (0.0, 0.1, 2.0, 20.0)}
 SERVICES = ("store", "api")
 
@@ -58,7 +61,8 @@ class Weather:
         self._random = world.chance("weather")
         drawn = world.chance("climate")
         self.rates = {name: drawn.choice(rates) for name, rates in RATES.items()}
-        self.rates |= {name: world.chance(name).choice(rates) for name, rates in LATER_RATES.items()}
+        later = LATER_RATES | PIECE_RATES
+        self.rates |= {name: world.chance(name).choice(rates) for name, rates in later.items()}
         self.is_scoreless = world.chance("scores").random() < 0.03
         self._delays = {name: drawn.choice(delays) for name, delays in DELAYS.items()}
         self._down_until = dict.fromkeys(SERVICES, 0.0)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from unittest.mock import patch
 
@@ -15,11 +16,11 @@ import pytest
 from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.reconcile import Looks, Reconciler
 from pbt_operator.core.allowance import Allowance, Cursor
-from simulate.defects import of_parts, of_turns
+from simulate.defects import of_parts, of_pieces, of_turns
 from simulate.defects.planted import DEFECTS, is_caught, planted
-from simulate.experiment import run
+from simulate.experiment import Experiment, run
 from simulate.misfortune import DEEDS
-from simulate.weather import LATER_RATES, RATES
+from simulate.weather import LATER_RATES, PIECE_RATES, RATES
 from simulate.world import ROOM_FROM
 
 SEEDS, GROUPS = 400, 8
@@ -65,9 +66,11 @@ def test_no_law_is_broken_where_a_pass_may_read_two_records_only() -> None:
 
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_a_deliberate_defect_is_caught(defect: str) -> None:
-    first = ROOM_FROM if DEFECTS[defect] in {*of_turns.MADE, *of_parts.MADE} else 0
+    first = ROOM_FROM if DEFECTS[defect] in {*of_turns.MADE, *of_parts.MADE, *of_pieces.MADE} else 0
     with planted(defect):
-        seeds = range(first, first + MOST)
+        seeds: Iterable[int] = range(first, first + MOST)
+        if DEFECTS[defect] in of_pieces.MADE:
+            seeds = (seed for seed in seeds if Experiment(seed).sizes)
         caught = next((seed for seed in seeds if is_caught(defect, run(seed).wrong)), None)
     assert caught is not None, f"{MOST} seeds don't show that {defect}"
 
@@ -77,6 +80,14 @@ def test_every_fault_happens() -> None:
     for seed in range(150):
         happened.update(run(seed).faults)
     assert set(happened) >= {*RATES, *LATER_RATES, *DEEDS}
+
+
+def test_rounds_lie_in_pieces_some_of_which_are_spoilt_on_their_way() -> None:
+    happened: Counter[str] = Counter()
+    for seed in range(ROOM_FROM, ROOM_FROM + WITH_ROOM):
+        if Experiment(seed).sizes:
+            happened.update(run(seed).faults)
+    assert set(happened) >= set(PIECE_RATES)
 
 
 @pytest.mark.process

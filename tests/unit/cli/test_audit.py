@@ -63,10 +63,10 @@ def test_what_is_wrong_with_a_round_is_said(pbt, digits, found, other, what):
 
 
 def test_a_round_of_a_newer_format_is_named_with_the_remedy(pbt, digits):
-    spoil(digits, ROUND, b'"format":1', b'"format":2')
+    spoil(digits, ROUND, b'"format":1', b'"format":3')
     ended = pbt("audit", digits)
     assert ended.code == 1
-    assert ended.err.startswith(f"pbt: {ROUND}: format 2, ")
+    assert ended.err.startswith(f"pbt: {ROUND}: format 3, ")
 
 
 def test_json_has_the_counts_and_each_violation(pbt, digits):

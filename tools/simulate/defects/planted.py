@@ -12,6 +12,7 @@ from simulate.defects import (
     of_gates,
     of_keeping,
     of_parts,
+    of_pieces,
     of_pods,
     of_quorums,
     of_records,
@@ -32,6 +33,7 @@ AREAS = (
     of_budgets,
     of_turns,
     of_parts,
+    of_pieces,
 )
 
 DEFECTS: dict[str, Callable[[], Any]] = {

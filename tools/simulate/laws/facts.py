@@ -14,6 +14,7 @@ from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Claim, Report
 from pbt_operator.core.end_record import End
 from pbt_operator.core.location_records import OwnerRecord, SpecRecord
+from pbt_operator.core.pieces import joined, pieces_of, read_head
 from pbt_operator.core.round_record import Round
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Result
@@ -46,6 +47,7 @@ class Facts:
         trainers: by pod, the process that it runs; the kubelet fills it.
         births, claims, ends: the records by life, in the order in which they were written.
         rounds, gates, specs, owners, results: the records by number, in that order.
+        pieces: of rounds and results, by key.
         records: reports and saves by the life that wrote them.
         members: by pod, whose life it claimed last.
         written: by key, when it was written; virtual seconds.
@@ -66,6 +68,7 @@ class Facts:
         self.results: dict[int, Result] = {}
         self.gates: dict[int, Gate] = {}
         self.ends: dict[Life, End] = {}
+        self.pieces: dict[str, bytes] = {}
         self.records: dict[Life, list[Report]] = {}
         self.members: dict[str, int] = {}
         self.written: dict[str, float] = {}
@@ -99,21 +102,28 @@ class Facts:
         return self._learn_numbered(kind, key, data)
 
     def _learn_numbered(self, kind: str, key: str, data: bytes) -> object:
-        kinds: dict[str, Any] = {
-            keys.ROUNDS: Round,
-            keys.SPECS: SpecRecord,
-            keys.OWNERS: OwnerRecord,
-            keys.RESULTS: Result,
-            keys.GATES: Gate,
-        }
-        if kind not in kinds:
+        large: dict[str, Any] = {keys.ROUNDS: Round, keys.RESULTS: Result}
+        kinds: dict[str, Any] = {keys.SPECS: SpecRecord, keys.OWNERS: OwnerRecord, keys.GATES: Gate}
+        if kind == keys.PIECES:
+            self.pieces[key] = data
+        if kind in large:
+            found: object = self._whole(large[kind], key, data)
+        elif kind in kinds:
+            found = decode(kinds[kind], data, key=key)
+        else:
             return None
-        found: object = decode(kinds[kind], data, key=key)
         self._by_number()[kind][keys.number_in(key)] = found
         return found
 
+    def _whole(self, kind: type[Any], key: str, data: bytes) -> object:
+        """A round or result with its pieces, as far as these were stored before it."""
+        head = read_head(kind, data, key=key)
+        named = [piece for piece in pieces_of(head, key=key) if piece.place in self.pieces]
+        return joined(kind, head, [(piece, self.pieces[piece.place]) for piece in named]) if named else head
+
     def forget(self, key: str) -> None:
         """Forgets what was purged: the location may begin anew."""
+        self.pieces.pop(key, None)
         kind, found = key[: key.find("/") + 1], self._by_number()
         self.written.pop(key, None)
         if kind in found:

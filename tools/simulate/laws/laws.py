@@ -20,6 +20,7 @@ from simulate.laws.judge import Judge
 from simulate.laws.keeping_laws import OwnerLaws, RetentionLaws
 from simulate.laws.lead_laws import LeadLaws
 from simulate.laws.life_laws import LifeLaws
+from simulate.laws.piece_laws import PieceLaws
 from simulate.laws.pod_laws import PodLaws
 from simulate.laws.quorum_laws import QuorumLaws
 from simulate.laws.term_laws import TermLaws
@@ -56,6 +57,7 @@ class Laws:
             terms,
             BudgetLaws(facts, terms),
             EndLaws(facts),
+            PieceLaws(facts),
         )
         bucket.on_write, bucket.on_delete = self._on_write, self._on_delete
         self._next_on_pod = server.on_pod
