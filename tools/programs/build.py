@@ -1,7 +1,8 @@
 """Builds the programs that tests need: `python tools/programs/build.py minio helm` prints their paths.
 
-Each folder beside this file pins one group of programs by a go.mod and a go.sum. Binaries lie outside the
-checkout, in `$PBT_CACHE` or ~/.cache/pbt-operator, by a hash of all they are made of: each is built once.
+Each folder beside this file pins one group of programs by a go.mod and a go.sum; few have sources of their own.
+Binaries lie outside the checkout, in `$PBT_CACHE` or ~/.cache/pbt-operator, by a hash of all they are made of: each is
+built once.
 """
 
 import fcntl
@@ -87,6 +88,10 @@ GROUPS = {
     "helm": Group({"helm": "helm.sh/helm/v4/cmd/helm"}),
     "kwok": Group({"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
     "kueue": Group({"kueue": "sigs.k8s.io/kueue/cmd/kueue"}),
+    # Without the clients of clouds by which a Prometheus finds what it watches.
+    "prometheus": Group({"promtool": "github.com/prometheus/prometheus/cmd/promtool"}, tags=("remove_all_sd",)),
+    # Its own main.go, which calls libraries that have no program.
+    "health": Group({"health": "."}),
 }
 _FOLDERS = {program: folder for folder, group in GROUPS.items() for program in group.packages}
 
@@ -167,6 +172,7 @@ def _key(module: Path, group: Group, name: str, version: str) -> str:
     for part in (
         (module / "go.mod").read_bytes(),
         (module / "go.sum").read_bytes(),
+        *(file.read_bytes() for file in sorted(module.glob("*.go"))),
         " ".join((version, group.packages[name], *group.flags, f"cgo={group.cgo}")).encode(),
     ):
         digest.update(hashlib.sha256(part).digest())

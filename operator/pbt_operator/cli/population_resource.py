@@ -9,6 +9,7 @@ import msgspec
 
 from pbt_contract.errors import RecordRefused
 from pbt_operator.core.status import PopulationPhase, Status
+from pbt_operator.manifest.status_schema import UNSEEN
 
 _FINE = {"Accepted": "True", "StorageReady": "True", "Progressing": "True", "Failed": "False"}
 """How the conditions of a population that gets on stand."""
@@ -62,7 +63,7 @@ class PopulationResource:
     def is_behind(self) -> bool:
         """Whether what the operator says is about an older spec."""
         seen = self._told.get("observedGeneration")
-        return bool(seen is not None and seen < self.body["metadata"]["generation"])
+        return bool(seen is not None and UNSEEN < seen < self.body["metadata"]["generation"])
 
     @property
     def phase(self) -> str:

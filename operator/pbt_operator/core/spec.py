@@ -15,6 +15,9 @@ from pbt_operator.core.search import Hyperparameter, Objective, Schedule
 from pbt_operator.core.strategy import Strategy
 from pbt_operator.core.sub_populations import SubPopulation
 
+CLAIMS = "resourceclaims"
+"""Under which `Spec.devices` counts claims of dynamic resource allocation: what is in them no template says."""
+
 
 class Copy(StrEnum):
     """What a loser takes from its donor."""
@@ -78,8 +81,13 @@ class Spec:
     active_deadline_seconds: float | None = None
     limits: Limits = field(default_factory=Limits)
     plateau: Plateau | None = None
-    gpus: int = 0
-    """What a trainer asks for, of whichever vendor."""
+    devices: Mapping[str, int] = field(default_factory=dict)
+    """Accelerators of a pod, by resource; see `CLAIMS` for those that no resource names."""
+
+    @property
+    def gpus(self) -> int:
+        """Accelerators of a pod that its resources name, of whichever vendor; a slice is one."""
+        return sum(count for resource, count in self.devices.items() if resource != CLAIMS)
 
     @property
     def slots(self) -> int:

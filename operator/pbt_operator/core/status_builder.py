@@ -107,6 +107,12 @@ def state_of(history: History, member: int, spec: Spec, *, active: MemberState) 
     return MemberState.FINISHED if finished(history, member, spec) else active
 
 
+def rounds_behind(history: History, spec: Spec) -> int:
+    """The newest round that is decided; the last one where all members that are left have done their last step."""
+    through = any(finished(history, member, spec) for member in history.members)
+    return spec.schedule.last_round if through and not going_on(history, spec) else history.decided
+
+
 def claimed_activity(history: History, claimed: Collection[Life]) -> Callable[[int], MemberState]:
     """What a member's process does as far as records tell: it trains if its newest birth is claimed."""
 

@@ -87,17 +87,20 @@ def definition() -> dict[str, Any]:
 def _columns() -> list[dict[str, Any]]:
     shown = [
         ("Phase", "string", ".status.phase"),
-        ("Members", "integer", ".spec.members"),
-        ("Ready", "integer", ".status.readyReplicas"),
-        ("Step", "integer", ".status.best.step"),
+        ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
+        ("Progress", "string", ".status.progress"),
+        ("Running", "string", ".status.running"),
         ("Best", "string", ".status.bestScore"),
-        ("Exploits", "integer", ".status.exploits"),
         ("Age", "date", ".metadata.creationTimestamp"),
     ]
     wide = [
-        ("Rounds", "integer", ".status.rounds"),
-        ("Births", "integer", ".status.births"),
+        ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
+        ("Members", "integer", ".spec.members"),
         ("Failed", "integer", ".status.failedMembers"),
+        ("Step", "integer", ".status.best.step"),
+        ("Rounds", "integer", ".status.rounds"),
+        ("Exploits", "integer", ".status.exploits"),
+        ("Births", "integer", ".status.births"),
         ("Strategy", "string", ".status.strategy"),
         ("Store", "string", ".spec.storage.store"),
     ]

@@ -12,9 +12,9 @@ from pbt_operator.core import budget, search, spec
 from pbt_operator.core.location_records import SpecRecord
 from pbt_operator.core.strategy import Strategy
 from pbt_operator.core.wire import Wire, broken
+from pbt_operator.manifest.accelerators import devices_of
 from pbt_operator.manifest.exploit_explore import Exploit, Explore, beyond_auto
 from pbt_operator.manifest.population_spec import LABEL_PATTERN, MAX_NAME, PopulationSpec
-from pbt_operator.manifest.template import gpus_of
 
 __all__ = [
     "Metadata",
@@ -156,7 +156,7 @@ def to_core(manifest: PopulationSpec) -> spec.Spec:
         active_deadline_seconds=manifest.active_deadline_seconds,
         limits=budget.Limits() if manifest.limits is None else manifest.limits.to_core(),
         plateau=None if manifest.plateau is None else manifest.plateau.to_core(),
-        gpus=gpus_of(manifest.template),
+        devices=devices_of(manifest.template),
     )
 
 

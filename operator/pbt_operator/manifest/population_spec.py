@@ -5,16 +5,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from pbt_operator.core.spec import Restart
+from pbt_operator.core.spec import CLAIMS, Restart
 from pbt_operator.core.strategy import Strategy
 from pbt_operator.core.wire import MAX_WHOLE, Flag, Path, Scalar, Seconds, Whole, Wire, broken
 from pbt_operator.core.wording import any_of, shorten, shown
+from pbt_operator.manifest.accelerators import devices_of
 from pbt_operator.manifest.exploit_explore import Exploit, Explore
 from pbt_operator.manifest.hyperparameters import Hyperparameter
 from pbt_operator.manifest.limits_plateau import Limits, Plateau
 from pbt_operator.manifest.objective_schedule import Objective, Schedule
 from pbt_operator.manifest.parts import MAX_SUB_POPULATIONS, SubPopulation, misfits
-from pbt_operator.manifest.template import Template, gpus_of
+from pbt_operator.manifest.template import Template
 
 MAX_MEMBERS = 10_000
 # A pod is called NAME-MEMBER-INCARNATION: at most 40 + 1 + 5 + 1 + 6 of the 63 characters of a host name.
@@ -237,7 +238,11 @@ class PopulationSpec(Wire):
 
     @model_validator(mode="after")
     def _has_gpus_to_count(self) -> Self:
-        if self.limits is not None and self.limits.gpu_hours is not None and not gpus_of(self.template):
+        if (
+            self.limits is not None
+            and self.limits.gpu_hours is not None
+            and not devices_of(self.template).keys() - {CLAIMS}
+        ):
             told = "is given, and the template asks for no GPU; should be left out, or be a limit on something else"
             raise broken((("limits", "gpuHours"), told))
         return self

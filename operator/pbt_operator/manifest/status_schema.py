@@ -10,6 +10,9 @@ from pbt_operator.core.wire import OPEN
 from pbt_operator.manifest.json_schema import Schema
 from pbt_operator.manifest.parts import MAX_SUB_POPULATIONS
 
+UNSEEN = -1
+"""The observedGeneration before an operator has written any: without one, tools take the object for settled."""
+
 _SCALARS: dict[type[inspect.Type], str] = {
     inspect.IntType: "integer",
     inspect.FloatType: "number",
@@ -21,13 +24,16 @@ _SCALARS: dict[type[inspect.Type], str] = {
 def status_schema() -> Schema:
     """The schema of `status`."""
     own = {
-        "observedGeneration": _a("integer", "The generation of the spec that the rest is about."),
+        "observedGeneration": _a(
+            "integer",
+            f"The generation of the spec that the rest is about; {UNSEEN} before an operator has looked.",
+        ),
         "phase": _fields(Status)["phase"],
         "replicas": _a("integer", "How many members have a pod."),
         "readyReplicas": _a("integer", "How many members train."),
         "failedMembers": _a("integer", "How many members are failed now."),
         "selector": _a("string", "The label selector of the pods, for the scale subresource."),
-        "bestScore": _a("string", "The best score in few digits, as `kubectl get` shows it."),
+        **_for_kubectl(),
         "location": _a("string", "Where everything is stored. `pbt` commands take it in place of a name."),
         "requestCost": _object(
             "What the requests to the store cost, estimated from the newest reports at S3's list prices.",
@@ -51,7 +57,21 @@ def status_schema() -> Schema:
     own["members"].update(listed)
     own["members"]["items"]["required"] = ["member"]
     own["subPopulations"] |= {"maxItems": MAX_SUB_POPULATIONS, "x-kubernetes-list-type": "atomic"}
-    return _object("How the population stands. The conditions are for machines, the rest is for people.", own)
+    told = "How the population stands. The conditions are for machines, the rest is for people."
+    return _object(told, own, default={"observedGeneration": UNSEEN})
+
+
+def _for_kubectl() -> dict[str, Schema]:
+    """What the columns of `kubectl get` show: they can only name a field."""
+    return {
+        "progress": _a(
+            "string", "The newest round that is decided, and the last one, as `kubectl get` shows it."
+        ),
+        "running": _a(
+            "string", "How many members train, and how many may at once, as `kubectl get` shows it."
+        ),
+        "bestScore": _a("string", "The best score in few digits, as `kubectl get` shows it."),
+    }
 
 
 def _a(kind: str, description: str) -> Schema:
@@ -85,7 +105,8 @@ def _conditions() -> Schema:
         required=["type", "status", "lastTransitionTime", "reason", "message"],
     )
     return {
-        "description": "Accepted, StorageReady, Progressing, Suspended, Complete and Failed, each with its reason.",
+        "description": "Accepted, StorageReady, Progressing, Suspended, Complete and Failed, each with its reason, and "
+        "what they come to: Ready, Reconciling and Stalled.",
         "type": "array",
         "maxItems": 16,
         "x-kubernetes-list-type": "map",

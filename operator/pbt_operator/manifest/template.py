@@ -114,7 +114,7 @@ def read_trainer(
         whole: what it asks of the rest.
     """
     problems = _problems(whole, template, TEMPLATE)
-    containers = _containers(template)
+    containers = containers_of(template)
     index = trainer_index(containers or ())
     if containers is not None and index is None:
         names = ", ".join(shown(container.get("name")) for container in containers)
@@ -141,21 +141,7 @@ def grace_seconds(template: Open) -> int:
     return PodTemplate.model_validate(template).spec.termination_grace_period_seconds
 
 
-def gpus_of(template: Open) -> int:
-    """How many GPUs a pod asks for, of whichever vendor."""
-    resources = [container.get("resources") or {} for container in _containers(template) or ()]
-    limits = [limit for part in resources if isinstance(part, Mapping) and (limit := part.get("limits"))]
-    counts = [
-        str(as_json_number(count))
-        for limit in limits
-        if isinstance(limit, Mapping)
-        for name, count in limit.items()
-        if str(name).endswith("/gpu")
-    ]
-    return sum(int(count) for count in counts if count.isdigit())
-
-
-def _containers(template: Open) -> list[Open] | None:
+def containers_of(template: Open) -> list[Open] | None:
     """The containers as they are written, none where nothing is; None if they are no list of mappings."""
     pod = template.get("spec")
     if pod is None:

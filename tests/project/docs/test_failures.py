@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from pbt_operator.runners.kubernetes.conditions import KINDS
+
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "failures.md"
 COLUMNS = ["event", "what happens", "what you see", "what to do", "proved by"]
-CONDITIONS = {"Accepted", "StorageReady", "Progressing", "Suspended", "Complete", "Failed"}
+CONDITIONS = set(KINDS)
 REASON = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*")
 TEST = re.compile(r"`([\w/]+\.py)::(\w+)(?:\[[^\]`]*\])?`")
 

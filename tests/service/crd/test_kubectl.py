@@ -16,6 +16,18 @@ def terminal(populations: Populations) -> str:
     populations.create({**GOOD, "metadata": {"name": "terminal"}}, keep=True)
     status = {
         "phase": "Running",
+        "progress": "12/40",
+        "running": "3/8",
+        "conditions": [
+            {
+                "type": kind,
+                "status": status,
+                "reason": "Training",
+                "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }
+            for kind, status in {"Reconciling": "False", "Ready": "True"}.items()
+        ],
         "replicas": 4,
         "readyReplicas": 3,
         "selector": "pbt.dev/population=terminal",
@@ -47,21 +59,25 @@ def test_the_columns_show_how_it_stands(apiserver: ApiServer, terminal: str) -> 
     assert row == {
         "NAME": "terminal",
         "PHASE": "Running",
-        "MEMBERS": "8",
-        "READY": "3",
-        "STEP": "400",
+        "REASON": "Training",
+        "PROGRESS": "12/40",
+        "RUNNING": "3/8",
         "BEST": "0.875",
-        "EXPLOITS": "5",
     }
 
 
 def test_wide_columns_show_more(apiserver: ApiServer, terminal: str) -> None:
     (row,) = table(apiserver.kubectl("get", "populations", terminal, "-o", "wide").stdout)
-    more = {name: row[name] for name in ("ROUNDS", "BIRTHS", "FAILED", "STRATEGY", "STORE")}
-    assert more == {
-        "ROUNDS": "2",
-        "BIRTHS": "13",
+    names = ["READY", "MEMBERS", "FAILED", "STEP", "ROUNDS", "EXPLOITS", "BIRTHS", "STRATEGY", "STORE"]
+    assert list(row)[7:] == names
+    assert {name: row[name] for name in names} == {
+        "READY": "True",
+        "MEMBERS": "8",
         "FAILED": "1",
+        "STEP": "400",
+        "ROUNDS": "2",
+        "EXPLOITS": "5",
+        "BIRTHS": "13",
         "STRATEGY": "Auto",
         "STORE": "default",
     }
@@ -109,6 +125,8 @@ def test_server_side_apply_by_two_managers_merges_nothing(apiserver: ApiServer) 
         (".status.strategy", "Who chose exploit and explore: Auto, when the population began, or Explicit."),
         (".spec.storage.credentialsSecretRef", "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"),
         (".spec.template.spec", "`kubectl explain pod.spec` lists its fields."),
+        (".status.progress", "The newest round that is decided, and the last one"),
+        (".status.conditions", "what they come to: Ready, Reconciling and Stalled."),
         (".status.best", "The value of the objective's metric, the mean of a list."),
         (".status.members.parent", "The checkpoint that its newest incarnation started from."),
     ],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from programs import build
 from programs.build import binary
 
 pytestmark = pytest.mark.process
@@ -91,6 +92,23 @@ def test_another_go_makes_another_program(environment: dict[str, str]) -> None:
     one = start(environment, "minio").communicate(timeout=60)[0]
     other = start({**environment, "GO_SAYS": "go1.27.0"}, "minio").communicate(timeout=60)[0]
     assert one != other
+
+
+def test_other_sources_make_another_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    """Of a program of our own; the others have none beside their go.mod."""
+    for name in ("PATH", "PBT_CACHE", "GO_LOG"):
+        monkeypatch.setenv(name, environment[name])
+    module = tmp_path / "own"
+    module.mkdir()
+    for name in ("go.mod", "go.sum", "main.go"):
+        (module / name).write_text("go 1.26.0\n")
+    keys = []
+    for source in ("package main", "package main // changed"):
+        (module / "main.go").write_text(source)
+        keys.append(build._key(module, build.GROUPS["health"], "health", "go1.26.8"))
+    assert keys[0] != keys[1]
 
 
 def test_a_failed_build_tells_why_and_is_tried_again(environment: dict[str, str]) -> None:

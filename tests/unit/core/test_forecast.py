@@ -65,5 +65,5 @@ def test_members_that_take_turns_take_longer():
 
 def test_gpu_hours_are_those_of_all_pods():
     history = history_of(2, timed(0, 10, 3600.0), timed(1, 50, 5 * 3600.0))
-    found = forecast_of(history, spec_of(2, gpus=2), [0, 1])
+    found = forecast_of(history, spec_of(2, devices={"nvidia.com/gpu": 2}), [0, 1])
     assert found == Forecast(seconds=9 * 3600, gpu_hours=2 * (9 + 5))

@@ -53,7 +53,7 @@ def test_the_full_manifest_reaches_the_core(full: dict[str, Any]) -> None:
         active_deadline_seconds=86400,
         limits=Limits(100.0, 43200, 30000),
         plateau=Plateau(8, 0.001),
-        gpus=1,
+        devices={"nvidia.com/gpu": 1},
     )
 
 

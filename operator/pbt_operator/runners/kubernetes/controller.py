@@ -30,13 +30,15 @@ from pbt_operator.runners.kubernetes.config import OperatorConfig
 from pbt_operator.runners.kubernetes.event_recorder import EventRecorder
 from pbt_operator.runners.kubernetes.faults import LONGEST_WAIT_SECONDS, Faults
 from pbt_operator.runners.kubernetes.finalizer import clear_pods, is_held, purge, skips_purge, with_finalizer
-from pbt_operator.runners.kubernetes.metrics import Follower, Metrics
+from pbt_operator.runners.kubernetes.following import Follower
+from pbt_operator.runners.kubernetes.metrics import Metrics
 from pbt_operator.runners.kubernetes.pass_limits import PassLimits
 from pbt_operator.runners.kubernetes.pod_state import PodState
 from pbt_operator.runners.kubernetes.pod_template import Owner
 from pbt_operator.runners.kubernetes.run_times import Times
 from pbt_operator.runners.kubernetes.status_summary import NOT_KNOWN, look, observe, summarize, tell
 from pbt_operator.runners.kubernetes.status_writer import StatusWriter
+from pbt_operator.runners.kubernetes.urgency import hurries, is_over
 
 OWNER_CHECK_SECONDS = 30.0
 
@@ -257,17 +259,25 @@ class Controller:
 
     # after a pass
 
+    def _observed(self, body: Body) -> int | None:
+        """The generation of the spec that what is told is about: one that could not be looked at yet is not it."""
+        if self._faults.superseded or body["metadata"].get("deletionTimestamp"):
+            return int(body["metadata"]["generation"])  # whatever it asks, nothing more is done
+        return self._examined[0] if self._examined is not None else None
+
     def _publish(self, body: Body) -> float:
         """Writes what the pass found; returns when the next one is due."""
         try:
             self._status_writer.publish(
                 body.get("status") or {},
-                generation=body["metadata"]["generation"],
+                generation=self._observed(body),
                 now=self._now(),
                 version=int(body["metadata"]["resourceVersion"]),
             )
         except (ApiUnavailable, ApiRefused) as error:
             self._faults.count_api(error)
+        owner = self._owner
+        self._metrics.observe_conditions(owner.namespace, owner.name, self._status_writer.conditions)
         poll = self._config.poll_seconds
         later = self._status_writer.seconds_until_due(self._now())
         back_off = self._faults.wait_seconds(poll)
@@ -275,23 +285,8 @@ class Controller:
             return back_off
         if self.session is None:
             return poll if self._opening is None else 0.0
-        if _hurries(self.session):
+        if hurries(self.session):
             return 0.0
-        if not _is_over(self.session):
+        if not is_over(self.session):
             return min(self._pace.seconds(self._clock()), later)
         return min(max(poll, self._seconds_to_live()), LONGEST_WAIT_SECONDS, later)
-
-
-def _hurries(session: Session[ClusterPods]) -> bool:
-    """Whether the next pass has work that waits for nothing."""
-    last, pods = session.last, session.pods
-    if last is None:
-        return pods.num_left > 0
-    starts = last.num_left > 0 and pods.refusal is None
-    return last.cursor is not None or starts or last.sweeps or last.concludes or pods.num_left > 0
-
-
-def _is_over(session: Session[ClusterPods]) -> bool:
-    """Whether the population ended, and its pods with it."""
-    ended = session.last is not None and session.last.outcome is not None
-    return ended and all(pod.ended for pod in session.pods.observe())

@@ -2,9 +2,8 @@
 
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +16,12 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from pbt_contract.records import Birth, Cause
-from pbt_operator.control.pods import Pod
+from pbt_contract.records import Birth
 from pbt_operator.core.history import History
-from pbt_operator.core.search import Objective
-from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import MemberState, PopulationPhase
-from pbt_operator.runners.kubernetes.gpu_time import Usage, Use
+from pbt_operator.runners.kubernetes.conditions import KINDS
+from pbt_operator.runners.kubernetes.following import Follower, Observation, Waits
+from pbt_operator.runners.kubernetes.gpu_time import Use
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,73 +41,10 @@ LATENCIES = (
     1800,
     7200,
 )  # below quorum 100 half an interval is waited for
+MOST_RESOURCES = 4
+"""Of one Population with names of their own; a template may name any number, and each has a series."""
+OTHER_RESOURCES = "other"
 PASSES = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
-
-
-class Follower:
-    """What was counted of one population: what the store held when the operator started is none of it."""
-
-    def __init__(self, namespace: str, name: str, history: History, *, now: float) -> None:
-        """Takes a history that was loaded, before the first pass over it."""
-        self.key = (namespace, name)
-        self.usage = Usage(history, now=now)
-        self._history, self._feed = history, history.follow()
-        self._round = history.decided
-        known = (report for member in history.members for report in history.counting(member))
-        self._reports = {r.round: now for r in known if r.round is not None and r.round > self._round}
-
-    def births(self) -> list[Birth]:
-        """Those that were written since the last call."""
-        return self._feed.take_births()
-
-    def latency(self, *, began: float, now: float) -> float | None:
-        """From the last report of the newest round that was decided since the last call to its decision, in seconds."""
-        self._see_reports(began)
-        decided = self._history.decided
-        if decided == self._round:
-            return None
-        seen = self._reports.get(decided, began)
-        self._round = decided
-        self._reports = {number: at for number, at in self._reports.items() if number > decided}
-        return now - seen
-
-    def gap(self, birth: Birth, objective: Objective) -> float | None:
-        """By how much the donor of an exploit was better; None where one of the two has no score."""
-        if birth.cause is not Cause.EXPLOIT or birth.source is None or birth.source.member == birth.member:
-            return None
-        reports = self._history.counting(birth.member)
-        lost = next((report for report in reversed(reports) if report.round == birth.round), None)
-        donated = self._history.record(birth.source.member, birth.source.record)
-        scores = [report.score(objective.metric) if report else None for report in (donated, lost)]
-        better, worse = [None if score is None else objective.utility(score) for score in scores]
-        return None if better is None or worse is None else better - worse
-
-    def _see_reports(self, now: float) -> None:
-        """Notes when the last report of each undecided round came."""
-        for report in self._feed.take_records():
-            if report.round is not None and report.round > self._round and self._history.counts(report):
-                self._reports[report.round] = now
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """How a population stands after a pass.
-
-    Attributes:
-        states: of every member, not only of those in the status.
-        best: the best score ever.
-        seconds: what the time of all processes went to, by kind; empty while that isn't known.
-        pods: as the reconcile saw them last.
-        gpus: of one pod.
-    """
-
-    spec: Spec
-    phase: PopulationPhase
-    states: Collection[MemberState]
-    best: float | None
-    seconds: Mapping[str, float]
-    pods: Collection[Pod]
-    gpus: float
 
 
 class Metrics:
@@ -128,23 +63,53 @@ class Metrics:
         self._lock = Lock()
         self._followers: dict[tuple[str, str], Follower] = {}
         self._phases: dict[tuple[str, str], PopulationPhase] = {}
+        self._told: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
         ProcessCollector(registry=self.registry)
         own: dict[str, Any] = {"registry": self.registry}
-        self._register_populations(own)
+        self._register_standing(own)
+        self._register_counts(own)
         self._register_operator(own)
 
-    def _register_populations(self, own: dict[str, Any]) -> None:
-        """The series with a population's labels."""
+    def _register_standing(self, own: dict[str, Any]) -> None:
+        """How a population stands, with its labels."""
         self._members = Gauge("pbt_population_members", "Members by state.", [*POPULATION, "state"], **own)
         self._best = Gauge("pbt_population_best_score", "The best score ever.", POPULATION, **own)
+        self._conditions = Gauge(
+            "pbt_population_condition",
+            "1 for each condition as it stands now.",
+            [*POPULATION, "type", "status", "reason"],
+            **own,
+        )
+        self._rounds = Gauge("pbt_population_rounds", "Rounds that are decided.", POPULATION, **own)
+        self._progress = Gauge(
+            "pbt_population_progress",
+            "The newest decided round as a share of all.",
+            POPULATION,
+            **own,
+        )
+        self._waiting = Gauge(
+            "pbt_population_waiting_pods",
+            "Pods that don't run yet, by what they wait for.",
+            [*POPULATION, "waits_for"],
+            **own,
+        )
         self._seconds = Gauge(
             "pbt_population_seconds",
             "Time of all processes, as records tell it and the status shows it.",
             [*POPULATION, "kind"],
             **own,
         )
+
+    def _register_counts(self, own: dict[str, Any]) -> None:
+        """What happened to a population, with its labels."""
         self._births = Counter(
             "pbt_births", "Incarnations that were ordered, by cause.", [*POPULATION, "cause"], **own
+        )
+        self._restarts = Counter(
+            "pbt_restarts",
+            "Births that follow the end of a process, by how that ended.",
+            [*POPULATION, "cause"],
+            **own,
         )
         self._decisions = Counter(
             "pbt_decisions",
@@ -157,8 +122,8 @@ class Metrics:
         )
         self._gpu_seconds = Counter(
             "pbt_gpu_seconds",
-            "GPU time of running pods, by what it was used for.",
-            [*POPULATION, "kind"],
+            "Time of the accelerators of running pods, by what it was used for.",
+            [*POPULATION, "kind", "resource"],
             **own,
         )
 
@@ -211,6 +176,18 @@ class Metrics:
             self._phases[namespace, name] = phase
             self._count_phases()
 
+    def observe_conditions(self, namespace: str, name: str, conditions: Iterable[Mapping[str, Any]]) -> None:
+        """The conditions as the status has them: one series for each type, whatever it was before."""
+        labels = {"namespace": namespace, "population": name}
+        now = {c["type"]: (c["status"], c["reason"]) for c in conditions if c["type"] in KINDS}
+        with self._lock:
+            if self._told.get((namespace, name)) == now or (namespace, name) not in self._phases:
+                return
+            self._told[namespace, name] = now
+            self._conditions.remove_by_labels(labels)
+            for kind, told in now.items():
+                self._conditions.labels(namespace, name, kind, *told).set(1)
+
     def observe_pass(self, follower: Follower, seen: Observation, *, began: float) -> None:
         """Counts what a pass did that ended well, and what those before it did that didn't.
 
@@ -223,14 +200,19 @@ class Metrics:
         latency = follower.latency(began=began, now=now)
         births = follower.births()
         gaps = [follower.gap(birth, spec.objective) for birth in births]
+        restarts = follower.restarts(births)
         used = follower.usage.update(seen.pods, spec, ended=seen.phase.ended, now=now)
         with self._lock:
             if self._followers.get(follower.key) is not follower:
                 return
             self._show(follower.key, seen)
             self._count(follower.key, births, gaps)
-            for use in Use if seen.gpus else ():
-                self._gpu_seconds.labels(*follower.key, use).inc(used[use] * seen.gpus)
+            for cause, count in restarts.items():
+                self._restarts.labels(*follower.key, cause).inc(count)
+            for number, (resource, count) in enumerate(seen.devices.items()):
+                name = resource if number < MOST_RESOURCES else OTHER_RESOURCES
+                for use in Use:
+                    self._gpu_seconds.labels(*follower.key, use, name).inc(used[use] * count)
             if latency is not None:
                 self._latencies.observe(latency)
 
@@ -239,9 +221,11 @@ class Metrics:
         with self._lock:
             self._followers.pop((namespace, name), None)
             self._phases.pop((namespace, name), None)
+            self._told.pop((namespace, name), None)
             self._count_phases()
             for metric in (
-                self._members, self._best, self._seconds, self._births, self._decisions, self._gaps, self._gpu_seconds,
+                self._members, self._best, self._conditions, self._rounds, self._progress, self._waiting, self._seconds,
+                self._births, self._restarts, self._decisions, self._gaps, self._gpu_seconds,
             ):  # fmt: skip
                 metric.remove_by_labels({"namespace": namespace, "population": name})
 
@@ -253,6 +237,10 @@ class Metrics:
             self._members.labels(*key, state).set(states[state])
         for kind, seconds in seen.seconds.items():
             self._seconds.labels(*key, kind).set(seconds)
+        self._rounds.labels(*key).set(seen.rounds)
+        self._progress.labels(*key).set(seen.progress)
+        for waits in Waits:
+            self._waiting.labels(*key, waits).set(seen.waiting[waits])
         if seen.best is not None:
             self._best.labels(*key).set(seen.best)
 

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import Any, Literal
 
@@ -16,13 +16,14 @@ from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.pods import Phase, Pod, activity
 from pbt_operator.control.session import Session
 from pbt_operator.core.cost import to_status
+from pbt_operator.core.history import History
 from pbt_operator.core.round_record import Standing
 from pbt_operator.core.spec import Restart
 from pbt_operator.core.status import MAX_MEMBERS, RECORDS_ONLY, MemberState, PopulationPhase, Status
-from pbt_operator.core.status_builder import seconds_of, state_of, status_of
+from pbt_operator.core.status_builder import rounds_behind, seconds_of, state_of, status_of
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
 from pbt_operator.runners.kubernetes.conditions import Condition
-from pbt_operator.runners.kubernetes.metrics import Observation
+from pbt_operator.runners.kubernetes.following import Observation
 from pbt_operator.runners.kubernetes.start_words import (
     slow_words,
     start_events,
@@ -109,6 +110,8 @@ def summarize(overview: Overview, *, poll_seconds: float) -> dict[str, Any]:
         "replicas": len(overview.live),
         "readyReplicas": states[MemberState.TRAINING],
         "failedMembers": states[MemberState.FAILED],
+        "progress": f"{rounds_behind(history, spec)}/{spec.schedule.last_round}",
+        "running": f"{states[MemberState.TRAINING]}/{spec.slots}",
         "location": session.store.url,
         "bestScore": None if status.best is None else f"{status.best.score:.6g}",
         "requestCost": to_status(cost),
@@ -122,14 +125,17 @@ def observe(overview: Overview) -> Observation:
     """How it stands, for the metrics."""
     ledger = overview.session.repository.history.ledger
     seconds = UNSET if ledger is None else seconds_of(ledger)
+    history, spec = overview.session.repository.history, overview.done.spec
     return Observation(
-        spec=overview.done.spec,
+        spec=spec,
         phase=phase_of(overview),
         states=list(overview.states.values()),
         best=None if overview.best is None else overview.best.score,
+        rounds=overview.session.repository.rounds.num_decided,
+        progress=min(1.0, rounds_behind(history, spec) / spec.schedule.last_round),
         seconds={} if isinstance(seconds, UnsetType) else msgspec.to_builtins(seconds),
         pods=overview.pods,
-        gpus=overview.done.spec.gpus,
+        devices=spec.devices,
     )
 
 
@@ -155,8 +161,8 @@ def phase_of(overview: Overview) -> PopulationPhase:
         return done.outcome.phase
     if done.spec.suspend:
         return PopulationPhase.SUSPENDED
-    trained = history.decided > 0 or any(map(history.records, history.members))
-    return PopulationPhase.RUNNING if overview.num_running or trained else PopulationPhase.PENDING
+    has_begun = overview.num_running or has_trained(history)
+    return PopulationPhase.RUNNING if has_begun else PopulationPhase.PENDING
 
 
 def tell(overview: Overview, status_writer: StatusWriter) -> None:
@@ -194,27 +200,34 @@ def _progress(overview: Overview) -> Condition:
     session, training = overview.session, overview.num_running
     running, refusal, waiting = bool(training), session.pods.refusal, session.pods.waiting()
     status: Literal["True", "False"] = "True" if running else "False"
+    stuck = any(pod.stuck for pod in waiting)
     if running and overview.done.takes_turns is not None:
-        return _shortage(
-            overview, refusal.message if refusal is not None else waiting[0].message if waiting else ""
-        )
+        told = refusal.message if refusal is not None else waiting[0].message if waiting else ""
+        return replace(_shortage(overview, told), wrong=stuck)
     if refusal is not None:
         reason = "QuotaExceeded" if refusal.quota else "PodsRefused"
-        return Condition("Progressing", status, reason, f"{training} pods run; no more: {refusal.message}")
+        told = f"{training} pods run; no more: {refusal.message}"
+        return Condition("Progressing", status, reason, told, wrong=not refusal.quota)
     if waiting:
-        return Condition(
-            "Progressing", status, "PodsWaiting", f"{training} pods run, {waiting_words(waiting)}"
-        )
+        told = f"{training} pods run, {waiting_words(waiting)}"
+        return Condition("Progressing", status, "PodsWaiting", told, wrong=stuck)
     if overview.unclaimed:
         told = f"{training} pods run; {unclaimed_words(overview.unclaimed[0])}"
-        return Condition("Progressing", "True", "NotJoined", told)
-    if not running and (crashed := _crashed(overview)):
+        return Condition("Progressing", "True", "NotJoined", told, wrong=len(overview.unclaimed) >= training)
+    crashed = _crashed(overview)
+    if not running and crashed:
         return Condition("Progressing", "False", "Crashing", f"0 pods run; {crashed}")
     spec, history = overview.done.spec, session.repository.history
     told = f"round {history.decided} of {spec.schedule.last_round} is decided; {training} of {spec.slots} pods run"
     if slow := slow_words(list(overview.live.values())):
         told += f"; {slow}"
-    return Condition("Progressing", "True", "Training" if running else "Starting", told)
+    in_vain = bool(crashed) and not has_trained(history)
+    return Condition("Progressing", "True", "Training" if running else "Starting", told, wrong=in_vain)
+
+
+def has_trained(history: History) -> bool:
+    """Whether anybody has recorded anything."""
+    return history.decided > 0 or any(map(history.records, history.members))
 
 
 def _crashed(overview: Overview) -> str:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,18 +14,19 @@ from prometheus_client import generate_latest
 
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
-from pbt_contract.errors import StoreUnavailable
+from pbt_contract.errors import ExitCode, StoreUnavailable
 from pbt_contract.records import Cause
-from pbt_operator.control.pods import Phase
+from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.status import MemberState, PopulationPhase
 from pbt_operator.records.archive import Archive, read_archive
-from pbt_operator.runners.kubernetes.metrics import Metrics, Observation
+from pbt_operator.runners.kubernetes.following import Observation, Restarted, Waits
+from pbt_operator.runners.kubernetes.metrics import MOST_RESOURCES, Metrics
 from simulation import Simulation
 from simulation.pods import Durations
 
 DIGITS = {"namespace": "research", "population": "digits"}
 UNEVEN = Durations(start=7, stop=3, step=lambda member: 1 + 0.1 * member)
-GPUS = 2
+GPU, GPUS = "nvidia.com/gpu", 2
 
 
 SECONDS = {"productive": 40.0, "discarded": 3.0, "waiting": 2.0, "starting": 1.0}
@@ -37,6 +39,7 @@ class Operator:
         schedule = {**DETERMINISTIC["schedule"], "quorumPercent": changes.pop("quorum", 75)}
         manifest = spec(DETERMINISTIC, schedule=schedule, **changes)
         self.simulation = Simulation(manifest, Deterministic(), durations=UNEVEN, tick_seconds=1)
+        self.devices = {GPU: GPUS}
         self.held, self._running, self._at = 0.0, 0, 0.0
         self.starts()
 
@@ -69,9 +72,11 @@ class Operator:
             phase=outcome.phase if outcome else PopulationPhase.RUNNING,
             states=[MemberState.TRAINING] * 7 + [MemberState.FAILED],
             best=best.score if best else None,
+            rounds=history.decided,
+            progress=history.decided / 10,
             seconds=SECONDS,
             pods=self.simulation.pods.observe(),
-            gpus=GPUS,
+            devices=self.devices,
         )
         self.metrics.observe_pass(self._follower, seen, began=began)
 
@@ -89,7 +94,9 @@ class Operator:
 
     def gpu_seconds(self) -> dict[str, float]:
         kinds = ("productive", "discarded", "idle")
-        return {kind: self.value("pbt_gpu_seconds_total", **DIGITS, kind=kind) for kind in kinds}
+        return {
+            kind: self.value("pbt_gpu_seconds_total", **DIGITS, kind=kind, resource=GPU) for kind in kinds
+        }
 
     @property
     def archive(self) -> Archive:
@@ -211,6 +218,92 @@ def test_the_seconds_of_the_status_are_shown_by_kind():
     assert shown == SECONDS
 
 
+def test_conditions_have_one_series_of_each_type_and_what_was_before_is_dropped():
+    operator = Operator()
+    operator.passes()
+
+    def told(**reasons: str) -> dict[str, tuple[str, str]]:
+        written = [{"type": kind, "status": "True", "reason": reason} for kind, reason in reasons.items()]
+        operator.metrics.observe_conditions("research", "digits", written)
+        (family,) = [f for f in operator.metrics.registry.collect() if f.name == "pbt_population_condition"]
+        assert {sample.value for sample in family.samples} == {1.0}
+        return {s.labels["type"]: (s.labels["status"], s.labels["reason"]) for s in family.samples}
+
+    assert told(Ready="Training", Accepted="Accepted") == {
+        "Ready": ("True", "Training"),
+        "Accepted": ("True", "Accepted"),
+    }
+    assert told(Ready="TakingTurns", Foreign="x") == {"Ready": ("True", "TakingTurns")}
+    operator.metrics.forget("research", "digits")
+    operator.metrics.observe_conditions(
+        "research", "digits", [{"type": "Ready", "status": "True", "reason": "x"}]
+    )
+    assert b"pbt_population_condition{" not in generate_latest(operator.metrics.registry)
+
+
+def test_rounds_and_progress_are_shown():
+    operator = Operator().runs()
+    assert operator.value("pbt_population_rounds", **DIGITS) == len(operator.archive.rounds) > 0
+    assert operator.value("pbt_population_progress", **DIGITS) == len(operator.archive.rounds) / 10
+
+
+def test_pods_that_wait_are_counted_by_what_they_wait_for():
+    operator = Operator()
+    pending = Pod("x", "u", 0, 1, Phase.PENDING)
+    blocked = replace(pending, stuck=True, unplaced_for=1.0)
+    held = [
+        pending,
+        blocked,
+        blocked,
+        *[replace(pending, unplaced_for=0.0)] * 3,
+        replace(pending, stopping=True),
+    ]
+    operator.simulation.pods.observe = lambda: held
+    operator.observes(0.0)
+    found = {
+        waits: operator.value("pbt_population_waiting_pods", **DIGITS, waits_for=waits) for waits in Waits
+    }
+    assert found == {Waits.START: 1, Waits.BLOCKED: 2, Waits.PLACE: 3}
+
+
+def test_restarts_are_counted_by_how_processes_ended():
+    operator = Operator(backoffLimit=100).runs(until=30)
+    pods = operator.simulation.pods
+
+    def ends(code: int | None, **how: Any) -> None:
+        trainer = next(t for t in pods._trainers.values() if t.pod.phase is Phase.RUNNING)
+        trainer.pod = replace(trainer.pod, **how)
+        trainer._end(code)
+
+    ends(1)
+    ends(137, out_of_memory=True)
+    ends(ExitCode.STORAGE)
+    ends(None, disrupted=True)
+    operator.runs()
+    found = {why: operator.value("pbt_restarts_total", **DIGITS, cause=why) for why in Restarted}
+    assert {why: count for why, count in found.items() if count} == {
+        Restarted.CRASHED: 1,
+        Restarted.OUT_OF_MEMORY: 1,
+        Restarted.STORE: 1,
+        Restarted.DISRUPTED: 1,
+    }
+
+
+def test_accelerators_are_counted_by_resource_and_what_is_too_many_together():
+    operator = Operator()
+    operator.devices = {f"nvidia.com/mig-{size}g.5gb": size for size in range(1, MOST_RESOURCES + 3)}
+    operator.runs()
+    by_resource = dict.fromkeys([*list(operator.devices)[:MOST_RESOURCES], "other"], 0.0)
+    for name in by_resource:
+        kinds = ("productive", "discarded", "idle")
+        by_resource[name] = sum(
+            operator.value("pbt_gpu_seconds_total", **DIGITS, kind=kind, resource=name) for kind in kinds
+        )
+    seconds = operator.held / GPUS
+    sizes = [1, 2, 3, 4, 5 + 6]
+    assert list(by_resource.values()) == pytest.approx([size * seconds for size in sizes])
+
+
 def test_members_and_populations_are_shown_by_state():
     operator = Operator()
     operator.passes()
@@ -237,9 +330,11 @@ def test_a_population_without_gpus_has_no_gpu_seconds():
         phase=PopulationPhase.RUNNING,
         states=[],
         best=None,
+        rounds=0,
+        progress=0.0,
         seconds={},
         pods=[],
-        gpus=0,
+        devices={},
     )
     operator.metrics.observe_pass(follower, seen, began=0.0)
     assert b"pbt_gpu_seconds_total{" not in generate_latest(operator.metrics.registry)

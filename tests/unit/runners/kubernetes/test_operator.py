@@ -79,7 +79,11 @@ def test_a_population_trains_to_its_end(world, team, simulated):
         "Suspended": ("False", "NotSuspended"),
         "Complete": ("True", "AllStepsDone"),
         "Failed": ("False", "AllStepsDone"),
+        "Ready": ("True", "AllStepsDone"),
+        "Reconciling": ("False", "AllStepsDone"),
+        "Stalled": ("False", "AllStepsDone"),
     }
+    assert (status["progress"], status["running"]) == ("4/4", "0/2")
     assert status["startTime"] <= status["completionTime"]
     reasons = [reason for reason, _ in team.events("digits")]
     assert reasons.count("AllStepsDone") == 1

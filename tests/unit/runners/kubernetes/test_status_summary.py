@@ -16,8 +16,11 @@ from pbt_contract.records import Cause
 from pbt_operator.control import decide
 from pbt_operator.control.occupancy import JOIN_SECONDS
 from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.core import status_builder
 from pbt_operator.core.status import Forecast, SecondsSpent
+from pbt_operator.core.status_builder import rounds_behind
 from pbt_operator.core.time_words import spent_text
+from pbt_operator.manifest.population import to_core
 from pbt_operator.page import page
 from pbt_operator.records.archive import read_archive
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused
@@ -208,6 +211,7 @@ def test_a_population_that_begins_is_pending_until_a_trainer_runs():
     simulation.step()
     found = summarize(seen(experiment), poll_seconds=5)
     assert (found["phase"], found["replicas"], found["readyReplicas"]) == ("Pending", 8, 0)
+    assert (found["progress"], found["running"]) == ("0/6", "0/8")
     assert {member["state"] for member in found["members"]} == {"Starting"}
     assert "best" not in found
     assert conditions(experiment)["Progressing"] == ("True", "Starting")
@@ -376,6 +380,39 @@ def test_who_runs_and_who_waits_in_a_shortage_is_a_condition(
     assert re.match(rf"4 of 6 run, 2 wait for {lacks}[;,]", found.message)
 
 
+def test_progress_is_the_newest_decided_round_and_the_last_one_where_scripts_are_done_before():
+    simulation = simulate()
+    experiment, shown = experiment_of(simulation), []
+    while not simulation.ended:
+        simulation.step()
+        found = summarize(seen(experiment), poll_seconds=5)["progress"]
+        shown += [found] if found not in shown else []
+    assert shown == [f"{number}/6" for number in range(7)]
+    history = simulation.repository.history
+    longer = spec(DETERMINISTIC, schedule={**SHORT, "totalSteps": 120})
+    assert rounds_behind(history, to_core(longer)) == 6
+    with patch.object(status_builder, "finished", lambda *_: True):
+        assert rounds_behind(history, to_core(longer)) == 12
+
+
+def test_more_is_wrong_than_a_condition_says_where_waiting_cures_nothing():
+    experiment = experiment_of(simulate(members=2, parallelism=1))
+
+    def wrong() -> bool:
+        (told,) = [found for found in conditions_of(seen(experiment)) if found.kind == "Progressing"]
+        return told.wrong
+
+    held = Pod("x-0-1", "u", 0, 1, Phase.PENDING, message="Unschedulable: full")
+    experiment.pods.held = (held,)
+    assert not wrong()
+    experiment.pods.held = (held, replace(held, message="ErrImagePull: x", stuck=True))
+    assert wrong()
+    experiment.pods.refusal = ApiRefused("no more than 3", quota=True)
+    assert not wrong()
+    experiment.pods.refusal = ApiRefused("a webhook says no", quota=False)
+    assert wrong()
+
+
 class Nothing(Deterministic):
     """No score is finite."""
 
@@ -405,7 +442,10 @@ def test_an_end_is_told_by_every_condition(task, changes, phase, reason):
         "Progressing": ("False", reason),
     }
     found = summarize(seen(experiment), poll_seconds=5)
-    assert (found["phase"], found["replicas"]) == (phase, 0)
+    assert (found["phase"], found["replicas"], found["running"]) == (phase, 0, "0/8")
+    behind, last = map(int, found["progress"].split("/"))
+    assert (behind == last == 6) is (not changes)
+    assert observe(seen(experiment)).progress == pytest.approx(behind / last)
 
 
 def test_members_that_were_scaled_away_are_not_shown():

@@ -1,8 +1,11 @@
 """What a pass tells the cluster: the status is written once, and only if something in it has changed."""
 
+from dataclasses import replace
+
 import pytest
 
 from pbt_operator.control.events import Event
+from pbt_operator.manifest.status_schema import UNSEEN
 from pbt_operator.runners.kubernetes.api_errors import ApiUnavailable
 from pbt_operator.runners.kubernetes.conditions import Condition
 from pbt_operator.runners.kubernetes.event_recorder import EventRecorder
@@ -59,22 +62,53 @@ def test_the_first_pass_writes_everything_once(server, publisher):
     publisher.show({"phase": "Running", "rounds": 3, "completionTime": None})
     publish(publisher, {})
     assert len(server.patches) == 1
+    noted, *summed_up = server.status.pop("conditions")
     assert server.status == {
         "phase": "Running",
         "rounds": 3,
         "observedGeneration": 1,
         "selector": "pbt.dev/population-uid=u1,!pbt.dev/settled",
-        "conditions": [
-            {
-                "type": "StorageReady",
-                "status": "True",
-                "reason": "Ready",
-                "message": "s3://b/x",
-                "observedGeneration": 1,
-                "lastTransitionTime": TIME,
-            }
-        ],
     }
+    assert noted == {
+        "type": "StorageReady",
+        "status": "True",
+        "reason": "Ready",
+        "message": "s3://b/x",
+        "observedGeneration": 1,
+        "lastTransitionTime": TIME,
+    }
+    assert [(found["type"], found["status"]) for found in summed_up] == [
+        ("Ready", "False"),
+        ("Reconciling", "True"),
+        ("Stalled", "False"),
+    ]
+
+
+def test_ready_follows_from_the_members_that_train_and_from_what_else_is_wrong(server, publisher):
+    def shown(progress, training):
+        publisher.note(progress)
+        publisher.show({"phase": "Running", "readyReplicas": training})
+        publish(publisher, server.status)
+        return next(c["status"] for c in server.status["conditions"] if c["type"] == "Ready")
+
+    fine = Condition("Progressing", "True", "Training", "8 of 8 pods run")
+    assert [shown(fine, 0), shown(fine, 8), shown(replace(fine, wrong=True), 8)] == ["False", "True", "False"]
+    publisher.note(READY)  # what is wrong stays so until it is looked at again
+    publish(publisher, server.status)
+    assert next(c["status"] for c in server.status["conditions"] if c["type"] == "Ready") == "False"
+    assert "wrong" not in server.status["conditions"][0]
+
+
+def test_a_spec_that_could_not_be_looked_at_is_not_said_to_be_observed(server, publisher):
+    publisher.show({"phase": "Pending"})
+    publish(publisher, {}, generation=None)
+    assert server.status["observedGeneration"] == UNSEEN
+    publisher.note(Condition("StorageReady", "False", "Unreachable", "no route"))
+    publish(publisher, server.status, generation=None)
+    assert {c["observedGeneration"] for c in server.status["conditions"]} == {0}
+    publish(publisher, server.status, generation=4)
+    publish(publisher, server.status, generation=None)
+    assert server.status["observedGeneration"] == 4
 
 
 def test_a_population_of_which_nothing_is_known_is_pending(server, publisher):
@@ -129,8 +163,13 @@ def test_conditions_that_are_not_noted_stay_and_keep_their_time(server, publishe
     found = {
         c["type"]: (c["status"], c["lastTransitionTime"], c["observedGeneration"])
         for c in server.status["conditions"]
+        if c["type"] in {"Accepted", "StorageReady", "Stalled"}
     }
-    assert found == {"Accepted": ("True", TIME, 1), "StorageReady": ("False", LATER, 2)}
+    assert found == {
+        "Accepted": ("True", TIME, 1),
+        "StorageReady": ("False", LATER, 2),
+        "Stalled": ("False", TIME, 2),
+    }
     publisher.note(Condition("StorageReady", "False", "Refused", "no rights"))
     publish(publisher, {}, now=NOW + 120, generation=2)
     (storage,) = [c for c in server.status["conditions"] if c["type"] == "StorageReady"]
