@@ -18,7 +18,7 @@ FILE ?=
 AGAINST ?=
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
   --no-emit-index-url --no-emit-find-links
-PROGRAMS := minio versitygw etcd kube-apiserver kubectl helm
+PROGRAMS := minio versitygw etcd kube-apiserver kubectl helm promtool health
 # The programs in tools/ use the servers of tests/support.
 TOOL := PYTHONPATH=tools:tests $(BIN)/python -m
 KINDCLUSTER := $(TOOL) kindcluster

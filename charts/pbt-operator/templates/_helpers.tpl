@@ -253,6 +253,12 @@ volumeMounts:
 {{- and .Values.admissionPolicy.enabled (eq .Values.watch.scope "Cluster") $known }}
 {{- end }}
 
+{{/* Whether the alerts are rendered: where they are wanted, and where the cluster has a kind for them or it is forced. */}}
+{{- define "pbt-operator.prometheusRule" -}}
+{{- $known := .Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PrometheusRule" }}
+{{- and .Values.prometheusRule.enabled (or $known .Values.prometheusRule.force) }}
+{{- end }}
+
 {{/* What the operator may do in a namespace that it watches. */}}
 {{- define "pbt-operator.rules" -}}
 - apiGroups: [pbt.dev]

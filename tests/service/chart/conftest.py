@@ -12,7 +12,7 @@ from support.marks import mark
 
 HERE = Path(__file__).parent
 
-# The part of the Prometheus operator's custom resource that a chart like this uses: that operator isn't installed.
+# The parts of the Prometheus operator's custom resources that a chart like this uses: that operator isn't installed.
 SERVICE_MONITOR = """
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -59,6 +59,47 @@ spec:
                           targetLabel: {type: string}
                     metricRelabelings: *rules
 """
+PROMETHEUS_RULE = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: prometheusrules.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  names: {kind: PrometheusRule, plural: prometheusrules}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        required: [spec]
+        properties:
+          spec:
+            type: object
+            properties:
+              groups:
+                type: array
+                x-kubernetes-list-type: map
+                x-kubernetes-list-map-keys: [name]
+                items:
+                  type: object
+                  required: [name]
+                  properties:
+                    name: {type: string, minLength: 1}
+                    rules:
+                      type: array
+                      items:
+                        type: object
+                        required: [expr]
+                        properties:
+                          alert: {type: string}
+                          expr: {x-kubernetes-int-or-string: true}
+                          for: {type: string, pattern: "^(0|(([0-9]+)d)?(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?)$"}
+                          labels: {type: object, additionalProperties: {type: string}}
+                          annotations: {type: object, additionalProperties: {type: string}}
+"""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -73,10 +114,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     with running(tmp_path_factory.mktemp("apiserver")) as server:
         namespaces = [namespace(name) for name in (NAMESPACE, "team-a", "team-b")]
         restricted = namespace("restricted", **{"pod-security.kubernetes.io/enforce": "restricted"})
-        documents = [*namespaces, restricted, yaml.safe_load(SERVICE_MONITOR)]
+        monitoring = [yaml.safe_load(text) for text in (SERVICE_MONITOR, PROMETHEUS_RULE)]
+        documents = [*namespaces, restricted, *monitoring]
         server.kubectl("create", "-f", "-", input=yaml.safe_dump_all(documents))
-        crd = "crd/servicemonitors.monitoring.coreos.com"
-        server.kubectl("wait", "--for=condition=Established", crd)
+        crds = [f"crd/{found['metadata']['name']}" for found in monitoring]
+        server.kubectl("wait", "--for=condition=Established", *crds)
         yield server
 
 

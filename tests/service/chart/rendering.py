@@ -58,6 +58,7 @@ CASES: dict[str, Values] = {
             "metricRelabelings": [{"action": "labeldrop", "regex": "pod"}],
         },
         "scrapeAnnotations": True,
+        "prometheusRule": {"enabled": True, "force": True, "labels": {"release": "prometheus"}},
         "grafanaDashboard": {"enabled": True, "annotations": {"grafana_folder": "Training"}},
         "service": {"annotations": {"prometheus.io/scrape": "true"}},
     },

@@ -176,6 +176,12 @@ def test_the_notes_warn_of_what_may_surprise():
     assert "store minio is reached without encryption (http://minio.storage:9000)" in plain
     (scope,) = warnings(watch={"scope": "Release"})
     assert "nobody drives Populations in other namespaces" in scope
+    (alerts,) = warnings(prometheusRule={"enabled": True})
+    assert (
+        "this cluster has no PrometheusRules (monitoring.coreos.com/v1), so prometheusRule was left out"
+        in alerts
+    )
+    assert warnings(prometheusRule={"enabled": True, "force": True}) == []
     (forced,) = warnings(uninstall={"force": True})
     assert "doesn't ask whether Populations live" in forced
 
