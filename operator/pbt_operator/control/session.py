@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from pbt_contract import keys
 from pbt_contract.stores import Store
 from pbt_operator.control.decide import decision_event
 from pbt_operator.control.events import Event
@@ -63,6 +62,7 @@ class Session(Generic[P]):
         counts: bool = False,
         active: Active | None = None,
         retry: str | None = None,
+        generation: int | None = None,
         allowance: Callable[[], Allowance] = Allowance,
     ) -> "Session[P]":
         """Opens a location and accepts the spec; one that ended under this spec stays so.
@@ -75,6 +75,7 @@ class Session(Generic[P]):
             counts: whether the ledger of the history is kept, for which every birth is read.
             active: see `Reconciler`.
             retry: see `replace_spec`.
+            generation: see there.
             allowance: of each piece of what is read.
 
         Raises:
@@ -82,7 +83,14 @@ class Session(Generic[P]):
             LocationEmptied, StoreUnavailable: what it stored is gone; the store can't be reached, or refuses.
         """
         opening = Opening(
-            runner, manifest, ownership=ownership, emit=emit, counts=counts, active=active, retry=retry
+            runner,
+            manifest,
+            ownership=ownership,
+            emit=emit,
+            counts=counts,
+            active=active,
+            retry=retry,
+            generation=generation,
         )
         while (session := opening.go_on(allowance())) is None:
             pass
@@ -101,12 +109,15 @@ class Session(Generic[P]):
         """
         self._ownership.confirm(self.store)
 
-    def replace_spec(self, manifest: PopulationSpec, *, retry: str | None = None) -> None:
+    def replace_spec(
+        self, manifest: PopulationSpec, *, retry: str | None = None, generation: int | None = None
+    ) -> None:
         """Records a spec that changed and goes on under it, also where the population has ended.
 
         Args:
             manifest: what is asked.
             retry: by what somebody asks to continue if it failed; what was asked before asks for nothing.
+            generation: of the resource, if that has changed, for whatever changed asks to continue what failed.
 
         Raises:
             LocationTaken, LocationEmptied: somebody else drives the location, or nobody.
@@ -114,7 +125,7 @@ class Session(Generic[P]):
             ManifestError: it gives what strategy Auto chooses.
         """
         self.check_owner()  # else the spec of a former owner would be the one in force
-        record = accept(self.store, manifest, self._ownership, retry)
+        record = accept(self.store, manifest, self._ownership, retry, generation)
         if record.number == self.reconciler.spec_number:
             return  # in other words, or changed back: what has ended under it stays so
         ended = results.newest_result(self.store)  # before anything is changed: the store may be away
@@ -159,11 +170,12 @@ class Opening(Generic[P]):
         counts: bool = False,
         active: Active | None = None,
         retry: str | None = None,
+        generation: int | None = None,
     ) -> None:
         """Takes the location and accepts the spec; reads no more than that yet."""
         store = runner.open_store(manifest)
         self.manifest = manifest
-        self._record, self._is_new = take(store, manifest, ownership, emit, retry)
+        self._record, self._is_new = take(store, manifest, ownership, emit, retry, generation)
         self._repository = _unread(store, manifest, runner, emit)
         self._runner, self._ownership, self._emit = runner, ownership, emit
         self._counts, self._active, self._is_loaded = counts, active, False
@@ -180,7 +192,7 @@ class Opening(Generic[P]):
         if self.left is not None:
             return None
         repository = self._repository
-        as_run = _as_run(recorded(self._record), self._runner.parallelism)
+        as_run = _as_run(recorded(self._record), self.manifest, self._runner.parallelism)
         pods = self._runner.open_pods(repository.store, as_run)
         reconciler = Reconciler(
             repository=repository,
@@ -218,18 +230,7 @@ def earlier_result(store: Store, manifest: PopulationSpec) -> Result | None:
         return None
     if is_another(manifest, known.first):
         return None
-    return ended if as_now(known.newest.spec) == to_wire(settled(manifest, known)) else None
-
-
-def failed_result(store: Store) -> str | None:
-    """The key of the spec in force, if the population failed under it: by that one asks to continue.
-
-    None also where that would find the same: see `Result.can_be_retried`.
-    """
-    known, ended = specs.newest(store), results.newest_result(store)
-    if known is None or ended is None or not ended.can_be_retried:
-        return None
-    return keys.spec(ended.spec) if ended.spec == known.number else None
+    return ended if specs.is_in_force(known.newest, to_wire(settled(manifest, known)), as_now) else None
 
 
 def _unread(
@@ -251,6 +252,7 @@ def _unread(
     )
 
 
-def _as_run(manifest: PopulationSpec, parallelism: int | None) -> PopulationSpec:
-    """What is recorded is the manifest itself."""
-    return manifest if parallelism is None else manifest.model_copy(update={"parallelism": parallelism})
+def _as_run(accepted: PopulationSpec, manifest: PopulationSpec, parallelism: int | None) -> PopulationSpec:
+    """What is recorded is the manifest itself, but for the values of `env`: they are the manifest's."""
+    own = {} if parallelism is None else {"parallelism": parallelism}
+    return accepted.model_copy(update={"template": manifest.template, **own})

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from pbt_contract import keys
 from pbt_contract.stores import Store
 from pbt_contract.stores.probe import probe
 from pbt_operator.control.events import Event
@@ -14,7 +15,7 @@ from pbt_operator.core.spec import Spec
 from pbt_operator.core.strategy import Strategy
 from pbt_operator.manifest.population import PopulationSpec, as_now, recorded, to_core, to_wire
 from pbt_operator.manifest.settled_spec import settled
-from pbt_operator.records import specs
+from pbt_operator.records import results, specs
 
 
 def take(
@@ -23,6 +24,7 @@ def take(
     ownership: Ownership,
     emit: Callable[[Event], None],
     retry: str | None,
+    generation: int | None,
 ) -> tuple[SpecRecord, bool]:
     """Takes a location and accepts the spec; returns the record in force, and whether the location was empty."""
     known = specs.history(store)
@@ -32,14 +34,25 @@ def take(
         probe(store)
     _asked(manifest, known, ownership, location=store.url)  # who can't go on here doesn't take it either
     ownership.settle(store)
-    record = accept(store, manifest, ownership, retry)
+    record = accept(store, manifest, ownership, retry, generation)
     if known is None:
         _hint(to_core(recorded(record)), emit)
     return record, known is None
 
 
-def accept(store: Store, manifest: PopulationSpec, ownership: Ownership, retry: str | None) -> SpecRecord:
-    """Records the spec unless it is the one in force; returns the record in force."""
+def accept(
+    store: Store, manifest: PopulationSpec, ownership: Ownership, retry: str | None, generation: int | None
+) -> SpecRecord:
+    """Records the spec unless it is the one in force; returns the record in force.
+
+    Args:
+        store: the population's.
+        manifest: what is asked.
+        ownership: who asks.
+        retry: see `Session.replace_spec`.
+        generation: see there; it counts where the population failed under the spec in force.
+    """
+    failed = generation is not None and failed_result(store) is not None
     return specs.accept(
         store,
         name=ownership.name,
@@ -47,7 +60,19 @@ def accept(store: Store, manifest: PopulationSpec, ownership: Ownership, retry: 
         asked=partial(_asked, manifest, ownership=ownership, location=store.url),
         as_now=as_now,
         retry=retry,
+        generation=generation if failed else None,
     )
+
+
+def failed_result(store: Store) -> str | None:
+    """The key of the spec in force, if the population failed under it: by that one asks to continue.
+
+    None also where that would find the same: see `Result.can_be_retried`.
+    """
+    known, ended = specs.newest(store), results.newest_result(store)
+    if known is None or ended is None or not ended.can_be_retried:
+        return None
+    return keys.spec(ended.spec) if ended.spec == known.number else None
 
 
 def _asked(

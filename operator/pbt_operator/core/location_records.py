@@ -28,11 +28,13 @@ class OwnerRecord(Record, frozen=True, kw_only=True):
 
 
 class SpecRecord(Record, frozen=True, kw_only=True):
-    """One accepted spec, in the words of the manifest.
+    """One accepted spec, in the words of the manifest, without the values of its template's `env`.
 
     Attributes:
         retry: by what somebody asked to continue a population that had failed: a value of the annotation, or the key of
             the spec record that it had failed under. Absent where nobody did.
+        generation: of the Population's resource, whose change continued a population that had failed. A change that no
+            record shows, such as another value of `env`, is one too. Absent otherwise.
     """
 
     format: int = FORMAT
@@ -41,6 +43,7 @@ class SpecRecord(Record, frozen=True, kw_only=True):
     namespace: str
     spec: dict[str, Any]
     retry: str | UnsetType = UNSET
+    generation: Count | UnsetType = UNSET
 
     @property
     def key(self) -> str:

@@ -11,6 +11,7 @@ from pbt_contract.errors import NewerFormat, RecordRefused
 from pbt_contract.records import Record
 from pbt_contract.stores import Store
 from pbt_operator.core.location_records import SpecHistory, SpecRecord
+from pbt_operator.manifest.env_values import without_env_values
 from pbt_operator.records.parallel import decoded, read_each
 
 
@@ -72,6 +73,19 @@ def last_step(store: Store, *, readers: int = 1) -> int:
     return last
 
 
+def is_in_force(
+    record: SpecRecord, spec: dict[str, Any], as_now: Callable[[dict[str, Any]], dict[str, Any]]
+) -> bool:
+    """Whether a record holds this spec, whatever the values of its `env`: no record has them, unless it is an old one.
+
+    Args:
+        record: of any version.
+        spec: in this version's words.
+        as_now: see `accept`.
+    """
+    return without_env_values(as_now(record.spec)) == without_env_values(spec)
+
+
 def accept(
     store: Store,
     *,
@@ -80,8 +94,9 @@ def accept(
     asked: Callable[[SpecHistory | None], dict[str, Any]],
     as_now: Callable[[dict[str, Any]], dict[str, Any]] = dict,
     retry: str | None = None,
+    generation: int | None = None,
 ) -> SpecRecord:
-    """Records the spec, unless it is the one in force, and returns the record in force.
+    """Records the spec without values of `env`, unless it is the one in force, and returns the record in force.
 
     Args:
         store: opened at the population's location.
@@ -89,16 +104,29 @@ def accept(
         namespace: of the population.
         asked: the spec for a location that holds this much, in this version's words; another operator may write
             meanwhile.
-        retry: by what somebody asks to continue where the population failed; asked once, it is recorded once.
         as_now: puts a recorded spec into this version's words, so that an upgrade alone is no change of it.
+        retry: by what somebody asks to continue where the population failed; asked once, it is recorded once.
+        generation: of the resource, where its change asks for that; recorded once as well.
     """
     known = history(store)
     while True:
         spec = asked(known)
-        if known is not None and as_now(known.newest.spec) == spec and retry in {None, known.newest.retry}:
+        if (
+            known is not None
+            and is_in_force(known.newest, spec, as_now)
+            and retry in {None, known.newest.retry}
+            and generation in {None, known.newest.generation}
+        ):
             return known.newest
         number = known.newest.number + 1 if known else 1
-        record = SpecRecord(number=number, name=name, namespace=namespace, spec=spec, retry=retry or UNSET)
+        record = SpecRecord(
+            number=number,
+            name=name,
+            namespace=namespace,
+            spec=without_env_values(spec),
+            retry=retry or UNSET,
+            generation=generation or UNSET,
+        )
         key = keys.spec(number)
         stored = decode(SpecRecord, store.create(key, encode(record)), key=key)
         known = SpecHistory(known.first if known else stored, stored)

@@ -16,7 +16,8 @@ from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.pods import Pod, Pods
 from pbt_operator.control.reconcile import Looks
 from pbt_operator.control.runner import Runner
-from pbt_operator.control.session import Session, earlier_result, failed_result
+from pbt_operator.control.session import Session, earlier_result
+from pbt_operator.control.taking import failed_result
 from pbt_operator.core.status import Result
 from pbt_operator.manifest.population import Population
 from pbt_operator.runners.display import Display, view

@@ -16,7 +16,8 @@ from pbt_contract.records import Cause
 from pbt_operator.cli.run_population import summary
 from pbt_operator.control.ownership import Ownership
 from pbt_operator.control.reconcile import Active
-from pbt_operator.control.session import Session, failed_result
+from pbt_operator.control.session import Session
+from pbt_operator.control.taking import failed_result
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.manifest.population import to_core, to_wire, written_out
 from pbt_operator.page import page

@@ -1,5 +1,6 @@
 """Opening a location: whose it is, which experiment it holds, and what it goes on with."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,8 @@ from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_operator.control.ownership import AnotherExperiment, LocationEmptied, LocationTaken, Ownership
 from pbt_operator.control.reconcile import Active, Looks
-from pbt_operator.control.session import Session, earlier_result, failed_result
+from pbt_operator.control.session import Session, earlier_result
+from pbt_operator.control.taking import failed_result
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.records import audit, ledger_log, results, specs
 from pbt_operator.records.archive import read_archive
@@ -312,3 +314,74 @@ def test_where_nobody_else_writes_the_same_is_decided_without_any_listing_of_rou
         names = list(listing.store.names(prefix))
         assert names == list(store.names(prefix))
         assert [listing.store.read(name) for name in names] == [store.read(name) for name in names]
+
+
+def with_token(value: str | None) -> dict[str, object]:
+    """A template whose trainer has a variable; without a value where None."""
+    variable = {"name": "TOKEN"} if value is None else {"name": "TOKEN", "value": value}
+    return {
+        "spec": {"containers": [{"name": "trainer", "command": ["python", "train.py"], "env": [variable]}]}
+    }
+
+
+def test_another_value_of_env_is_no_other_spec_and_reaches_the_pods(place, monkeypatch):
+    made = []
+    open_pods = place.open_pods
+    monkeypatch.setattr(place, "open_pods", lambda store, spec: made.append(spec) or open_pods(store, spec))
+    for number, token in enumerate(["first-secret", "second-secret"]):
+        session = opened(place, template=with_token(token))
+        session.replace_spec(spec(DETERMINISTIC, schedule=SHORT, template=with_token("third-secret")))
+        assert made[number].template == with_token(token)
+    assert specs.newest(place.store).number == 2  # the first one has no variable
+    assert specs.newest(place.store).spec["template"] == with_token(None)
+    for key in place.store.names(""):
+        assert b"-secret" not in place.store.read(key), key
+
+
+def test_a_record_that_holds_values_stays_in_force():
+    """A version before this one wrote it."""
+    place = Simulation(
+        spec(DETERMINISTIC, schedule=SHORT, template=with_token("old-secret")), Deterministic()
+    )
+    key = keys.spec(1)
+    record = json.loads(place.store.read(key))
+    record["spec"]["template"] = with_token("old-secret")
+    place.store.delete([key])
+    place.store.create(key, json.dumps(record).encode())
+    place.run()
+    manifest = spec(DETERMINISTIC, schedule=SHORT, template=with_token("new-secret"))
+    assert earlier_result(place.store, manifest) is not None
+    opened(place, template=with_token("new-secret"))
+    assert list(place.store.names(keys.SPECS)) == [key]
+
+
+def test_a_change_that_no_record_shows_continues_what_failed_once_for_each_generation():
+    task = Broken(1)
+    base = {**DETERMINISTIC, "members": 4, "backoffLimit": 0, "schedule": SHORT}
+    place = Simulation(spec(base, template=with_token("wrong")), task).run()
+    mended = spec(base, template=with_token("right"))
+
+    def opens(generation: int | None) -> Session:
+        return Session.open(
+            place, mended, ownership=HERE, emit=place.events.append, retry="asked", generation=generation
+        )
+
+    first = Session.open(place, mended, ownership=HERE, emit=place.events.append)
+    assert not first.retries  # it is the same spec
+    first.replace_spec(mended, generation=2)
+    assert first.retries
+    record = specs.newest(place.store)
+    assert (record.number, record.generation, record.spec["template"]) == (2, 2, with_token(None))
+    place.repository, place.reconciler, place.last = first.repository, first.reconciler, None
+    place.run()
+    assert results.newest_result(place.store).spec == 2
+    assert opens(2).retries  # by the annotation, which is new
+    assert specs.newest(place.store).number == 3
+    session = opens(3)  # nothing failed under the newest one yet
+    assert specs.newest(place.store).number == 3
+    task.mended = True
+    place.repository, place.reconciler, place.last = session.repository, session.reconciler, None
+    place.run()
+    assert results.newest_result(place.store).phase is PopulationPhase.COMPLETE
+    assert not opens(4).retries  # what is complete has nothing to continue
+    assert specs.newest(place.store).number == 3

@@ -35,6 +35,31 @@ class Rejected(Exception):
         self.reason, self.message = reason, message
 
 
+class Generations:
+    """Which generation of a Population was accepted last, so that a change is known which no record shows."""
+
+    def __init__(self) -> None:
+        """None yet: the status tells what an earlier operator has accepted."""
+        self._accepted: int | None = None
+
+    def accept(self, body: Mapping[str, Any]) -> None:
+        """This generation is in force from now on."""
+        self._accepted = int(body["metadata"]["generation"])
+
+    def changed(self, body: Mapping[str, Any]) -> int | None:
+        """`metadata.generation`, if another one was accepted last; None if that is nothing new."""
+        generation = int(body["metadata"]["generation"])
+        return None if generation == (self._accepted or self._told(body)) else generation
+
+    @staticmethod
+    def _told(body: Mapping[str, Any]) -> int:
+        """What the status says of it; if it says nothing, the first one is nothing new."""
+        told = [c for c in (body.get("status") or {}).get("conditions") or () if c["type"] == "Accepted"]
+        if not told:
+            return int(body["metadata"]["generation"])
+        return int(told[0]["observedGeneration"]) if told[0]["status"] == "True" else 0
+
+
 def examine(body: Mapping[str, Any]) -> PopulationSpec:
     """The spec of a Population's resource.
 

@@ -11,6 +11,7 @@ from pbt_contract.stores import Store
 from pbt_operator.control.events import Event
 from pbt_operator.control.ownership import Ownership
 from pbt_operator.core.assignments import assign
+from pbt_operator.manifest.env_values import with_env_values
 from pbt_operator.manifest.population import PopulationSpec, recorded, to_core
 from pbt_operator.manifest.population_spec import Storage
 from pbt_operator.manifest.settled_spec import as_manifest
@@ -93,13 +94,18 @@ class ClusterRunner:
         return store_clients.open_location(self._config_of(storage), self._location(storage))
 
     def recall(self, body: Mapping[str, Any]) -> PopulationSpec | None:
-        """What was asked before an operator started on a spec that is wrong: the newest record holds it."""
+        """What was asked before an operator started on a spec that is wrong: the newest record holds it.
+
+        The values of `env` are those of the resource. None where it lacks one that pods were made with.
+        """
         try:
             store = self.open_storage(Storage.model_validate(body["spec"].get("storage") or {}))
             driving, record = owners.current(store), specs.newest(store)
             if driving is None or driving.uid != self._owner.uid or record is None:
                 return None
-            return as_manifest(recorded(record))
+            accepted = as_manifest(recorded(record))
+            template = with_env_values(accepted.template, body["spec"].get("template") or {})
+            return None if template is None else accepted.model_copy(update={"template": template})
         except (ValidationError, Rejected):
             return None
 

@@ -20,7 +20,7 @@ from pbt_operator.core.status import PopulationPhase
 from pbt_operator.manifest.errors import ManifestError
 from pbt_operator.manifest.population import PopulationSpec
 from pbt_operator.manifest.population_spec import Storage
-from pbt_operator.runners.kubernetes.admission import Rejected, examine, rejection_of, retry_of
+from pbt_operator.runners.kubernetes.admission import Generations, Rejected, examine, rejection_of, retry_of
 from pbt_operator.runners.kubernetes.api import Api
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
@@ -83,6 +83,8 @@ class Controller:
         self._clock, self._now = clock, now
         self._manifest: PopulationSpec | None = None
         self._examined: tuple[int, str | None] | None = None  # the generation, and what asks for a retry
+        self._generations = Generations()
+        self._changed: int | None = None
         # What was refused may be right later: a ServiceAccount that was missing, say.
         self._examine_again = 0.0
         self._opening: Opening[ClusterPods] | None = None
@@ -139,11 +141,11 @@ class Controller:
     def _examine(self, body: Body, asked: tuple[int, str | None]) -> None:
         """Looks at a spec that is new; one that is wrong leaves the one before in force."""
         try:
-            manifest = examine(body)
+            manifest, changed = examine(body), self._generations.changed(body)
             renderer = self._runner.renderer(manifest)
             self._runner.try_pods(manifest, in_force=self._manifest, body=body)
             if self.session is not None:
-                self._replace_spec(self.session, manifest, retry=asked[1])
+                self._replace_spec(self.session, manifest, retry=asked[1], generation=changed)
                 self.session.pods.render = renderer  # pods that run keep the template they were made from
         except Rejected as rejected:
             self._examined, self._examine_again = asked, self._clock() + LONGEST_WAIT_SECONDS
@@ -151,14 +153,14 @@ class Controller:
             self._manifest = self._manifest or self._runner.recall(body)
             return
         self._manifest, self._examined, self._examine_again = manifest, asked, float("inf")
+        self._changed = changed
+        self._generations.accept(body)
         self._status_writer.note(Condition("Accepted", "True", "Accepted", "the spec is in force"))
 
-    def _replace_spec(
-        self, session: Session[ClusterPods], manifest: PopulationSpec, *, retry: str | None
-    ) -> None:
+    def _replace_spec(self, session: Session[ClusterPods], manifest: PopulationSpec, **terms: Any) -> None:
         """Raises: Rejected, where the location is for another spec than this."""
         try:
-            session.replace_spec(manifest, retry=retry)
+            session.replace_spec(manifest, **terms)
             self._times = self._times.taken_up(retries=session.retries)
         except (AnotherExperiment, ManifestError) as error:
             raise rejection_of(error) from error
@@ -169,7 +171,7 @@ class Controller:
         try:
             yield
         except (AnotherExperiment, ManifestError):
-            self._manifest = self._runner.recall(body) or self._manifest
+            self._manifest, self._changed = self._runner.recall(body) or self._manifest, None
             raise
 
     def _terms(self, manifest: PopulationSpec, body: Body) -> dict[str, Any]:
@@ -181,6 +183,7 @@ class Controller:
             "counts": True,
             "active": times.active(self._clock(), now=self._now()),
             "retry": retry_of(body),
+            "generation": self._changed,
         }
 
     def _begin(self, opening: Opening[ClusterPods], allowance: Allowance, body: Body) -> None:
@@ -189,7 +192,7 @@ class Controller:
         if session is None:
             self._note_storage(opening.location, opening.left)
             return
-        self._opening = None
+        self._opening = self._changed = None
         for event in session.newest_exploits():  # an operator may have died between the record and the Event
             self._status_writer.tell(event)
         self._follower = self._metrics.follow(owner.namespace, owner.name, session.repository.history)
