@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 
+from msgspec import UNSET
+
 from pbt_contract.errors import ExitCode
-from pbt_contract.records import Birth
+from pbt_contract.records import Birth, Claim
 from pbt_operator.control import restarts
 from pbt_operator.control.brake import Brake
 from pbt_operator.control.events import Event
@@ -31,6 +33,7 @@ class Accounting:
 
     Attributes:
         hung: uids of pods that were stopped because no record came in time.
+        unstarted: uids of those of them whose trainer had never run.
         asked: uids of pods that this operator asked to stop; a restart forgets them, which only slows starts down.
         not_before: by member, when it may start again, by the clock.
         logs: by member, where the output of its newest process that ended is.
@@ -51,6 +54,7 @@ class Accounting:
         self._repository, self._history, self._pods = repository, repository.history, pods
         self._recorder, self._clock, self._emit = recorder, clock, emit
         self.hung: set[str] = set()
+        self.unstarted: set[str] = set()
         self.asked: set[str] = set()
         self.not_before: dict[int, float] = {}
         self.logs: dict[int, str] = {}
@@ -74,6 +78,7 @@ class Accounting:
 
     def _forget(self, pod: Pod) -> None:
         self.hung.discard(pod.uid)
+        self.unstarted.discard(pod.uid)
         self.asked.discard(pod.uid)
         self._pods.forget(pod)
 
@@ -87,7 +92,7 @@ class Accounting:
                 self._emit(restarts.loss_event(pod, birth))
             return
         self._repository.catch_up(pod.member)
-        own, end = self._history.own_record(pod.member), end_of(pod, birth, hung=pod.uid in self.hung)
+        own, end = self._history.own_record(pod.member), self._end_of(pod, birth, claim)
         self.refused.pop(pod.member, None)
         if is_refused(end):
             self.refused[pod.member] = end
@@ -107,6 +112,22 @@ class Accounting:
         end = self._recorder.ended(end)
         if not is_through:
             self._conclude(end, pod, spec)
+
+    def _end_of(self, pod: Pod, birth: Birth, claim: Claim | None) -> End:
+        """What is to be recorded of the end of a pod in which a birth was lived, or was to be."""
+        return End(
+            member=birth.member,
+            incarnation=birth.incarnation,
+            pod=pod.uid,
+            exit_code=pod.exit_code,
+            out_of_memory=pod.out_of_memory,
+            disrupted=pod.disrupted,
+            stopped=pod.stopping,
+            hung=pod.uid in self.hung,
+            node=pod.node,
+            message=last_words(pod.message),
+            unstarted=(claim is None and (pod.unstarted or pod.uid in self.unstarted)) or UNSET,
+        )
 
     def _conclude(self, end: End, pod: Pod, spec: Spec) -> None:
         """Draws the consequence of what is recorded of a life that is over."""
@@ -149,19 +170,3 @@ class Accounting:
                 self._emit(restarts.slowed_event(end, ends=pause.ends, seconds=seconds))
         if seconds:
             self.not_before[end.member] = self._clock() + seconds
-
-
-def end_of(pod: Pod, birth: Birth, *, hung: bool) -> End:
-    """What is to be recorded of the end of a pod in which a birth was lived, or was to be."""
-    return End(
-        member=birth.member,
-        incarnation=birth.incarnation,
-        pod=pod.uid,
-        exit_code=pod.exit_code,
-        out_of_memory=pod.out_of_memory,
-        disrupted=pod.disrupted,
-        stopped=pod.stopping,
-        hung=hung,
-        node=pod.node,
-        message=last_words(pod.message),
-    )

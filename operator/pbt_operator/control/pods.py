@@ -34,6 +34,7 @@ class Pod:
         remedy: what cures what `message` says; empty where nothing is known.
         stuck: pending for a reason that no waiting cures: its image can't be had, say.
         slow: what takes long before its trainer starts, and for how long it has; empty where that is short, or wrong.
+        unstarted: it ended before its trainer ran: an init container failed.
         out_of_memory: whether the kernel ended it for want of memory.
         node: where it runs; empty where that is unknown, or says nothing, as there is one only.
         log: where its whole output is: a file, or a command that shows it. Empty where it is nowhere.
@@ -56,6 +57,7 @@ class Pod:
     remedy: str = ""
     stuck: bool = False
     slow: str = ""
+    unstarted: bool = False
     out_of_memory: bool = False
     node: str = ""
     log: str = ""

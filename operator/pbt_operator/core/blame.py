@@ -5,6 +5,7 @@
   run, or are drawn again where there is no donor.
 - Three crashes within a member's last three intervals blame weights and hyperparameters: both come from a donor.
 - What trainers call a mistake is the script's fault until anybody has recorded anything, then the hyperparameters'.
+- Where a trainer never ran, as an init container failed, say, its member begins the same life again, up to the limit.
 - Hyperparameters are blamed `MOST_BLAMED` times in a row at most, and `backoffLimit` crashes in a row are allowed. Only
   a record of the member's own sets the counters back. So a slot makes so many starts without a record and no more.
 """
@@ -130,10 +131,10 @@ def after_crash(crash: Crash, history: History, spec: Spec, setting: Setting) ->
             reason=crash.reason,
         )
     reborn = None
-    if crash.counters.blamed < MOST_BLAMED:
+    if crash.counters.blamed < MOST_BLAMED and crash.end.unstarted is not True:
         if _blames_values(crash, history, setting):
             reborn = _with_other_values(crash, history, spec)
-        elif _crashes_lately(history.line(member), history.position(member), spec) >= CRASHES_LATELY:
+        elif _crashes_lately(history, member, spec) >= CRASHES_LATELY:
             reborn = _from_donor(crash, history, spec)
     if reborn is not None:
         return reborn
@@ -146,12 +147,11 @@ def _blames_values(crash: Crash, history: History, setting: Setting) -> bool:
     end = crash.end
     if is_mistake(end):
         return setting.anyone_recorded
-    line = history.line(end.member)
-    in_a_row = 1 + sum(birth.cause is Cause.CRASH for birth in line)
+    crashed = _crashed(history, end.member)
+    in_a_row = 1 + len(crashed)
     if history.line_records(end.member) or in_a_row < CRASHES_IN_A_ROW:
         return False
-    former = next(birth for birth in line if birth.cause is Cause.CRASH)
-    before = history.ends.get(Life(former.member, former.incarnation - 1))
+    before = history.ends.get(_life_before(crashed[0]))
     if before is None or in_a_row > CRASHES_EXCUSED:
         return True
     is_killed = _is_killed_by_others(end) and _is_killed_by_others(before)
@@ -163,10 +163,24 @@ def _is_killed_by_others(end: End) -> bool:
     return end.exit_code == SIGKILL and not (end.out_of_memory or end.stopped)
 
 
-def _crashes_lately(line: Sequence[Birth], position: int, spec: Spec) -> int:
-    """How many crashes there were in the last few intervals of a line, the newest one included."""
-    since = position - INTERVALS_LATELY * spec.schedule.interval_steps
-    return 1 + sum(birth.cause is Cause.CRASH and birth.start_step >= since for birth in line)
+def _crashes_lately(history: History, member: int, spec: Spec) -> int:
+    """How many crashes there were in the last few intervals of a member's line, the newest one included."""
+    since = history.position(member) - INTERVALS_LATELY * spec.schedule.interval_steps
+    return 1 + sum(birth.start_step >= since for birth in _crashed(history, member))
+
+
+def _crashed(history: History, member: int) -> Sequence[Birth]:
+    """The births of a line that follow from crashes of trainers that ran, the newest first."""
+    return [
+        birth
+        for birth in history.line(member)
+        if birth.cause is Cause.CRASH
+        and not ((end := history.ends.get(_life_before(birth))) is not None and end.unstarted is True)
+    ]
+
+
+def _life_before(birth: Birth) -> Life:
+    return Life(birth.member, birth.incarnation - 1)
 
 
 def _with_other_values(crash: Crash, history: History, spec: Spec) -> Birth | None:

@@ -30,6 +30,8 @@ def fault_of(end: End, *, has_record: bool) -> str | None:
         return None
     if is_mistake(end):
         return f"said that the script or the manifest is mistaken: {last}"
+    if end.unstarted is True:
+        return f"could not start: {last}"
     if end.exit_code == 0:
         return None if has_record else f"ended by itself before the last step, without a record: {last}"
     code = "without an exit code" if end.exit_code is None else f"with exit code {end.exit_code}"

@@ -1,5 +1,7 @@
 """The record of how the process of a life ended. The births that follow crashes are worked out from it."""
 
+from msgspec import UNSET, UnsetType
+
 from pbt_contract import keys
 from pbt_contract.keys import Life
 from pbt_contract.records import FORMAT, IncarnationNumber, MemberNumber, Record
@@ -20,6 +22,8 @@ class End(Record, frozen=True, kw_only=True):
         hung: whether it was stopped since it made no record in time.
         node: where it ran; empty where that is unknown.
         message: its last words.
+        unstarted: true where the trainer never ran, as an init container failed, say; absent otherwise. That says
+            nothing against the hyperparameters.
     """
 
     format: int = FORMAT
@@ -33,6 +37,7 @@ class End(Record, frozen=True, kw_only=True):
     hung: bool = False
     node: str = ""
     message: str = ""
+    unstarted: bool | UnsetType = UNSET
 
     @property
     def life(self) -> Life:

@@ -53,9 +53,9 @@ class EndLog:
                 self._on_refused(key, str(refusal))
 
     def learn_crash(self, line: Iterable[Birth]) -> None:
-        """Learns of the newest crash in a line, the newest birth first; another operator may have recorded its end."""
+        """Learns of the newest crashes in a line, the newest birth first; another operator may have recorded them."""
         crashed = [Life(b.member, b.incarnation - 1) for b in line if b.cause is Cause.CRASH]
-        self.learn(crashed[:1])
+        self.learn(crashed[:ENDS_KEPT])
 
     def write(self, end: End) -> End:
         """Records how a life ended; returns what is stored, which another operator may have seen otherwise."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import UNSET
 
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.told import causes, reasons, told
@@ -11,6 +12,7 @@ from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
 from pbt_contract.errors import ExitCode
 from pbt_contract.records import Cause
+from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.crashed import AFTER_CRASHES
 from pbt_operator.core.end_record import End
 from pbt_operator.core.status import MemberState, PopulationPhase
@@ -395,6 +397,39 @@ def test_the_deadline_counts_where_a_pod_can_not_start_and_not_where_it_is_slow(
     stuck[0] = True
     assert not crashed_after(0.9 * deadline), "what it was stuck for before doesn't count"
     assert crashed_after(0.2 * deadline)
+
+
+@pytest.mark.parametrize("kept_by", ["init container", "image"])
+def test_where_the_trainers_never_run_no_values_change_whatever_keeps_them(kept_by):
+    """Five times, of which two would blame the values of a trainer that had run; then one crash of its own."""
+    schedule = {**DETERMINISTIC["schedule"], "progressDeadlineSeconds": 30}
+    manifest = spec(DETERMINISTIC, members=2, schedule=schedule, exploit=NONE, initial=INITIAL)
+    simulation = Simulation(manifest, Crashing(at=1, times=1, rate=0.05), durations=Durations(start=20))
+    observe = simulation.pods.observe
+    failed = {
+        "phase": Phase.ENDED,
+        "unstarted": True,
+        "message": "init container fetch ended with exit code 1",
+    }
+
+    def seen() -> list[Pod]:
+        is_kept = len(list(simulation.store.names(keys.BIRTHS))) < 2 + 5
+        found = []
+        for pod in observe():
+            if pod.member == 0 and pod.phase is Phase.PENDING and is_kept:
+                simulation.pods._trainers[pod.name].next.cancelled = True
+                found.append(replace(pod, **(failed if kept_by == "init container" else {"stuck": True})))
+            else:
+                found.append(pod)
+        return found
+
+    simulation.pods.observe = seen
+    found = told(simulation.run())
+    assert causes(found, 0) == [Cause.INITIAL, *[Cause.CRASH] * 6]
+    assert [found.ends[0, n].unstarted for n in range(1, 7)] == [True] * 5 + [UNSET]
+    assert [found.births[0, n].crashes for n in range(2, 8)] == [1, 2, 3, 4, 5, 6]
+    assert {found.births[0, n].hyperparameters["rate"] for n in range(1, 8)} == {0.05}
+    assert found.status().phase is PopulationPhase.COMPLETE
 
 
 def test_trainers_that_the_store_refuses_end_what_has_recorded_nothing_until_the_spec_changes():

@@ -120,6 +120,23 @@ def test_the_second_in_a_row_goes_back_to_the_donors_values_which_have_run(loser
     assert (after.source, after.seed_round, after.start_step) == (newborn.source, 1, INTERVAL)
 
 
+def test_who_never_ran_is_crashed_and_its_values_are_blamed_for_nothing(loser):
+    """Whatever comes before it; and crashes after it are counted as if it had not been."""
+    newborn = loser.newest(0)
+    for number in range(1, 4):
+        after = loser.crash(0, LATER, unstarted=True, exit_code=None, message="init container fetch ended")
+        assert (after.cause, after.hyperparameters) == (Cause.CRASH, newborn.hyperparameters)
+        assert (after.crashes, after.blamed) == (number, UNSET)
+    assert "could not start: init container fetch ended" in after.reason
+    after = loser.crash(0, LATER)
+    assert (after.cause, after.crashes) == (Cause.CRASH, 4)
+    after = loser.crash(0, LATER, unstarted=True, exit_code=None)
+    assert (after.cause, after.crashes) == (Cause.CRASH, 5)
+    after = loser.crash(0, LATER)
+    assert (after.cause, after.crashes, after.blamed) == (Cause.REPLACE, 6, 1)
+    assert loser.crash(0, LATER, unstarted=True).cause is Cause.FAILED
+
+
 def test_values_that_are_the_donors_already_blame_its_record_and_another_donor_is_copied(loser):
     """Also where the rule would draw the same one again: the donors of four members are one."""
     begun = loser.newest(0).source

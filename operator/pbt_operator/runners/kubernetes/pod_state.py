@@ -119,6 +119,7 @@ def read(body: Mapping[str, Any]) -> PodState | None:
         message=message,
         remedy=holdup.remedy if holdup is not None else "",
         stuck=holdup is not None and holdup.is_wrong,
+        unstarted=over and "terminated" not in (trainer.get("state") or {}) and failed_init(body) != "",
         out_of_memory=_is_out_of_memory(trainer),
         node=str((body.get("spec") or {}).get("nodeName") or ""),
         log=f"kubectl pbt logs {labels[POPULATION]} --member {life.member}" if POPULATION in labels else "",

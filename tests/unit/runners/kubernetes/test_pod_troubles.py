@@ -158,12 +158,14 @@ def test_what_only_takes_long_is_told_with_its_age_and_is_no_fault(found, slow):
 )
 def test_an_init_container_that_failed_is_the_reason_of_its_pods_end(ended, message):
     shown = pod(phase="Failed", fetch={"state": ended})
-    assert (shown.phase, shown.exit_code, shown.message, shown.disrupted) == (
+    assert (shown.phase, shown.exit_code, shown.message, shown.disrupted, shown.unstarted) == (
         Phase.ENDED,
         None,
         message,
         False,
+        True,
     )
+    assert not pod(phase="Failed", trainer=failed(1), fetch={"state": failed(0)}).unstarted
 
 
 def test_every_reason_and_its_remedy_stand_in_the_page_of_failures():
