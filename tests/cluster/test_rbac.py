@@ -8,7 +8,7 @@ from cluster.test_chart import OWN, own_release
 from support.cluster import Cluster
 
 RULES = {
-    "populations.pbt.dev": {"get", "list", "watch", "patch", "delete"},
+    "populations.pbt.dev": {"list", "watch", "patch", "delete"},
     "populations.pbt.dev/status": {"patch"},
     "populations.pbt.dev/finalizers": {"update"},
     "pods": {"get", "list", "watch", "create", "patch", "delete"},

@@ -263,7 +263,7 @@ volumeMounts:
 {{- define "pbt-operator.rules" -}}
 - apiGroups: [pbt.dev]
   resources: [populations]
-  verbs: [get, list, watch, patch, delete]
+  verbs: [list, watch, patch, delete]
 - apiGroups: [pbt.dev]
   resources: [populations/status]
   verbs: [patch]

@@ -1,11 +1,16 @@
 """What the chart allows, to whom, and that it allows nothing else."""
 
+import inspect
+import re
+from pathlib import Path
+
 import pytest
 
+from pbt_operator.runners.kubernetes import api
 from service.chart.rendering import CASES, NAMESPACE, STORE, Object, one, pods, render
 
 OPERATOR = {
-    ("pbt.dev", "populations"): {"get", "list", "watch", "patch", "delete"},
+    ("pbt.dev", "populations"): {"list", "watch", "patch", "delete"},
     ("pbt.dev", "populations/status"): {"patch"},
     ("pbt.dev", "populations/finalizers"): {"update"},
     ("", "pods"): {"get", "list", "watch", "create", "patch", "delete"},
@@ -57,6 +62,33 @@ def test_an_operator_of_some_namespaces_has_roles_there_and_nowhere_else(scope, 
         assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == ("Role", "pbt-operator")
         assert binding["subjects"] == [ACCOUNT]
     assert "ClusterRoleBinding" not in {o["kind"] for o in objects}
+
+
+def asked_by(method: str) -> tuple[tuple[str, str], str] | None:
+    """The resource and verb that a method of `Api` asks for; None if it asks for none by itself."""
+    source = inspect.getsource(getattr(api.Api, method))
+    place = re.search(r"_(core|populations)\(([^)]*)\)", source)
+    if place is None:
+        return None
+    group, words = ("", "pbt.dev")[place[1] == "populations"], place[2].split(", ")[1:]
+    resource = words.pop(0).strip('"') if group == "" else "populations"
+    resource += f"/{words.pop()}".replace('"', "") if words[-1:] and words[-1].startswith('"') else ""
+    sent = re.search(r'"(GET|POST|PATCH|DELETE)"', source)
+    verbs = {"POST": "create", "PATCH": "patch", "DELETE": "delete", "GET": "get" if words else "list"}
+    verb = verbs[sent[1]] if sent else "watch" if ".lines(" in source else "list"
+    return (group, resource), verb
+
+
+def test_each_verb_of_the_operator_is_one_that_its_code_asks_for():
+    """Beside these, kopf lists and watches Populations, and who sets `blockOwnerDeletion` may update finalizers."""
+    folder = Path(api.__file__).parent
+    code = "".join(file.read_text() for file in folder.glob("*.py") if file.name != "api.py")
+    methods = [name for name, _ in inspect.getmembers(api.Api, inspect.isfunction) if name[0] != "_"]
+    found = {("pbt.dev", "populations"): {"list", "watch"}, ("pbt.dev", "populations/finalizers"): {"update"}}
+    for method in methods:
+        if re.search(rf"api\.{method}\b", code) and (asked := asked_by(method)):
+            found.setdefault(asked[0], set()).add(asked[1])
+    assert found == OPERATOR
 
 
 @pytest.mark.parametrize("watch", [{"scope": "Cluster"}, NAMESPACED["Release"]])
