@@ -35,6 +35,11 @@ class UsageError(PbtError):
     """The training script and the manifest don't fit together."""
 
 
+UNREACHABLE, REFUSES = "the store can't be reached", "the store refuses"
+RETRYING = ", retrying for up to "
+"""By these words of a trainer's log `pbt run` knows that it waits for the store."""
+
+
 class StateError(PbtError):
     """A tracked object holds something a checkpoint can't keep; the message names the path to it."""
 

@@ -4,7 +4,7 @@ import math
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 from typing import Protocol, Self, TypeVar
@@ -13,7 +13,7 @@ from pbt_contract.errors import StoreUnavailable
 from pbt_operator.control.events import Event
 from pbt_operator.control.ownership import Ownership
 from pbt_operator.control.pass_result import PassResult
-from pbt_operator.control.pods import Pod, Pods
+from pbt_operator.control.pods import Phase, Pod, Pods
 from pbt_operator.control.reconcile import Looks
 from pbt_operator.control.runner import Runner
 from pbt_operator.control.session import Session, earlier_result
@@ -124,6 +124,7 @@ class _Loop:
         self._name, self._session, self._signals, self._display = name, session, signals, display
         self._poll_seconds, self._is_alone = poll_seconds, is_alone
         self._listed = -math.inf
+        self._troubles: dict[int, str] = {}
         self._reachable = True
 
     def run(self) -> Result:
@@ -173,8 +174,19 @@ class _Loop:
     def _show(self) -> list[Pod]:
         seen = list(self._session.pods.observe())
         history, spec = self._session.repository.history, self._session.reconciler.spec
+        self._tell_troubles(seen)
         self._display.show(view(self._name, history, spec, seen))
         return seen
+
+    def _tell_troubles(self, seen: Sequence[Pod]) -> None:
+        """Tells once what a running trainer says of the store: its disk may be full, and here all is well."""
+        now = {pod.member: pod.message for pod in seen if pod.phase is Phase.RUNNING and pod.message}
+        for member, told in now.items():
+            if self._troubles.get(member) != told:
+                self._display.tell(
+                    Event("StoreUnavailable", f"member {member}: {told}", member, warning=True)
+                )
+        self._troubles = now
 
     def _stop_all(self) -> None:
         """Every trainer saves and ends; a second signal ends them at once."""

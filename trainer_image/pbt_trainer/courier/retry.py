@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from pbt_contract.errors import StoreRefused, StoreUnavailable
+from pbt_contract.errors import REFUSES, RETRYING, UNREACHABLE, StoreRefused, StoreUnavailable
 from pbt_trainer.log import logger
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
@@ -65,8 +65,8 @@ class Retry:
                 patience = min(refused_seconds or 0.0, self._seconds) if refused else self._seconds
                 if refused not in since:
                     since[refused] = time.monotonic()
-                    what = "the store refuses" if refused else "the store can't be reached"
-                    logger.warning("%s, retrying for up to %.0f s: %s", what, patience, error)
+                    what = REFUSES if refused else UNREACHABLE
+                    logger.warning("%s%s%.0f s: %s", what, RETRYING, patience, error)
                 if time.monotonic() + pause > since[refused] + patience:
                     raise
             abandoned.wait(pause * random.uniform(0.5, 1.0))

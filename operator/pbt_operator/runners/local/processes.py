@@ -19,11 +19,12 @@ from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.manifest.template import TrainerContainer, trainer_container
 from pbt_operator.runners.local.doorbell import Doorbell
 from pbt_operator.runners.local.gpus import Gpus
+from pbt_operator.runners.local.log_tail import disk_trouble, store_trouble, tail
 from pbt_operator.runners.local.run_folder import open_log
 from pbt_operator.runners.local.starts import Starts
 from pbt_operator.runners.local.warden_link import WardenLink
 
-LOG_TAIL_BYTES = 2000
+LOOK_SECONDS = 2.0  # between two looks at the ends of the logs
 
 
 @dataclass
@@ -81,6 +82,7 @@ class LocalPods:
         self._logs, self._check_home, self._gpus = logs, check_home, gpus
         self._threads = max(1, (os.cpu_count() or 1) // parallelism)
         self._processes: dict[str, Process] = {}
+        self._look_at = time.monotonic() + LOOK_SECONDS
 
     def wait(self, wake: socket.socket, seconds: float) -> None:
         """See `WaitingPods.wait`."""
@@ -109,7 +111,18 @@ class LocalPods:
             if now >= process.kill_at and not process.pod.ended:
                 self._warden.send(do="signal", name=process.pod.name, signal=signal.SIGKILL)
         self._start_due()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+            self._look_for_trouble()
         return [process.pod for process in self._processes.values()]
+
+    def _look_for_trouble(self) -> None:
+        """What trainers say of a store that doesn't take their records, as a full one: only they find out."""
+        full = disk_trouble(self._logs.parent)  # then no log says so
+        for process in self._processes.values():
+            if process.pod.phase is Phase.RUNNING:
+                told = store_trouble(process.log, process.log_begins) or full
+                process.pod = replace(process.pod, message=told)
 
     def look_again(self) -> Sequence[Pod]:
         """See `Pods.look_again`: the warden tells of every process at once."""
@@ -208,7 +221,7 @@ class LocalPods:
                 process.pod,
                 phase=Phase.ENDED,
                 exit_code=128 - code if code < 0 else code,  # as a container's: 137 for SIGKILL
-                message=_tail(process.log, process.log_begins),
+                message=tail(process.log, process.log_begins),
             )
 
 
@@ -216,11 +229,3 @@ def _directory(container: TrainerContainer) -> str:
     """The container's working directory where this machine has it, else the current one."""
     directory = container.working_dir
     return directory if directory and Path(directory).is_dir() else str(Path.cwd())
-
-
-def _tail(log: Path, begins: int) -> str:
-    """The last lines that a process wrote."""
-    with os.fdopen(open_log(log, os.O_RDONLY), "rb") as lines:
-        size = lines.seek(0, os.SEEK_END)
-        lines.seek(max(begins, size - LOG_TAIL_BYTES))
-        return lines.read().decode(errors="replace")
