@@ -1,4 +1,4 @@
-"""Defects of what is deleted: by retention, and by owners that are none any more."""
+"""Defects of what is kept and deleted: by retention, by owners that are none any more, and in records of specs."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,6 +8,7 @@ from pbt_operator.control import session
 from pbt_operator.control.session import Session
 from pbt_operator.core import retention
 from pbt_operator.manifest.population import recorded, to_core
+from pbt_operator.records import specs
 from pbt_operator.runners.kubernetes import controller
 from pbt_operator.runners.kubernetes.controller import Controller
 
@@ -64,11 +65,15 @@ def _what_was_to_be_purged_stays() -> Any:
 
 
 def _an_end_is_forgotten_when_its_spec_is_asked_for_again() -> Any:
-    def replace_spec(self: Session[Any], manifest: Any) -> None:
-        record = session._accept(self.store, manifest, self._ownership)
+    def replace_spec(self: Session[Any], manifest: Any, **asked: Any) -> None:
+        record = session.accept(self.store, manifest, self._ownership, asked["retry"], asked["generation"])
         self.reconciler.replace_spec(to_core(recorded(record)), record.number)
 
     return patch.object(Session, "replace_spec", replace_spec)
+
+
+def _a_spec_is_recorded_with_the_values_of_env() -> Any:
+    return patch.object(specs, "without_env_values", dict)
 
 
 MADE = (
@@ -79,4 +84,5 @@ MADE = (
     _it_is_purged_before_the_pods_are_gone,
     _what_was_to_be_purged_stays,
     _an_end_is_forgotten_when_its_spec_is_asked_for_again,
+    _a_spec_is_recorded_with_the_values_of_env,
 )

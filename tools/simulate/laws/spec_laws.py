@@ -1,4 +1,5 @@
-"""The laws of what a spec asks for: a strategy is kept, whoever scales, adopts or drives; a horizon is followed."""
+"""The laws of what a spec asks for: a strategy is kept, whoever scales, adopts or drives; a horizon is followed; no
+record has a value of `env`."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,6 +10,7 @@ from pbt_contract import keys
 from pbt_contract.stores import Store
 from pbt_operator.core.horizon import due
 from pbt_operator.core.round_record import Round
+from pbt_operator.manifest.env_values import without_env_values
 from pbt_operator.manifest.population import recorded, to_core
 from pbt_operator.records import specs
 
@@ -17,7 +19,7 @@ STEERED = {"minGap", "copy"}
 
 
 def judge_specs(store: Store, written: Iterable[Round], blame: Callable[[str], None]) -> None:
-    """Both laws.
+    """All of them.
 
     Args:
         store: at the location.
@@ -26,6 +28,7 @@ def judge_specs(store: Store, written: Iterable[Round], blame: Callable[[str], N
     """
     _judge_strategy(store, blame)
     _judge_horizon(store, written, blame)
+    _judge_values(store, blame)
 
 
 def _judge_strategy(store: Store, blame: Callable[[str], None]) -> None:
@@ -41,6 +44,14 @@ def _kept(spec: dict[str, Any]) -> dict[str, Any]:
         return {"strategy": spec["strategy"]}
     exploit = {name: value for name, value in spec["exploit"].items() if name not in STEERED}
     return {"strategy": spec["strategy"], "exploit": exploit, "explore": spec["explore"]}
+
+
+def _judge_values(store: Store, blame: Callable[[str], None]) -> None:
+    """The values of `env` in a manifest may be secrets, and no spec record has them."""
+    for key in store.names(keys.SPECS):
+        spec = specs.read(store, keys.number_in(key)).spec
+        if without_env_values(spec) != spec:
+            blame(f"11: {key} holds values of env")
 
 
 def _judge_horizon(store: Store, written: Iterable[Round], blame: Callable[[str], None]) -> None:
