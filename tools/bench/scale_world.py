@@ -146,8 +146,8 @@ def kwok(server: ApiServer, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[World]:
-    """Starts all of it in `folder`.
+def running(folder: Path, *, poll_seconds: float = POLL_SECONDS, nodes: bool = True) -> Iterator[World]:
+    """Starts all of it in `folder`, or all but the nodes.
 
     Raises:
         BuildError: a program can't be had.
@@ -160,7 +160,8 @@ def running(folder: Path) -> Iterator[World]:
         api.kubectl("create", "-f", "-", input=crd.text())
         api.kubectl("wait", "--for=condition=Established", "crd/populations.pbt.dev")
         s3 = stack.enter_context(minio.running(folder / "s3"))
-        stack.enter_context(kwok(api, folder / "kwok"))
+        if nodes:
+            stack.enter_context(kwok(api, folder / "kwok"))
         core = client.CoreV1Api(node.connect(api))
         core.create_namespace({"metadata": {"name": NAMESPACE}})
         secret = {"AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
@@ -169,7 +170,7 @@ def running(folder: Path) -> Iterator[World]:
         write_credentials(folder / "credentials", access_key=s3.access_key, secret_key=s3.secret_key)
         store = {"name": "default", "bucket": s3.bucket, "endpoint": s3.endpoint, "pathStyle": True}
         store["credentials"] = str(folder / "credentials")
-        config = {"stores": [store], "pollSeconds": POLL_SECONDS, "logFormat": "text"}
+        config = {"stores": [store], "pollSeconds": poll_seconds, "logFormat": "text"}
         paths = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
         operator = MeasuredOperator(folder / "operator", config, api.kubeconfig, environment=paths)
         stack.callback(operator.close)
