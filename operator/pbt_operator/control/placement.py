@@ -119,8 +119,7 @@ class Placement:
                 continue
             if notice.hung:
                 self._accounting.hung.add(pod.uid)
-                if pod.phase is Phase.PENDING:
-                    self._accounting.unstarted.add(pod.uid)
+                self._accounting.unstarted |= {pod.uid} if pod.phase is Phase.PENDING else set()
             if notice.event is not None:
                 self._emit(notice.event)
             if notice.stops:

@@ -85,8 +85,7 @@ class Controller:
         self._examined: tuple[int, str | None] | None = None  # the generation, and what asks for a retry
         self._generations = Generations()
         self._changed: int | None = None
-        # What was refused may be right later: a ServiceAccount that was missing, say.
-        self._examine_again = 0.0
+        self._examine_again = 0.0  # what was refused may be right later: a missing ServiceAccount, say
         self._opening: Opening[ClusterPods] | None = None
         self._times, self._pace, self._limits = Times(), Pace(config.poll_seconds), PassLimits(clock)
         metrics.observe_phase(owner.namespace, owner.name, PopulationPhase.PENDING)

@@ -93,8 +93,7 @@ def read(body: Mapping[str, Any]) -> PodState | None:
     """Reads a pod; None if its labels aren't those of a member's pod."""
     metadata, status = body["metadata"], body.get("status") or {}
     labels = metadata.get("labels") or {}
-    life = _life_of(labels)
-    if life is None:
+    if (life := _life_of(labels)) is None:
         return None
     deleted = metadata.get("deletionTimestamp")
     trainer = _trainer_status(body, status)
