@@ -116,6 +116,19 @@ class Cluster:
         if patched is None:
             raise NoPopulation(f"the Population {name} was deleted just now")
 
+    def apply_population(self, manifest: Mapping[str, Any]) -> None:
+        """Creates a Population, or makes it what the manifest says.
+
+        Raises:
+            ClusterRefused: it isn't valid, somebody else has set one of its fields, or see there.
+        """
+        try:
+            with self._asking("patch", POPULATIONS):
+                self._api.apply_population(self.namespace, manifest["metadata"]["name"], manifest)
+        except Missing as missing:
+            told = f"{self.where} has no namespace {self.namespace}, or knows no Populations ({missing})"
+            raise ClusterRefused(f"{told}: create it, or install the chart pbt-operator") from missing
+
     def pods(self, selector: str) -> list[Resource]:
         """The pods with labels.
 

@@ -27,10 +27,29 @@ def load(path: str | FilePath) -> Population:
     """
     source = str(path)
     try:
-        document = _only_population(read(_text(FilePath(path))))
+        return _read(_data(FilePath(path)), source)
     except Refused as refused:
         raise ManifestError(source, [refused.problem]) from refused
-    return _validated(document, source)
+
+
+def load_text(text: str, *, source: str) -> Population:
+    """The Population in the text of a YAML file.
+
+    Args:
+        text: of the whole file.
+        source: what the message calls it.
+
+    Raises:
+        ManifestError: as `load`.
+    """
+    try:
+        return _read(text.encode(), source)
+    except UnicodeEncodeError:
+        raise ManifestError(
+            source, [Problem((), "is not Unicode: it has half of a surrogate pair")]
+        ) from None
+    except Refused as refused:
+        raise ManifestError(source, [refused.problem]) from refused
 
 
 def parse(tree: Any, *, source: str) -> Population:
@@ -63,14 +82,21 @@ def _parts(value: Any) -> Iterable[tuple[str | int, Any]]:
     return enumerate(value) if isinstance(value, list) else ()
 
 
-def _text(path: FilePath) -> str:
+def _read(data: bytes, source: str) -> Population:
+    return _validated(_only_population(read(_text(data))), source)
+
+
+def _data(path: FilePath) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise Refused(f"can't be read: {error.strerror}") from error
     except ValueError as error:  # a NUL in the name
         raise Refused("can't be read: no such file") from error
+
+
+def _text(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         raise Refused(f"is larger than {MAX_BYTES} bytes; this can't be a manifest")
     try:

@@ -3,6 +3,7 @@
 import math
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -219,7 +220,7 @@ class Signals:
     @classmethod
     @contextmanager
     def caught(cls) -> Iterator["Signals"]:
-        """Catches them during the block."""
+        """Catches them during the block; in another thread than the main one Python lets nobody."""
         wake, write = socket.socketpair()
         wake.setblocking(False)
         write.setblocking(False)
@@ -228,14 +229,19 @@ class Signals:
         def count(_number: int, _frame: FrameType | None) -> None:
             signals.count += 1
 
-        before = {number: signal.signal(number, count) for number in (signal.SIGINT, signal.SIGTERM)}
-        descriptor = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
         try:
-            yield signals
+            if threading.current_thread() is not threading.main_thread():
+                yield signals
+                return
+            before = {number: signal.signal(number, count) for number in (signal.SIGINT, signal.SIGTERM)}
+            descriptor = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
+            try:
+                yield signals
+            finally:
+                signal.set_wakeup_fd(descriptor)
+                for number, handler in before.items():
+                    signal.signal(number, handler)
         finally:
-            signal.set_wakeup_fd(descriptor)
-            for number, handler in before.items():
-                signal.signal(number, handler)
             wake.close()
             write.close()
 

@@ -173,6 +173,18 @@ class Api:
             return self._connection.request("PATCH", _populations(namespace, name), self._manager, body=patch)
         return None
 
+    def apply_population(self, namespace: str, name: str, body: Mapping[str, Any]) -> Any:
+        """Creates a Population or makes it what `body` says, by server-side apply.
+
+        Raises:
+            ApiRefused: it is no valid Population.
+            Conflict: somebody else has set a field of it to another value.
+        """
+        options = {**self._manager, "fieldValidation": "Strict"}
+        return self._connection.request(
+            "PATCH", _populations(namespace, name), options, body=body, applies=True
+        )
+
     def patch_status(self, namespace: str, name: str, status: Mapping[str, Any]) -> Any:
         """Merges into the status of a Population; None if it is gone."""
         patch = {"status": dict(status)}

@@ -20,6 +20,7 @@ from pbt_operator.runners.kubernetes.api_errors import Interrupted, Unreachable,
 TIMEOUT_SECONDS = (5.0, 30.0)  # to connect, to answer
 SILENT_SECONDS = 90.0  # a watch shows a bookmark each minute: one that doesn't is asked for anew
 JSON, MERGE = "application/json", "application/merge-patch+json"
+APPLY = "application/apply-patch+yaml"  # of which JSON is a part
 
 
 class Connection:
@@ -38,17 +39,23 @@ class Connection:
         body: Mapping[str, Any] | None = None,
         accept: str = JSON,
         kind: Any = Any,
+        applies: bool = False,
     ) -> Any:
-        """The answer's JSON, as `kind`.
+        """The answer's JSON, as `kind`; `applies`: a PATCH whose body is all that its manager wants.
 
         Raises:
             ApiError: the answer is no success, or there is none.
         """
-        headers = {**self._headers(accept), "Content-Type": MERGE if method == "PATCH" else JSON}
+        content = (APPLY if applies else MERGE) if method == "PATCH" else JSON
+        headers = {**self._headers(accept), "Content-Type": content}
         url = self._url(path, options)
         try:
             answer = self._client.rest_client.request(  # type: ignore[no-untyped-call]
-                method, url, headers=headers, body=body, _request_timeout=TIMEOUT_SECONDS
+                method,
+                url,
+                headers=headers,
+                body=_dumped(body) if applies else body,
+                _request_timeout=TIMEOUT_SECONDS,
             )
             status, data = answer.status, answer.data or answer.read()
         except ApiException as error:  # older clients raise it, newer ones return the answer
@@ -113,6 +120,11 @@ class Connection:
 
     def _url(self, path: str, options: Mapping[str, str] | None) -> str:
         return f"{self._client.configuration.host}{path}?{urlencode(options or {})}"
+
+
+def _dumped(body: Mapping[str, Any] | None) -> str:
+    """As text, which the client sends as it is, whatever its type."""
+    return json.encode(body).decode()
 
 
 def _parsed(data: bytes | str) -> Any:

@@ -82,6 +82,7 @@ class LocalRunner:
         """
         container = trainer_container(population.spec.template, source=source)
         store, home = _open(base, population.metadata.name)
+        home.mkdir(parents=True, exist_ok=True)
         gpus = Gpus.of_this_machine()
         if parallelism is None and container.gpus and gpus.names:
             room = max(1, len(gpus.names) // container.gpus)
@@ -145,14 +146,22 @@ if TYPE_CHECKING:
 
 
 def _open(base: str, name: str) -> tuple[Store, Path]:
-    """The population's store, and the folder for its logs and lock: the same one unless the store is remote."""
-    if base.startswith("s3:"):
-        home = Path("pbt-runs") / name
-        home.mkdir(parents=True, exist_ok=True)
-        return open_store(f"{base.rstrip('/')}/{name}"), home
-    home = Path(base).resolve() / name
-    home.mkdir(parents=True, exist_ok=True)
-    return open_store(str(home)), home
+    home = home_of(base, name)
+    return open_store(f"{base.rstrip('/')}/{name}" if _is_remote(base) else str(home)), home
+
+
+def home_of(base: str, name: str) -> Path:
+    """The folder of a population's logs and lock, which is its location too unless that is remote.
+
+    Args:
+        base: a folder or s3:// URL, as `LocalRunner.open` takes it.
+        name: the population's.
+    """
+    return (Path("pbt-runs") if _is_remote(base) else Path(base)).resolve() / name
+
+
+def _is_remote(base: str) -> bool:
+    return base.startswith("s3:")
 
 
 @contextmanager
