@@ -16,8 +16,12 @@ ADD_TO ?=
 FULL ?=
 FILE ?=
 AGAINST ?=
+SBOM ?= dist
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header \
   --no-emit-index-url --no-emit-find-links
+# It checks what it writes against CycloneDX's schema.
+CYCLONEDX := PYTHONWARNINGS=ignore $(BIN)/uv --quiet tool run --from cyclonedx-bom==7.5.0 cyclonedx-py requirements \
+  --pyproject pyproject.toml --mc-type application --output-reproducible --validate --of JSON
 PROGRAMS := minio versitygw etcd kube-apiserver kubectl helm promtool health
 # The programs in tools/ use the servers of tests/support.
 TOOL := PYTHONPATH=tools:tests $(BIN)/python -m
@@ -31,7 +35,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test fast check generate wheel simulate trials programs libraries frameworks optimizers cluster-up cluster-down cluster-env e2e faults \
-  soak bench bench-check bench-learning format lock clean
+  soak bench bench-check bench-learning format sbom lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -128,9 +132,18 @@ format: $(VENV)/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-lock: ## Pin anew what is tested, and what the operator's image installs (needs uv on the PATH)
+sbom: $(VENV)/.ready ## What is in the two images from PyPI, as CycloneDX: dist/*.cdx.json
+	@mkdir -p $(SBOM)
+	@$(CYCLONEDX) operator/requirements.lock -o $(SBOM)/pbt-operator.cdx.json
+	@$(CYCLONEDX) trainer_image/requirements.lock -o $(SBOM)/pbt-trainer.cdx.json
+	@ls $(SBOM)/*.cdx.json
+
+lock: ## Pin anew what is tested, and what the images install (needs uv on the PATH)
 	$(LOCK) --extra operator --extra demo --group dev --upgrade -o requirements.lock
 	$(LOCK) --extra operator --constraints requirements.lock -o operator/requirements.lock
+	$(subst pyproject.toml,operator/build.in,$(LOCK)) --constraints requirements.lock -o operator/build.lock
+	$(LOCK) trainer_image/requirements.in --constraints requirements.lock --no-emit-package numpy \
+	  -o trainer_image/requirements.lock
 	$(subst pyproject.toml,tools/bench/peers.in,$(LOCK)) --upgrade -o tools/bench/peers.lock
 	$(subst pyproject.toml,tests/libraries.in,$(LOCK)) --no-deps --upgrade -o tests/libraries.lock
 	$(subst pyproject.toml,tests/frameworks.in,$(LOCK)) --no-deps --upgrade -o tests/frameworks.lock

@@ -1,1 +1,1 @@
-"""`make generate` and `make sbom`: what a release carries beside the code."""
+"""`make generate`: what a release carries beside the code."""

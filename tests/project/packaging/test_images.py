@@ -51,6 +51,22 @@ def test_the_operator_has_what_it_needs_and_no_torch(engine: Engine) -> None:
     assert python(engine, images.OPERATOR, script) == ["True", "True", "False"]
 
 
+def test_the_operator_has_nothing_to_install_with_and_no_more_of_its_libraries_than_it_uses(
+    engine: Engine,
+) -> None:
+    names = "'pip', 'ensurepip', 'setuptools', 'hatchling', 'pytest', 'kubernetes.aio', 'numpy.tests'"
+    script = f"from importlib.util import find_spec as f; print(*(m for m in ({names}) if f(m)), '.')"
+    assert python(engine, images.OPERATOR, script) == ["."]
+
+
+def test_the_operator_reaches_stores_with_each_identity_that_a_pod_can_have(engine: Engine) -> None:
+    script = (
+        "import boto3;"
+        "print(*(boto3.client(s, region_name='eu-central-1').meta.service_model.service_name for s in ('s3', 'sts')))"
+    )
+    assert python(engine, images.OPERATOR, script) == ["s3", "sts"]
+
+
 def test_a_trainer_has_torch_the_sdk_and_the_examples(engine: Engine) -> None:
     script = (
         "import os, pbt_trainer, sklearn.datasets as data, torch;"

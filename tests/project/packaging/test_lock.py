@@ -1,8 +1,10 @@
-"""The image of the operator installs what was tested."""
+"""The images install what was tested, pinned by hash."""
 
 import re
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[3]
 
@@ -24,6 +26,44 @@ def test_the_operators_image_has_the_tested_versions_of_all_that_it_names():
     tested, installed = pins(ROOT / "requirements.lock"), pins(ROOT / "operator" / "requirements.lock")
     assert wanted(project, "local", "operator") <= installed.keys(), "run `make lock`"
     assert installed.items() <= tested.items(), "run `make lock`"
+
+
+def test_the_trainers_image_has_the_tested_versions_of_all_that_its_base_does_not_decide():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    tested, installed = pins(ROOT / "requirements.lock"), pins(ROOT / "trainer_image" / "requirements.lock")
+    assert wanted(project) | {"scikit-learn"} <= installed.keys(), "run `make lock`"
+    assert installed.items() <= tested.items(), "run `make lock`"
+    assert not installed.keys() & {"numpy", "torch"}
+
+
+def test_wheels_are_built_by_the_tested_build_system():
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    assert (ROOT / "operator" / "build.in").read_text().split() == needed
+    assert pins(ROOT / "operator" / "build.lock").items() <= pins(ROOT / "requirements.lock").items()
+
+
+@pytest.mark.parametrize(
+    "lock", ["operator/requirements.lock", "operator/build.lock", "trainer_image/requirements.lock"]
+)
+def test_every_pin_has_a_hash(lock):
+    text = (ROOT / lock).read_text()
+    blocks = re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.MULTILINE)[1:]
+    assert blocks
+    assert all("--hash=sha256:" in block for block in blocks)
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "trainer_image/Dockerfile"])
+def test_an_image_installs_nothing_that_is_not_pinned_by_hash(file):
+    """What else is installed or built is the repository's own wheel, without looking for anything."""
+    text = (ROOT / file).read_text()
+    commands = re.split(r"&&|^RUN", text.replace("\\\n", " "), flags=re.MULTILINE)
+    found = [
+        command for command in commands if re.search(r"-m pip (--python \S+ )?(install|wheel) ", command)
+    ]
+    assert len(found) >= 4
+    for command in found:
+        assert "--require-hashes" in command or "--no-index" in command or "--no-build-isolation" in command
+        assert "--require-hashes" in command or "--no-deps" in command
 
 
 def test_the_operators_image_has_no_torch():
