@@ -78,13 +78,15 @@ def annealed(task: Task) -> Task:
     return type(task)(annealed(task.inner)) if isinstance(task, Form) else Annealed(task)
 
 
-def _parts(*paces: int) -> tuple[SubPopulation, ...]:
-    """Sub-populations by their horizons in percent; 0 decides in every round."""
-    return tuple(SubPopulation(horizon_percent=pace) for pace in paces)
+def _parted(about: str, *paces: int, by: ExploreRule | None = None) -> Arm:
+    """Sub-populations by their horizons in percent, 0 for every round, with the moves of Auto."""
+    parts = [SubPopulation(horizon_percent=pace) for pace in paces]
+    return arm(f"sub-populations with Auto's moves: {about}", Exploit(), by or AUTO_MOVES, parts)
 
 
 NOBODY = Exploit(NoExploit())
 AUTO_MOVES = Perturb(reachPercent=20, resamplePercent=50)
+AUTO_BANDIT = Bandit(reachPercent=20, resamplePercent=50)
 OLD_MOVES = Perturb(factors=OLD)
 
 ARMS: Mapping[str, Arm] = {
@@ -114,10 +116,13 @@ ARMS: Mapping[str, Arm] = {
     "tournament-horizon-20": arm(
         "binary tournament, horizon 20", Exploit(BinaryTournament(), horizon_percent=20)
     ),
-    "parts-0-20": arm(
-        "sub-populations, one in every round, one with horizon 20", Exploit(), parts=_parts(0, 20)
+    "parts-0-20": _parted("one in every round, one with horizon 20", 0, 20),
+    "parts-0-50": _parted("one in every round, one with horizon 50", 0, 50),
+    "parts-10-50": _parted("one with horizon 10, one with horizon 50", 10, 50),
+    "parts-30-30-30-0": _parted("three with horizon 30, one in every round", 30, 30, 30, 0),
+    "parts-0-20-bandit": _parted(
+        "one in every round, one with horizon 20, a bandit chooses", 0, 20, by=AUTO_BANDIT
     ),
-    "parts-0-20-bandit": arm("the same, a bandit chooses", Exploit(), Bandit(), _parts(0, 20)),
     "t-test-horizon-20": arm("t-test, horizon 20", Exploit(TTest(), horizon_percent=20)),
 }
 """By name. The peers' arms are run by `learning.peers`, in an environment of their own."""
