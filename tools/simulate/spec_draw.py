@@ -3,6 +3,7 @@
 from random import Random
 from typing import Any
 
+from pbt_operator.core.rules.bandit import FEWEST_ROUNDS
 from simulate.world import World
 
 
@@ -25,7 +26,20 @@ def draw_population(world: World, *, is_scarce: bool) -> dict[str, Any]:
         spec.setdefault("limits", {})["activeSeconds"] = seldom.choice((60, 300, 900))
     if world.chance("sub-populations").random() < 0.1 and _may_have_parts(spec):
         _part(world.chance("parts"), spec)
+    if world.chance("bandit").random() < 0.03 and _may_have_parts(spec):
+        _ask_a_bandit(world.chance("choices"), spec)
     return spec
+
+
+def _ask_a_bandit(random: Random, spec: dict[str, Any]) -> None:
+    """An explore that learns, and as many rounds as it takes to choose something."""
+    schedule = spec["schedule"]
+    rounds = FEWEST_ROUNDS + random.randint(1, 4)
+    schedule |= {"totalSteps": schedule["intervalSteps"] * rounds, "burnInSteps": 0}
+    spec["members"] = spec["parallelism"] = max(4, spec["members"])
+    spec["exploit"].pop("horizonPercent", None)
+    spec["explore"] = {"bandit": {}}
+    spec["objective"].pop("target", None)
 
 
 def _may_have_parts(spec: dict[str, Any]) -> bool:
