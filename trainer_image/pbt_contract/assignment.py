@@ -1,7 +1,7 @@
 """The environment contract: a process's place in a population, as one value and as PBT_* variables."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
@@ -10,6 +10,36 @@ from pbt_contract.records import Value
 
 TERMINATION_LOG = "PBT_TERMINATION_LOG"
 """The variable that names the container's termination log, whose end the kubelet puts into the pod's status."""
+
+HYPERPARAMETER = "PBT_HP_"
+"""What the variable of a single hyperparameter begins with."""
+
+
+def variable_of(name: str) -> str:
+    """The variable of one hyperparameter: `PBT_HP_` and its name, with `_` for what a shell's names can't hold."""
+    return HYPERPARAMETER + name.replace(".", "_").replace("-", "_")
+
+
+def sharing_variables(names: Iterable[str]) -> dict[str, list[str]]:
+    """The variables that more than one of these names would have, with the names: neither gets it."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(variable_of(name), []).append(name)
+    return {variable: each for variable, each in found.items() if len(each) > 1}
+
+
+def hyperparameter_variables(hyperparameters: Mapping[str, Value]) -> dict[str, str]:
+    """Each hyperparameter's text by its name, for a command's line: `train --lr $PBT_HP_lr`.
+
+    A text stands as it is, anything else as in JSON. Left out is what a variable can't hold: of names that share one
+    all of them, and texts with a NUL.
+    """
+    shared = {name for names in sharing_variables(hyperparameters).values() for name in names}
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in hyperparameters.items()
+    }
+    return {name: text for name, text in texts.items() if name not in shared and "\0" not in text}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +116,10 @@ class Assignment:
     def to_environment(self) -> dict[str, str]:
         """The variables that `from_environment` reads this from."""
         values = {known.name: getattr(self, known.name) for known in fields(self)}
+        single = hyperparameter_variables(self.hyperparameters)
         return {
-            _VARIABLES[name].name: _text(name, value) for name, value in values.items() if value is not None
+            **{_VARIABLES[name].name: _text(name, each) for name, each in values.items() if each is not None},
+            **{variable_of(name): text for name, text in single.items()},
         }
 
 

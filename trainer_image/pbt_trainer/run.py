@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 
 from pbt_contract.errors import ExitCode, UsageError
 from pbt_trainer.loop import Advance, Stopped
+from pbt_trainer.session.binding import Binds
 from pbt_trainer.session.building import Building, Builds
 from pbt_trainer.session.ending import finish, leave_loop
 from pbt_trainer.session.hyperparameters import Hyperparameters
@@ -23,9 +24,10 @@ from pbt_trainer.uncaught import note_loop
 Hook = TypeVar("Hook", bound=Callable[["Run"], object])
 
 _ENDS = {Verdict.TERMINATE: Stopped.TERMINATED, Verdict.REPLACED: Stopped.REPLACED}
+_CODES = {Stopped.TERMINATED: ExitCode.DONE, Stopped.REPLACED: ExitCode.UNCLAIMED}
 
 
-class Run(Place, Builds):
+class Run(Place, Builds, Binds):
     """One training run: alone, or as a member of a population.
 
     Attributes:
@@ -205,10 +207,8 @@ class Run(Place, Builds):
         """
         if self.stopped is None and self._leads and self.due and not self._left:
             raise UsageError(f"step {self.step} was due and passed without run.report(...)")
-        if self.stopped is Stopped.TERMINATED:
-            raise SystemExit(int(ExitCode.DONE))
-        if self.stopped is Stopped.REPLACED:
-            raise SystemExit(int(ExitCode.UNCLAIMED))
+        if (code := _CODES.get(self.stopped or Stopped.FINISHED)) is not None:
+            raise SystemExit(int(code))
 
     def report(self, metrics: Mapping[str, Any], *, files: str | os.PathLike[str] | None = None) -> None:
         """Reports a due step: its metrics and a checkpoint of everything tracked.

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from pbt_contract import keys
+from pbt_contract.assignment import sharing_variables
 from pbt_contract.stores import Store
 from pbt_contract.stores.probe import probe
 from pbt_operator.control.events import Event
@@ -92,6 +93,9 @@ def _hint(spec: Spec, emit: Callable[[Event], None]) -> None:
                 f"{crossing}; longer moves (explore.reachPercent), smaller ranges or more rounds would help"
             )
             emit(Event("SlowSearch", told))
+    for variable, names in sharing_variables(h.name for h in spec.hyperparameters).items():
+        told = f"{variable} would be each of {', '.join(names)}: it is left out; PBT_HYPERPARAMETERS has them"
+        emit(Event("VariableLeftOut", told))
     told_of_explore = doubt(spec)
     if told_of_explore is not None:
         emit(Event("ExploreUnused", told_of_explore))

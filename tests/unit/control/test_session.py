@@ -181,6 +181,13 @@ def test_a_run_too_short_for_its_explore_is_hinted_at_once(steps, is_told):
     assert [hint.partition(":")[0] for hint in hints] == ["explore.bandit never chooses"] * is_told
 
 
+def test_hyperparameters_that_would_share_a_variable_are_hinted_at_once():
+    named = [{"name": name, "logUniform": {"min": 1e-3, "max": 1.0}} for name in ("a.b", "a-b", "lr")]
+    begun = Simulation(spec(DETERMINISTIC, hyperparameters=named, initial=[]), Deterministic())
+    hints = [event.message for event in begun.events if event.reason == "VariableLeftOut"]
+    assert hints == ["PBT_HP_a_b would be each of a.b, a-b: it is left out; PBT_HYPERPARAMETERS has them"]
+
+
 def test_what_auto_chose_is_no_hint():
     begun = Simulation(
         spec(

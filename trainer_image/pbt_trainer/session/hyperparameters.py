@@ -29,6 +29,8 @@ class Hyperparameters(Mapping[str, Value]):
         self._read: set[str] = set()
         self._before: dict[str, str] = {}  # where each was read that a change can't reach
         self._copied: dict[str, str] = {}  # where each was copied or pickled
+        self._unseen: dict[str, str] = {}  # where each was put into something whose reads can't be seen
+        self._followers: list[Callable[[Mapping[str, Value]], None]] = []
         self._reaching = 0  # within how many calls that are made again after a takeover
         self._forks = ForkedReads.none()
 
@@ -73,6 +75,24 @@ class Hyperparameters(Mapping[str, Value]):
     def replace(self, values: Mapping[str, Value]) -> None:
         """New values for some names."""
         self._values.update(values)
+        for follow in self._followers:
+            follow(self._values)
+
+    def follow(self, follower: Callable[[Mapping[str, Value]], None]) -> None:
+        """Calls the function with all values, now and after each `replace`; nothing is counted as read by that."""
+        follower(self._values)
+        self._followers.append(follower)
+
+    def note(self, names: Collection[str]) -> None:
+        """Something read these names elsewhere, where they follow this mapping."""
+        self._note(names)
+
+    def note_unseen(self, names: Collection[str], *, kind: str) -> None:
+        """From here these names are read in an object of this kind, and nobody sees when."""
+        self._read.update(names)
+        place = place_of_reader()
+        for name in names:
+            self._unseen.setdefault(name, f"{place} to a {kind}")
 
     @property
     def read(self) -> set[str]:
@@ -111,6 +131,10 @@ class Hyperparameters(Mapping[str, Value]):
         if copied:
             told = [f"`{name}` was copied at {place}" for name, place in sorted(copied.items())]
             return f"{_listed(told)}: the copy keeps its value"
+        unseen = {name: place for name, place in self._unseen.items() if name in names}
+        if unseen:
+            told = [f"`{name}` was bound at {place}" for name, place in sorted(unseen.items())]
+            return f"{_listed(told)}, which doesn't show who reads it"
         forked = sorted(self._forks.names & set(names))
         if forked:
             told = [f"`{name}`" for name in forked]

@@ -4,11 +4,12 @@ import json
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from pbt_contract.assignment import TERMINATION_LOG, Assignment
+from pbt_contract.assignment import TERMINATION_LOG, Assignment, hyperparameter_variables, variable_of
 from pbt_contract.records import Value
 from pbt_operator.core.wire import broken
 from pbt_operator.core.wording import shown
@@ -34,6 +35,7 @@ STORE_CA = "pbt.dev/store-ca"
 SAFE_TO_EVICT = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
 POD_GROUP, POD_GROUP_SIZE = "kueue.x-k8s.io/pod-group-name", "kueue.x-k8s.io/pod-group-total-count"
 HYPERPARAMETERS = "pbt.dev/hyperparameters"
+MAX_ANNOTATION = 63  # characters of an annotation's name
 READDRESSED = "pbt.dev/readdressed"
 
 CREDENTIALS_FOLDER, CA_FOLDER, CA_FILE = "/etc/pbt/credentials", "/etc/pbt/ca", "ca.crt"
@@ -188,8 +190,15 @@ def labels_of(member: int, incarnation: int) -> dict[str, str]:
 
 
 def annotations_of(hyperparameters: Mapping[str, Value]) -> dict[str, str]:
-    """The annotation that tells a trainer in any language its hyperparameters."""
-    return {HYPERPARAMETERS: json.dumps(dict(hyperparameters))}
+    """The annotations that tell a trainer in any language its hyperparameters: all in one, and one for each."""
+    single = {_annotation_of(name): text for name, text in hyperparameter_variables(hyperparameters).items()}
+    return {HYPERPARAMETERS: json.dumps(dict(hyperparameters)), **single}
+
+
+def _annotation_of(name: str) -> str:
+    """Where a pod keeps one hyperparameter; a name that an annotation can't have stands there as its checksum."""
+    plain = len(name) <= MAX_ANNOTATION and name[0].isalnum() and name[-1].isalnum()
+    return f"hp.pbt.dev/{name if plain else 'sha256-' + sha256(name.encode()).hexdigest()[:40]}"
 
 
 def _metadata(
@@ -228,13 +237,18 @@ def _metadata(
 
 def _place(assignment: Assignment) -> list[dict[str, Any]]:
     """What the trainer is told of its place: whose pod it is, as its metadata say when it starts."""
-    referred = [
-        {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in _REFERRED.items()
-    ]
+    single = hyperparameter_variables(assignment.hyperparameters)
+    referred = {
+        **_REFERRED,
+        **{variable_of(name): f"metadata.annotations['{_annotation_of(name)}']" for name in single},
+    }
     literal = [
-        _literal(name, text) for name, text in assignment.to_environment().items() if name not in _REFERRED
+        _literal(name, text) for name, text in assignment.to_environment().items() if name not in referred
     ]
-    return [*referred, *literal]
+    return [
+        *({"name": n, "valueFrom": {"fieldRef": {"fieldPath": p}}} for n, p in referred.items()),
+        *literal,
+    ]
 
 
 def _access(

@@ -109,6 +109,15 @@ def test_a_value_that_looks_like_a_reference_reaches_the_trainer_as_it_is() -> N
     assert text == json.dumps({"path": "$(PBT_MEMBER)$x"})
 
 
+@pytest.mark.parametrize("name", ["lr", "optimizer.lr", "drop-out", "_hidden", "odd_", "x" * 300])
+def test_each_hyperparameter_has_a_variable_of_its_own(name: str) -> None:
+    body = pod(MINIMAL, assignment=replace(ASSIGNMENT, hyperparameters={name: 0.5}))
+    variable = f"PBT_HP_{name.replace('.', '_').replace('-', '_')}"
+    assert told(body)[variable] == "0.5"
+    body["metadata"]["annotations"] |= annotations_of({name: 0.25})
+    assert told(body)[variable] == "0.25"
+
+
 def test_a_pod_that_waits_is_another_members_by_its_metadata_alone() -> None:
     body = pod(MINIMAL)
     body["metadata"]["labels"] |= labels_of(5, 2)
@@ -205,7 +214,7 @@ def test_an_autoscaler_may_move_members_unless_the_template_says_no(
     }
     assert list(problems_of(template)) == []
     found = pod(template)["metadata"]["annotations"]
-    assert {name: text for name, text in found.items() if not name.startswith("pbt.dev/")} == annotations
+    assert {name: text for name, text in found.items() if "pbt.dev/" not in name} == annotations
 
 
 def test_what_the_operator_finds_pods_by_can_not_be_relabelled() -> None:
