@@ -35,7 +35,8 @@ class StatusWriter:
         self._fields: dict[str, Any] = {}
         self._written: Mapping[str, Any] | None = None
         self._stored: Mapping[str, Any] = {}  # what the API server made of that
-        self._version, self._wrong = 0, False
+        self._version = 0
+        self._wrong: bool | None = None  # nobody has looked yet
         self._write_at, self._is_late = 0.0, False
 
     def tell(self, event: Event) -> None:
@@ -104,9 +105,9 @@ class StatusWriter:
         noted = merged(before, self._conditions.values(), **told)
         if not noted:
             return []
-        return merged(
-            noted, summary(noted, training=shown.get("readyReplicas") or 0, wrong=self._wrong), **told
-        )
+        was_ready = any(found["type"] == "Ready" and found["status"] == "True" for found in noted)
+        wrong = not was_ready if self._wrong is None else self._wrong
+        return merged(noted, summary(noted, training=shown.get("readyReplicas") or 0, wrong=wrong), **told)
 
     def seconds_until_due(self, now: float) -> float:
         """Until a write that waits for others to join it is due; infinite where there is none."""

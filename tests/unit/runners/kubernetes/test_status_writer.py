@@ -99,6 +99,25 @@ def test_ready_follows_from_the_members_that_train_and_from_what_else_is_wrong(s
     assert "wrong" not in server.status["conditions"][0]
 
 
+@pytest.mark.parametrize("is_wrong", [True, False])
+def test_another_operator_leaves_ready_as_it_was_until_it_has_looked(server, is_wrong):
+    def ready():
+        return next(c["status"] for c in server.status["conditions"] if c["type"] == "Ready")
+
+    before, after = publisher_of(server), publisher_of(server)
+    before.note(Condition("Progressing", "True", "PodsWaiting", "7 of 8 pods run", wrong=is_wrong))
+    before.show({"readyReplicas": 7})
+    publish(before, {})
+    expected = "False" if is_wrong else "True"
+    assert ready() == expected
+    after.note(Condition("Accepted", "True", "Accepted", "the spec is in force"))
+    publish(after, server.status)
+    assert ready() == expected
+    after.note(Condition("Progressing", "True", "PodsWaiting", "7 of 8 pods run", wrong=not is_wrong))
+    publish(after, server.status)
+    assert ready() != expected
+
+
 def test_a_spec_that_could_not_be_looked_at_is_not_said_to_be_observed(server, publisher):
     publisher.show({"phase": "Pending"})
     publish(publisher, {}, generation=None)
