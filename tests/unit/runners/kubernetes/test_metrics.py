@@ -19,6 +19,7 @@ from pbt_contract.records import Cause
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.status import MemberState, PopulationPhase
 from pbt_operator.records.archive import Archive, read_archive
+from pbt_operator.runners.kubernetes.conditions import KINDS
 from pbt_operator.runners.kubernetes.following import Observation, Restarted, Waits
 from pbt_operator.runners.kubernetes.metrics import MOST_RESOURCES, Metrics
 from simulation import Simulation
@@ -29,6 +30,8 @@ UNEVEN = Durations(start=7, stop=3, step=lambda member: 1 + 0.1 * member)
 GPU, GPUS = "nvidia.com/gpu", 2
 
 
+MOST_SERIES = 100
+"""docs/security.md says so."""
 SECONDS = {"productive": 40.0, "discarded": 3.0, "waiting": 2.0, "starting": 1.0}
 
 
@@ -302,6 +305,27 @@ def test_accelerators_are_counted_by_resource_and_what_is_too_many_together():
     seconds = operator.held / GPUS
     sizes = [1, 2, 3, 4, 5 + 6]
     assert list(by_resource.values()) == pytest.approx([size * seconds for size in sizes])
+
+
+def test_the_series_of_a_population_are_bounded_whatever_it_is_and_does():
+    operator = Operator(backoffLimit=100)
+    operator.devices = {f"nvidia.com/mig-{size}g.5gb": 1 for size in range(100)}
+    for number in range(100):
+        told = [
+            {"type": kind, "status": "True", "reason": f"Reason{number}"} for kind in (*KINDS, f"Own{number}")
+        ]
+        operator.metrics.observe_conditions("research", "digits", told)
+        operator.passes()
+    for cause in Cause:
+        operator.metrics._births.labels(*DIGITS.values(), cause).inc()
+        operator.metrics._decisions.labels(*DIGITS.values(), cause).inc()
+    for why in Restarted:
+        operator.metrics._restarts.labels(*DIGITS.values(), why).inc()
+    lines = generate_latest(operator.metrics.registry).decode().splitlines()
+    own = [line for line in lines if 'population="digits"' in line]
+    assert 80 < len(own) <= MOST_SERIES
+    operator.metrics.forget("research", "digits")
+    assert b"digits" not in generate_latest(operator.metrics.registry)
 
 
 def test_members_and_populations_are_shown_by_state():
