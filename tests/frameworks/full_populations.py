@@ -42,6 +42,7 @@ def cosine(step: int) -> float:
 ALL = [
     Example("lightning_digits", lambda step: 0.9 ** (step // 22)),
     Example("transformers_sums", cosine),
+    Example("stable_baselines3_cartpole", lambda step: 1 - step / 40),
 ]
 WAYS: dict[str, dict[str, Any]] = {
     "recreate": {"restart": "Recreate"},

@@ -39,23 +39,49 @@ def lightning_counts(run: Run) -> dict[str, Any]:
     }
 
 
-def transformers_counts(run: Run) -> dict[str, Any]:
-    """What a Trainer says of itself; it is the one that has called."""
-    frame = sys._getframe()
-    while type(frame.f_locals.get("self")).__name__ != "_Member":
-        assert frame.f_back is not None
-        frame = frame.f_back
-    trainer = frame.f_locals["self"]._trainer
-    schedule = trainer.lr_scheduler
+def transformers_counts(_: Run) -> dict[str, Any]:
+    """What a Trainer says of itself."""
+    trainer = caller()._trainer
     return {
         "counter": trainer.state.global_step,
         "epoch": trainer.state.epoch,
         "rate": trainer.optimizer.param_groups[0]["lr"],
-        "scheduled": schedule.last_epoch,
+        "scheduled": trainer.lr_scheduler.last_epoch,
     }
 
 
-COUNTS = {"lightning_": lightning_counts, "transformers_": transformers_counts}
+def stable_baselines3_counts(_: Run) -> dict[str, Any]:
+    """What an algorithm says of itself."""
+    member = caller()
+    model, buffers = member.model, {}
+    for name in ("rollout_buffer", "replay_buffer"):
+        if getattr(model, name, None) is not None:
+            buffers[name] = getattr(model, name)
+    optimizer = getattr(model, "critic", model.policy).optimizer
+    return {
+        "counter": model.num_timesteps / member._per_step,
+        "rate": optimizer.param_groups[0]["lr"],
+        "gammas": [model.gamma, *(each.gamma for name, each in buffers.items() if name == "rollout_buffer")],
+        "stored": [each.size() for name, each in buffers.items() if name == "replay_buffer"],
+        "starts": getattr(model, "learning_starts", 0),
+        "returns": member._window.values(),
+    }
+
+
+def caller() -> Any:
+    """The member whose turn it is: it has called the run."""
+    frame = sys._getframe()
+    while type(frame.f_locals.get("self")).__name__ != "_Member":
+        assert frame.f_back is not None
+        frame = frame.f_back
+    return frame.f_locals["self"]
+
+
+COUNTS = {
+    "lightning_": lightning_counts,
+    "transformers_": transformers_counts,
+    "stable_baselines3_": stable_baselines3_counts,
+}
 
 
 def tracked(run: Run, name: str) -> Any:
@@ -106,7 +132,8 @@ def noted_advance(self: Run) -> Advance:
 
 
 def noted_report(self: Run, metrics: Any, **more: Any) -> None:
-    note(self, "report", metrics=sorted(metrics))
+    counts = {name: value for name, value in metrics.items() if isinstance(value, int)}
+    note(self, "report", metrics=sorted(metrics), reported=counts)
     report(self, metrics, **more)
 
 
