@@ -111,6 +111,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   "stores" $stores
   "pollSeconds" .Values.pollSeconds
   "workers" .Values.workers
+  "namespaceMegabytes" .Values.namespaceMegabytes
   "port" 8080
   "readEvents" .Values.readEvents
   "logFormat" .Values.logFormat

@@ -11,7 +11,10 @@ from pbt_operator.core.history import History
 RECORDS_PER_MEMBER = 16
 
 
-HELD_PER_MEMBER, HELD_BESIDES = 256, 8192  # by weight, before only what the next round lacks is read
+HELD_PER_MEMBER, HELD_BESIDES, HELD_AT_MOST = 256, 8192, 65536
+"""By weight, before only what the next round lacks is read: 64 MB however many members there are. The round that is
+decided next has what it needs all the same."""
+
 EVALUATIONS_A_WEIGHT = 32  # a record without lists takes about a kilobyte, and so do so many numbers
 
 
@@ -19,7 +22,7 @@ def too_much_held(history: History) -> int | None:
     """What the reports of undecided rounds take, if it is more than is held of so many members; else None."""
     known = (record for member in history.members for record in history.records(member))
     held = sum(_weight(record) for record in known if (record.round or 0) > history.decided)
-    return held if held > HELD_BESIDES + HELD_PER_MEMBER * len(history.members) else None
+    return held if held > min(HELD_BESIDES + HELD_PER_MEMBER * len(history.members), HELD_AT_MOST) else None
 
 
 def _weight(record: Report) -> int:

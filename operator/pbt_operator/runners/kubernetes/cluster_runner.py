@@ -23,6 +23,7 @@ from pbt_operator.runners.kubernetes.api import Api
 from pbt_operator.runners.kubernetes.api_errors import ApiUnavailable
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
 from pbt_operator.runners.kubernetes.config import OperatorConfig, StoreConfig, UnknownStore
+from pbt_operator.runners.kubernetes.memory_shares import MemoryShares, was_accepted
 from pbt_operator.runners.kubernetes.pod_template import POPULATION_UID, Owner, render
 
 READERS = 8
@@ -37,6 +38,7 @@ class ClusterRunner:
         *,
         config: OperatorConfig,
         api: Api,
+        shares: MemoryShares | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -46,10 +48,11 @@ class ClusterRunner:
             owner: the Population.
             config: of the operator.
             api: the API server.
+            shares: of the operator's memory; None where nobody else takes any.
             clock: seconds, monotonic.
             now: POSIX time.
         """
-        self.clock = clock
+        self.clock, self._shares = clock, shares or MemoryShares(config.namespace_megabytes)
         self._owner, self._config, self._api, self._now = owner, config, api, now
 
     parallelism = None
@@ -105,9 +108,20 @@ class ClusterRunner:
                 return None
             accepted = as_manifest(recorded(record))
             template = with_env_values(accepted.template, body["spec"].get("template") or {})
-            return None if template is None else accepted.model_copy(update={"template": template})
+            if template is None:
+                return None
+            self._shares.take(self._owner, accepted, is_in_force=True)
+            return accepted.model_copy(update={"template": template})
         except (ValidationError, Rejected):
             return None
+
+    def take_memory(self, manifest: PopulationSpec, body: Mapping[str, Any]) -> None:
+        """Takes of the operator's memory what a Population of this size needs.
+
+        Raises:
+            Rejected: the others of its namespace leave too little.
+        """
+        self._shares.take(self._owner, manifest, is_in_force=was_accepted(body))
 
     def try_pods(
         self, manifest: PopulationSpec, *, in_force: PopulationSpec | None, body: Mapping[str, Any]

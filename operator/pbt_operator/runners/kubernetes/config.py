@@ -101,6 +101,9 @@ class OperatorConfig(Wire):
     workers: Whole = Field(
         default=8, ge=1, le=MAX_WORKERS, description=f"a whole number from 1 to {MAX_WORKERS}"
     )
+    namespace_megabytes: Whole = Field(
+        default=200, ge=1, le=10**6, description="a whole number from 1 to 1000000"
+    )
     port: Whole = Field(default=8080, ge=1, le=65535, description="a whole number from 1 to 65535")
     read_events: Flag = Field(default=False, description="true or false")
     log_format: Literal["json", "text"] = Field(default="json", description="json or text")

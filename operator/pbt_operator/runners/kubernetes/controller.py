@@ -31,6 +31,7 @@ from pbt_operator.runners.kubernetes.event_recorder import EventRecorder
 from pbt_operator.runners.kubernetes.faults import LONGEST_WAIT_SECONDS, Faults
 from pbt_operator.runners.kubernetes.finalizer import clear_pods, is_held, purge, skips_purge, with_finalizer
 from pbt_operator.runners.kubernetes.following import Follower
+from pbt_operator.runners.kubernetes.memory_shares import MemoryShares
 from pbt_operator.runners.kubernetes.metrics import Metrics
 from pbt_operator.runners.kubernetes.pass_limits import PassLimits
 from pbt_operator.runners.kubernetes.pod_state import PodState
@@ -60,6 +61,7 @@ class Controller:
         config: OperatorConfig,
         recorder: EventRecorder,
         metrics: Metrics,
+        shares: MemoryShares | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -71,16 +73,17 @@ class Controller:
             config: of the operator.
             recorder: takes the events of each pass.
             metrics: count what the passes do.
+            shares: of the operator's memory; None where nobody else takes any.
             clock: seconds, monotonic.
             now: POSIX time.
         """
         self.session: Session[ClusterPods] | None = None
         self._owner, self._api, self._config, self._metrics = owner, api, config, metrics
-        self._runner = ClusterRunner(owner, config=config, api=api, clock=clock, now=now)
+        self._runner = ClusterRunner(owner, config=config, api=api, shares=shares, clock=clock, now=now)
         self._follower: Follower | None = None
         self._status_writer = StatusWriter(owner, api=api, recorder=recorder)
         self._faults = Faults(owner, status_writer=self._status_writer, metrics=metrics)
-        self._clock, self._now = clock, now
+        self._clock, self._now, self._owner_checked = clock, now, clock()
         self._manifest: PopulationSpec | None = None
         self._examined: tuple[int, str | None] | None = None  # the generation, and what asks for a retry
         self._generations = Generations()
@@ -89,7 +92,6 @@ class Controller:
         self._opening: Opening[ClusterPods] | None = None
         self._times, self._pace, self._limits = Times(), Pace(config.poll_seconds), PassLimits(clock)
         metrics.observe_phase(owner.namespace, owner.name, PopulationPhase.PENDING)
-        self._owner_checked = clock()
 
     def reconcile(self, body: Body, seen: Mapping[str, PodState]) -> float:
         """One pass; what it can't finish, the next one does.
@@ -142,6 +144,7 @@ class Controller:
         try:
             manifest, changed = examine(body), self._generations.changed(body)
             renderer = self._runner.renderer(manifest)
+            self._runner.take_memory(manifest, body)
             self._runner.try_pods(manifest, in_force=self._manifest, body=body)
             if self.session is not None:
                 self._replace_spec(self.session, manifest, retry=asked[1], generation=changed)

@@ -16,6 +16,7 @@ from pbt_operator.runners.kubernetes.config import OperatorConfig
 from pbt_operator.runners.kubernetes.controller import Controller
 from pbt_operator.runners.kubernetes.event_recorder import EventRecorder
 from pbt_operator.runners.kubernetes.health import Health, HealthServer
+from pbt_operator.runners.kubernetes.memory_shares import MemoryShares
 from pbt_operator.runners.kubernetes.metrics import Metrics
 from pbt_operator.runners.kubernetes.pod_informer import SELECTOR, PodInformer
 from pbt_operator.runners.kubernetes.pod_template import Owner
@@ -45,6 +46,7 @@ class Process:
         self._posting = ThreadPoolExecutor(1, thread_name_prefix="events")
         self._recorder = EventRecorder(api.create_event, instance=instance, worker=self._posting)
         self._metrics, self.health = Metrics(), Health(workers=config.workers)
+        self._shares = MemoryShares(config.namespace_megabytes)
         self._server: HealthServer | None = None
         self._pods = PodInformer(api, config.namespaces, on_shown=self._pod_shown)
         self.queue = WorkQueue(
@@ -53,7 +55,7 @@ class Process:
             pods_of=lambda owner: self._pods.of(owner.namespace, owner.uid),
             workers=config.workers,
             around=self._around,
-            on_gone=lambda owner: self._metrics.forget(owner.namespace, owner.name),
+            on_gone=self._gone,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -110,8 +112,17 @@ class Process:
 
     def _controller_of(self, owner: Owner) -> Controller:
         return Controller(
-            owner, api=self._api, config=self.config, recorder=self._recorder, metrics=self._metrics
+            owner,
+            api=self._api,
+            config=self.config,
+            recorder=self._recorder,
+            metrics=self._metrics,
+            shares=self._shares,
         )
+
+    def _gone(self, owner: Owner) -> None:
+        self._metrics.forget(owner.namespace, owner.name)
+        self._shares.give_back(owner)
 
     @contextmanager
     def _around(self, owner: Owner) -> Iterator[None]:
