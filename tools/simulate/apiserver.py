@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from urllib3.exceptions import ReadTimeoutError
 
-from pbt_operator.runners.kubernetes.pod_state import population_of
+from pbt_operator.runners.kubernetes.pod_state import PodState, population_of, read
 from pbt_operator.runners.kubernetes.run_times import rfc3339
 from simulate.weather import Weather
 from simulate.world import World
@@ -64,6 +64,7 @@ class ApiServer:
         self._world, self._weather = world, weather
         self._random = world.chance("api")
         self._version = self._made = 0
+        self._states: dict[str, PodState | None] = {}
         self.configuration = SimpleNamespace(host="", auth_settings=dict)
         self.rest_client = SimpleNamespace(request=self.request)
 
@@ -178,6 +179,13 @@ class ApiServer:
     def pod(self, uid: str) -> Body | None:
         """One pod as it is."""
         return next((pod for pod in self.pods.values() if pod["metadata"]["uid"] == uid), None)
+
+    def state_of(self, pod: Body) -> PodState | None:
+        """What a pod's resource says; each version is read once."""
+        version = pod["metadata"]["resourceVersion"]
+        if version not in self._states:
+            self._states[version] = read(pod)
+        return self._states[version]
 
     def delete_pod(self, name: str, *, uid: str | None = None, grace: int | None = None) -> Body:
         """Asks for a pod's end; the kubelet carries it out."""

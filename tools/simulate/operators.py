@@ -8,7 +8,7 @@ from pbt_operator.runners.kubernetes.config import OperatorConfig
 from pbt_operator.runners.kubernetes.controller import Controller
 from pbt_operator.runners.kubernetes.event_recorder import EventRecorder
 from pbt_operator.runners.kubernetes.metrics import Metrics
-from pbt_operator.runners.kubernetes.pod_state import population_of, read
+from pbt_operator.runners.kubernetes.pod_state import population_of
 from pbt_operator.runners.kubernetes.pod_template import Owner
 from pbt_operator.runners.kubernetes.work_queue import RETRY_SECONDS, SETTLE_SECONDS, _intent
 from simulate.apiserver import ApiServer, Body
@@ -74,10 +74,10 @@ class Operator:
             self.processes[uid].wake()
 
     def _drive(self, owner: Owner) -> None:
-        controller = self._controller_of(owner)
+        controller, state_of = self._controller_of(owner), self._watch.server.state_of
         while (body := self._watch.populations.get(owner.uid)) is not None:
             self._changed.discard(owner.uid)
-            pods = [read(pod) for pod in self._watch.pods.values() if population_of(pod) == owner.uid]
+            pods = [state_of(pod) for pod in self._watch.pods.values() if population_of(pod) == owner.uid]
             seen = {pod.pod.uid: pod for pod in pods if pod is not None}
             try:
                 seconds = controller.reconcile(body, seen)

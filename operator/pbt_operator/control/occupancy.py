@@ -13,7 +13,6 @@ from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.records.repository import Repository
 
 JOIN_SECONDS = 60.0
-MOST_PASSED = 2  # births of its member that a pod was labelled for one after the other as it started
 MOST_ASKED = 8  # each is a read in every pass while it hasn't joined
 
 
@@ -105,14 +104,11 @@ def _begun(repository: Repository, pod: Pod) -> Pod:
 
     Who has claimed the birth on its labels has begun with that one, or with what a yield names.
     """
-    if not pod.readdressed or pod.phase is Phase.PENDING or repository.claims.knows(pod.life):
+    if not pod.readdressed or pod.phase is Phase.PENDING or has_claimed(repository, pod):
         return pod
-    for incarnation in range(pod.incarnation - 1, max(0, pod.incarnation - 1 - MOST_PASSED), -1):
-        birth = repository.history.birth(pod.member, incarnation)
-        claim = None if birth is None or birth.cause.closes else repository.claim(birth)
-        if claim is not None:
-            is_its = claim.pod == pod.uid and not claim.void
-            return replace(pod, incarnation=incarnation) if is_its else pod
+    for life in pod.readdressed:
+        if _claimed_by(repository, life, pod.uid):
+            return replace(pod, member=life.member, incarnation=life.incarnation)
     return pod
 
 

@@ -15,7 +15,7 @@ from pbt_operator.control.demand import Demand
 from pbt_operator.control.events import Event
 from pbt_operator.control.handing_over import HandingOver
 from pbt_operator.control.look import Seen
-from pbt_operator.control.occupancy import asked_for
+from pbt_operator.control.occupancy import asked_for, has_claimed, lived
 from pbt_operator.control.pods import Phase, Pod, Pods
 from pbt_operator.control.record import Recorder
 from pbt_operator.control.tenancy import Stay, Tenant, Waited
@@ -108,14 +108,10 @@ class Placement:
             if member in later:
                 continue
             tenant = self._tenant(pod, asked.get(member), spec, keeps=seen.lacks_room)
-            notice = tenancy.notice_of(
-                tenant,
-                spec,
-                self._time(tenant, spec, now),
-                takeover_seconds=self._takeover_seconds(),
-                keeps=seen.lacks_room,
-            )
-            if notice is None:
+            waited, most = self._time(tenant, spec, now), self._takeover_seconds()
+            notice = tenancy.notice_of(tenant, spec, waited, takeover_seconds=most, keeps=seen.lacks_room)
+            # Who has gone on as another member since the look lives no life that is over: the next pass finds it there.
+            if notice is None or lived(self._repository, pod) != pod:
                 continue
             if notice.hung:
                 self._accounting.hung.add(pod.uid)
@@ -164,8 +160,10 @@ class Placement:
     def _time(self, tenant: Tenant, spec: Spec, now: float) -> Waited:
         """Starts and stops the pod's timers as it stands, and reads them."""
         stay, timers, uid, member = tenant.stay(spec), self._timers, tenant.pod.uid, tenant.pod.member
-        if stay is Stay.TO_SWAP and tenant.birth is not None:  # no pass need have seen it at home in between
-            timers.start(Timed.TAKEOVER, uid, now, at=tenant.birth.life)
+        if stay is Stay.TO_SWAP and tenant.birth is not None and tenant.is_to_progress:
+            # No pass need have seen it at home in between; it looks for this birth once it has begun the one before.
+            at = (tenant.birth.life, has_claimed(self._repository, tenant.pod))
+            timers.start(Timed.TAKEOVER, uid, now, at=at)
         elif stay is Stay.HOME:
             timers.stop(Timed.TAKEOVER, uid)
             if tenant.pod.phase is Phase.RUNNING and self._waits(member, spec):

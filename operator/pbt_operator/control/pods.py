@@ -40,7 +40,8 @@ class Pod:
         log: where its whole output is: a file, or a command that shows it. Empty where it is nowhere.
         unplaced_for: for how many seconds the cluster has known no place for it; None once it has one, and where
             places don't lack.
-        readdressed: it was made the pod of another birth while it had no place: its process may have started just then.
+        readdressed: the lives that it was for before, the newest first: it was made another one's pod while it had no
+            place, and its process may have started just then.
         placed_for: for how many seconds it has had its place; None where nobody says so.
         running_for: for how many seconds its trainer has run; None where it doesn't, or nobody says so.
     """
@@ -64,7 +65,7 @@ class Pod:
     unplaced_for: float | None = None
     placed_for: float | None = None
     running_for: float | None = None
-    readdressed: bool = False
+    readdressed: tuple[Life, ...] = ()
 
     @property
     def life(self) -> Life:

@@ -26,6 +26,7 @@ from simulate.world import ROOM_FROM
 SEEDS, GROUPS = 400, 8
 WITH_ROOM = 80
 MOST = 1000
+ONCE_BROKEN = (7_002_597, 7_002_663, 7_002_717, 9_000_207, 9_000_373)
 ROOT = Path(__file__).parents[3]
 PATHS = f"{ROOT / 'tools'}:{ROOT / 'tests'}"
 # A defect that is never caught runs through all seeds.
@@ -47,6 +48,11 @@ def test_no_law_is_broken(group: int) -> None:
     broken = {o.seed: o.wrong for o in outcomes if o.wrong}
     assert not broken, f"make simulate SEEDS=1 TRACE=1 FIRST={next(iter(broken))} shows all: {broken}"
     assert {o.ended for o in outcomes} <= {"Complete", "Failed", "Deleted"}
+
+
+@pytest.mark.parametrize("seed", ONCE_BROKEN)
+def test_seeds_that_broke_a_law_once_keep_them(seed: int) -> None:
+    assert not run(seed).wrong
 
 
 def test_no_law_is_broken_where_a_pass_may_read_two_records_only() -> None:

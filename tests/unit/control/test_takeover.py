@@ -9,7 +9,7 @@ from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Cause
-from pbt_operator.control.pods import Pod
+from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.control.tenancy import Tenant
 from pbt_operator.records import audit
 from pbt_operator.records.archive import read_archive
@@ -59,7 +59,7 @@ def test_a_pod_that_is_preempted_before_it_takes_its_next_birth_is_told_of():
 def test_each_birth_and_each_request_has_time_of_its_own(what):
     """A process that takes up one after the other in time need never be seen at home by a pass."""
     run = Simulation(spec(DETERMINISTIC, members=4, restart="InPlace"), Deterministic())
-    pod, found = Pod.pending(birth(1), uid="pod-1"), []
+    pod, found = replace(Pod.pending(birth(1), uid="pod-1"), phase=Phase.RUNNING), []
     for number, now in ((2, 0.0), (2, 50.0), (3, 70.0), (3, 100.0)):
         swaps = Tenant(pod, birth(number), has_claimed=False, heir=None)
         yields = Tenant(pod, birth(1), has_claimed=True, heir=Life(1, number))
@@ -68,6 +68,29 @@ def test_each_birth_and_each_request_has_time_of_its_own(what):
     assert found == [0.0, 50.0, 0.0, 30.0]
 
 
-def birth(incarnation: int) -> Birth:
+def test_a_pod_that_is_slow_to_start_has_its_time_to_take_over_once_it_has_begun():
+    """Its image, its container and its claim may each take longer than a swap: only then its process looks."""
+    run = Simulation(spec(DETERMINISTIC, members=4, restart="InPlace"), Deterministic())
+    run.pods.places = 3
+    run.passes()
+    (trainer,) = (one for one in run.pods._trainers.values() if one.placed_at is None)
+    following, found = birth(2, member=trainer.member), list[float]()
+
+    def wait(phase: Phase, now: float) -> None:
+        run.repository.claims.begin_pass()
+        tenant = Tenant(replace(trainer.pod, phase=phase), following, has_claimed=False, heir=None)
+        found.append(run.reconciler._placement._time(tenant, run.spec, now).takeover)
+
+    for phase, now in ((Phase.PENDING, 0.0), (Phase.PENDING, 900.0), (Phase.RUNNING, 900.0)):
+        wait(phase, now)
+    wait(Phase.RUNNING, 950.0)
+    trainer.life.open()
+    assert trainer.life.claim()
+    for now in (955.0, 1000.0):
+        wait(Phase.RUNNING, now)
+    assert found == [0.0, 0.0, 0.0, 50.0, 0.0, 45.0]
+
+
+def birth(incarnation: int, *, member: int = 0) -> Birth:
     cause = Cause.INITIAL if incarnation == 1 else Cause.EXPLOIT
-    return Birth(member=0, incarnation=incarnation, cause=cause, hyperparameters={}, reason="r")
+    return Birth(member=member, incarnation=incarnation, cause=cause, hyperparameters={}, reason="r")

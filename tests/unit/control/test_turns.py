@@ -5,6 +5,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from msgspec.structs import replace as replace_birth
 
 from fixtures.decided import decisions
 from fixtures.manifests import DETERMINISTIC, spec
@@ -12,9 +13,10 @@ from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_contract.encoding import decode
 from pbt_contract.keys import Life
+from pbt_contract.records import Cause
 from pbt_contract.yields import Yield
-from pbt_operator.control.look import Seen
-from pbt_operator.control.occupancy import lived
+from pbt_operator.control.look import Seen, look_at_pods
+from pbt_operator.control.occupancy import asked_for, lived
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.records import audit
@@ -228,11 +230,35 @@ def test_a_process_that_started_as_its_labels_changed_lives_what_it_claimed():
         run.step()
     pod = begun[0]
     assert pod.phase is Phase.RUNNING
-    for later in (1, 2):
-        labelled = replace(pod, incarnation=pod.incarnation + later, readdressed=True)
-        assert lived(run.repository, labelled) == replace(pod, readdressed=True)
-        for other in (replace(labelled, uid="another"), replace(labelled, phase=Phase.PENDING)):
-            assert lived(run.repository, other) == other
+    waits = Life(MEMBERS - 1, 1)
+    for former in ((pod.life,), (waits, pod.life)):
+        for now in (
+            Life(pod.member, pod.incarnation + 2),
+            waits,
+        ):  # its member's next one, or another member's
+            labelled = replace(pod, member=now.member, incarnation=now.incarnation, readdressed=former)
+            assert lived(run.repository, labelled) == replace(pod, readdressed=former)
+            for other in (replace(labelled, uid="another"), replace(labelled, phase=Phase.PENDING)):
+                assert lived(run.repository, other) == other
+
+
+def test_a_process_that_goes_on_as_another_member_during_the_pass_is_not_stopped():
+    """Its former member was reborn meanwhile: by what the pass saw before, the process lives a life that is over."""
+    run, asked = simulation(restart="Recreate"), list[tuple[Pod, Life]]()
+    while not asked:
+        run.step()
+        seen = look_at_pods(run.pods, run.repository, late=())
+        found = ((pod, asked_for(run.repository, pod)) for pod in seen.live.values())
+        asked = [(pod, to) for pod, to in found if to is not None and to.member != pod.member]
+    pod, to = asked[0]
+    own = run.repository.birth(*pod.life)
+    following = replace_birth(own, incarnation=own.incarnation + 1, cause=Cause.EXPLOIT, source=None, round=1)
+    run.reconciler._recorder.births([following])
+    while keys.claim(*to) not in run.store.names(keys.CLAIMS):
+        run.time.advance()
+    run.repository.claims.begin_pass()
+    run.reconciler._placement.place(seen, run.spec)
+    assert [one.stopping for one in run.pods.observe() if one.uid == pod.uid] == [False]
 
 
 def test_a_smaller_parallelism_ends_the_demand_first():

@@ -75,6 +75,7 @@ class Facts:
         self.is_lawless = self.had_zombies = False
         self.calm_since = math.inf
         self._cores: dict[int, Spec] = {}
+        self._newest: dict[int, int] = {}  # by member, the incarnation up to which there are births
 
     def learn(self, key: str, data: bytes) -> object:
         """Takes a record that was written just now; returns it, None for what the laws don't read."""
@@ -130,6 +131,7 @@ class Facts:
             found[kind].pop(keys.number_in(key), None)
             self._cores.clear()
         elif kind in {keys.BIRTHS, keys.CLAIMS, keys.ENDS}:
+            self._newest.clear()
             for known in (self.births, self.claims, self.ends):
                 for life in [life for life, one in known.items() if one.key == key]:
                     del known[life]
@@ -166,9 +168,10 @@ class Facts:
 
     def newest_birth(self, member: int) -> Birth | None:
         """The birth that is in force."""
-        number = 0
+        number = self._newest.get(member, 0)
         while Life(member, number + 1) in self.births:
             number += 1
+        self._newest[member] = number
         return self.births.get(Life(member, number))
 
     def line(self, member: int) -> list[Birth]:

@@ -2,7 +2,6 @@
 
 from pbt_contract.keys import Life
 from pbt_contract.records import Claim
-from pbt_operator.runners.kubernetes.pod_state import read
 from pbt_operator.runners.kubernetes.pod_template import MEMBER, POPULATION_UID
 from simulate.apiserver import Body
 from simulate.laws.facts import Facts
@@ -47,7 +46,7 @@ class PodLaws(Judge):
         live = [
             found
             for found in facts.server.pods.values()
-            if (seen := read(found)) is not None and not seen.pod.ended
+            if (seen := facts.server.state_of(found)) is not None and not seen.pod.ended
         ]
         if len(live) > self.most_slots:
             self.blame(f"8: {len(live)} live pods, {self.most_slots} slots")
@@ -65,7 +64,7 @@ class PodLaws(Judge):
     def on_step(self, trainer: Trainer) -> None:
         """Its pod's labels say whose life it lives, but for a while after it went on as another."""
         pod = self.facts.server.pod(trainer.pod)
-        seen = read(pod) if pod is not None else None
+        seen = self.facts.server.state_of(pod) if pod is not None else None
         if seen is None or seen.pod.member == trainer.life.member or seen.pod.stopping:
             self._late.pop(trainer.pod, None)
             return
@@ -82,7 +81,7 @@ class PodLaws(Judge):
         uid = population["metadata"]["uid"]
         left = [p for p in self.facts.server.pods.values() if p["metadata"]["labels"][POPULATION_UID] == uid]
         for pod in left:
-            seen = read(pod)
+            seen = self.facts.server.state_of(pod)
             if seen is not None and not seen.pod.ended:
                 self.blame(f"7: {pod['metadata']['name']} still runs")
 

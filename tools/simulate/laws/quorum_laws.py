@@ -12,7 +12,6 @@ from pbt_operator.core.round_record import Round
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Result
 from pbt_operator.core.sub_populations import belongs
-from pbt_operator.runners.kubernetes.pod_state import read
 from simulate.apiserver import Body
 from simulate.laws.facts import Facts
 from simulate.laws.judge import Judge
@@ -59,7 +58,7 @@ class QuorumLaws(Judge):
 
     def on_pod(self, pod: Body, *, gone: bool) -> None:
         """Times the pods that wait for a node or for their start."""
-        uid, seen = pod["metadata"]["uid"], read(pod)
+        uid, seen = pod["metadata"]["uid"], self.facts.server.state_of(pod)
         if seen is not None and seen.pod.phase is Phase.PENDING and not gone:
             known = self._pending.setdefault(uid, Pending(labelled_member(pod), self.now))
             known.member = labelled_member(pod)  # it may be for another one by now

@@ -6,7 +6,7 @@ from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Cause
 from pbt_operator.control.pods import Pod
 from pbt_operator.core.spec import Spec
-from pbt_operator.runners.kubernetes.pod_state import population_of, read
+from pbt_operator.runners.kubernetes.pod_state import population_of
 from simulate.apiserver import Body
 from simulate.laws.facts import Facts
 from simulate.laws.judge import Judge
@@ -77,7 +77,9 @@ class TurnLaws(Judge):
         if body is None:
             return []
         uid, now = body["metadata"]["uid"], facts.world.now()
-        states = (read(pod) for pod in facts.server.pods.values() if population_of(pod) == uid)
+        states = (
+            facts.server.state_of(pod) for pod in facts.server.pods.values() if population_of(pod) == uid
+        )
         found = (state.as_of(now) for state in states if state is not None)
         return [pod for pod in found if not pod.ended]
 
@@ -98,9 +100,11 @@ class TurnLaws(Judge):
         return birth.life == own or self._may_swap(birth, own)
 
     def _may_swap(self, birth: Birth, own: Life) -> bool:
-        """Whether the process has still time to go on with its member's next birth."""
+        """Whether the process has still time to go on with its member's next birth; it looks once it has begun."""
+        facts, claim = self.facts, self.facts.claims.get(own)
         is_next = birth.cause is Cause.EXPLOIT and birth.incarnation == own.incarnation + 1
-        return is_next and self.now < self.facts.written[birth.key] + SWAP_SECONDS
+        since = max(facts.written[birth.key], 0.0 if claim is None else facts.written[claim.key])
+        return is_next and self.now < since + SWAP_SECONDS
 
     # who waits
 
@@ -146,6 +150,7 @@ class TurnLaws(Judge):
         if birth.crashes:
             return  # its turns end before they bring it anywhere
         waiting = {one for one in self._waiting(spec) if one != former and self._may_train(one, spec)}
+        waiting -= self._coming()
         self._turns = {one: seen for one, seen in self._turns.items() if one in waiting}
         # Who is behind has to catch up first, and that may take many turns.
         passed_over = {one for one in waiting if self.facts.position(one) <= birth.start_step}
@@ -154,6 +159,11 @@ class TurnLaws(Judge):
             seen[member] = seen.get(member, 0) + 1
             if seen[member] > MOST_TURNS:
                 self.blame(f"15: member {member} has begun {seen[member]} turns while member {one} waits")
+
+    def _coming(self) -> set[int]:
+        """The members whose own pods may get a place at any moment: nobody need know yet that room lacks."""
+        there = [pod for pod in self._pods() if not pod.stopping]
+        return set() if self._is_short(there) else {pod.member for pod in there if pod.placed_for is None}
 
     def _may_train(self, member: int, spec: Spec) -> bool:
         """Whether it could do anything with a slot: it isn't as far as the newest gate lets it."""

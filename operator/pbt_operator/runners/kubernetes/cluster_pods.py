@@ -7,12 +7,13 @@ from functools import partial
 from itertools import chain, count
 from typing import Any
 
+from pbt_contract.keys import Life
 from pbt_contract.records import Birth
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.runners.kubernetes.api import Api
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.pod_requests import PodRequests, Request, all_tried
-from pbt_operator.runners.kubernetes.pod_state import SETTLED, PodState, read
+from pbt_operator.runners.kubernetes.pod_state import SETTLED, PodState, former_noted, read
 from pbt_operator.runners.kubernetes.pod_template import READDRESSED, annotations_of, labels_of
 from pbt_operator.runners.kubernetes.run_times import seconds_since
 from pbt_operator.runners.kubernetes.unseen_pods import UnseenPods
@@ -22,14 +23,16 @@ MOST_CHANGES = 128  # creations and deletions in a pass, so that the first are f
 # Of those, deletions: a member whose pod is gone waits for the pass to end, and for its turn in the next. An eighth of
 # many, which only follow one another so where all pods go and none takes their place.
 MOST_DELETIONS, PART = 32, 8
+MOST_FORMER = 2  # lives that a pod can have been for while its process started
 
 
 @dataclass(frozen=True, slots=True)
 class Relabelled:
-    """The life that a pod was labelled with, and the one that the watch showed before."""
+    """The life that a pod was labelled with, the one that the watch showed before, and those that it was for before."""
 
     before: tuple[int, int]
     now: tuple[int, int]
+    former: tuple[Life, ...]
 
 
 class ClusterPods:
@@ -164,7 +167,7 @@ class ClusterPods:
         """With what was asked of it and the watch may not show yet."""
         labels = self._relabelled.get(pod.uid)
         if labels is not None and labels.before == _life(pod):
-            pod = replace(pod, member=labels.now[0], incarnation=labels.now[1])
+            pod = replace(pod, member=labels.now[0], incarnation=labels.now[1], readdressed=labels.former)
         return replace(pod, stopping=True) if pod.uid in self._stopped else pod
 
     @property
@@ -229,18 +232,21 @@ class ClusterPods:
 
     def relabel(self, pod: Pod, *, member: int, incarnation: int) -> None:
         """See `Pods.relabel`."""
-        self._label(pod, member, incarnation)
+        self._label(pod, member, incarnation, former=pod.readdressed)
 
     def readdress(self, pod: Pod, birth: Birth) -> None:
         """See `Pods.readdress`: its trainer is told what the labels and annotations are when it starts."""
-        annotations = {**annotations_of(birth.hyperparameters), READDRESSED: "true"}
-        self._label(pod, *birth.life, annotations=annotations)
+        former = (pod.life, *pod.readdressed)[:MOST_FORMER]
+        annotations = {**annotations_of(birth.hyperparameters), READDRESSED: former_noted(former)}
+        self._label(pod, *birth.life, former=former, annotations=annotations)
 
-    def _label(self, pod: Pod, member: int, incarnation: int, **noted: Any) -> None:
+    def _label(
+        self, pod: Pod, member: int, incarnation: int, *, former: tuple[Life, ...], **noted: Any
+    ) -> None:
         shown = self._seen.get(pod.uid)
         self._api.label_pod(self._namespace, pod.name, labels_of(member, incarnation), uid=pod.uid, **noted)
         before = _life(shown.pod if shown is not None else pod)
-        self._relabelled[pod.uid] = Relabelled(before, (member, incarnation))
+        self._relabelled[pod.uid] = Relabelled(before, (member, incarnation), former)
 
     def stop(self, pod: Pod) -> None:
         """See `Pods.stop`: a deletion, with the pod's own grace period."""

@@ -1,7 +1,7 @@
 """What a pod's resource says about its trainer: that it waits, runs, is over or is lost."""
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,6 +39,7 @@ LOST_AFTER_SECONDS = 30.0  # past its deletion and its grace period, a kubelet t
 NO_FAULT = frozenset({
     EVICTED, "NodeShutdown", "NodeLost", "Terminated", "Preempting", "UnexpectedAdmissionError", "NodeAffinity",
 })  # fmt: skip
+FORMER = re.compile(r"\d{1,9}-\d{1,9}(,\d{1,9}-\d{1,9})*", re.ASCII)
 UNPLACED = frozenset({"Unschedulable", "SchedulingGated"})
 
 
@@ -110,7 +111,7 @@ def read(body: Mapping[str, Any]) -> PodState | None:
         uid=metadata["uid"],
         member=life.member,
         incarnation=life.incarnation,
-        readdressed=READDRESSED in (metadata.get("annotations") or ()),
+        readdressed=former_in((metadata.get("annotations") or {}).get(READDRESSED)),
         phase=phase,
         stopping=deleted is not None,
         disrupted=disruption is not None,
@@ -133,6 +134,18 @@ def read(body: Mapping[str, Any]) -> PodState | None:
         running_since=posix_of(((trainer.get("state") or {}).get("running") or {}).get("startedAt")),
         holdup=holdup,
     )
+
+
+def former_noted(lives: Iterable[Life]) -> str:
+    """How an annotation says for which lives a pod was before; see `former_in`."""
+    return ",".join(f"{life.member}-{life.incarnation}" for life in lives)
+
+
+def former_in(noted: str | None) -> tuple[Life, ...]:
+    """The lives that such an annotation names; none where it is missing or says something else."""
+    if noted is None or FORMER.fullmatch(noted) is None:
+        return ()
+    return tuple(Life(*map(int, life.split("-"))) for life in noted.split(","))
 
 
 def _life_of(labels: Mapping[str, str]) -> Life | None:

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from pbt_contract.keys import Life
 from pbt_operator.manifest.population_spec import MAX_MEMBERS, MAX_NAME
 from pbt_operator.runners.kubernetes.cluster_pods import ClusterPods
+from pbt_operator.runners.kubernetes.pod_state import former_in
 from support.lagging import RUNNING, Server, birth, pods_of, run_one
 
 
@@ -74,18 +76,42 @@ def test_a_pod_that_waits_becomes_another_births_and_leaves_its_name_to_nobody(s
     (waiting,) = pods.observe()
     pods.readdress(waiting, other)
     assert lives(pods) == [(2, 1)]
-    assert next(iter(pods.observe())).readdressed is False  # until the watch shows it
+    assert next(iter(pods.observe())).readdressed == (first.life,)
     told = server.pods[waiting.uid]["metadata"]
     assert told["labels"] == {"pbt.dev/member": "2", "pbt.dev/incarnation": "1"}
     assert json.loads(told["annotations"]["pbt.dev/hyperparameters"]) == dict(other.hyperparameters)
     server.show()
     pods.refresh(server.seen)
-    assert next(iter(pods.observe())).readdressed
+    assert next(iter(pods.observe())).readdressed == (first.life,)
     pods.start(first)
     server.show()
     pods.refresh(server.seen)
     assert sorted(lives(pods)) == [(1, 1), (2, 1)]
     assert len({pod.name for pod in pods.observe()}) == 2
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_the_last_two_lives_that_a_pod_was_for_are_remembered(server, pods, shows):
+    """Its process may have started as either while the watch was behind; what else stands there names none."""
+    lived = [birth(member=member) for member in (1, 2, 3, 4)]
+    pods.start(lived[0])
+    server.show()
+    for other in lived[1:]:
+        pods.refresh(server.seen)
+        pods.readdress(pods.observe()[0], other)
+        if shows:
+            server.show()
+    server.show()
+    pods_of(server).refresh(server.seen)
+    pods.refresh(server.seen)
+    assert pods.observe()[0].readdressed == (lived[2].life, lived[1].life)
+    assert [former_in(noted) for noted in (None, "true", "3-1,", "-1-1", "3-1,2-7")] == [
+        (),
+        (),
+        (),
+        (),
+        (Life(3, 1), Life(2, 7)),
+    ]
 
 
 def test_the_longest_name_has_room_for_each_pod_whose_name_another_life_has(server, pods):
