@@ -11,6 +11,13 @@ class Advance(Enum):
     STOP = auto()
 
 
+def next_due(step: int, interval_steps: int, total_steps: int) -> str:
+    """When the next report is due after a step, as the end of a sentence."""
+    if step >= total_steps:
+        return ", and it is the last one"
+    return f": the next report is at step {min((step // interval_steps + 1) * interval_steps, total_steps)}"
+
+
 class Stopped(Enum):
     """Why a run stopped."""
 

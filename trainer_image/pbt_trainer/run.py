@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pbt_contract.errors import ExitCode, UsageError
-from pbt_trainer.loop import Advance, Stopped
+from pbt_trainer.loop import Advance, Stopped, next_due
 from pbt_trainer.session.binding import Binds
 from pbt_trainer.session.building import Building, Builds
-from pbt_trainer.session.ending import finish, leave_loop
+from pbt_trainer.session.ending import check_given, finish, leave_loop
 from pbt_trainer.session.hyperparameters import Hyperparameters
 from pbt_trainer.session.metrics import plain
 from pbt_trainer.session.place import Place
@@ -63,6 +63,7 @@ class Run(Place, Builds, Binds):
         self._reported_step = self.step
         self._hooks: list[Callable[[Run], object]] = []
         self._restored: bool | None = None  # None before a restore was tried
+        self._lingers = False  # whether `finish` was called, and a member that waits may get this process
         self._left = False  # whether `superseded` has let the script leave this step
         if member:
             member.before_exit(self._leave_loop)
@@ -144,7 +145,7 @@ class Run(Place, Builds, Binds):
         Raises:
             UsageError: a report was due and wasn't made, though the step wasn't `superseded`.
         """
-        if self.stopped is not None:
+        if self.stopped is not None and not self._lingers:
             return Advance.STOP
         note_loop()
         if self._leads and self.due and not self._left:
@@ -153,6 +154,8 @@ class Run(Place, Builds, Binds):
         swapped = False
         if self._member:
             verdict, swapped = self._between_steps(self._member)
+            if self._lingers:
+                return self._stop(Stopped.FINISHED)
             if verdict in _ENDS:
                 return self._stop(_ENDS[verdict])
         self._left = False
@@ -166,8 +169,8 @@ class Run(Place, Builds, Binds):
     ) -> None:
         """Says that this member is done, before the last step too, and ends the loop.
 
-        It stays a donor until the next round is decided, is not compared any more then, and its slot is free. Nothing
-        replaces it. Every rank calls this at the same step.
+        It stays a donor until the next round is decided, and is not compared any more then; nothing replaces it. Where
+        members take turns, the loop may go on as one that waits for a slot. Every rank calls this at the same step.
 
         Args:
             metrics: as of a report. Needed where the step is due; at another step they are kept, and nobody compares
@@ -182,10 +185,7 @@ class Run(Place, Builds, Binds):
             return
         if self.step <= self._start_step:
             raise UsageError("run.finish() comes after a step: in the loop")
-        if self.due and metrics is None:
-            raise UsageError(f"step {self.step} is due: run.finish(metrics) reports it")
-        if self._is_due and not self.due and (metrics is not None or files is not None):
-            raise UsageError(f"step {self.step} was reported already: run.finish() takes nothing more")
+        check_given(self.step, is_due=self._is_due, reported=not self.due, metrics=metrics, files=files)
         folder, values = None if files is None else Path(files), plain(metrics or {})
         if self._member and self._member.succeeded:  # what it would say is about a life that is over
             self._stop(Stopped.REPLACED)
@@ -196,7 +196,8 @@ class Run(Place, Builds, Binds):
         elif folder is not None:
             files_below(folder)
         self._reported_step = self.step
-        self._stop(Stopped.FINISHED if stored else Stopped.TERMINATED)
+        lingers = stored and self._member is not None and self._member.has_made_room
+        self._stop(Stopped.FINISHED if stored else Stopped.TERMINATED, lingers=lingers)
 
     def end(self) -> None:
         """Ends the process if the loop ended early, so that nothing takes a part of a training for the whole.
@@ -229,7 +230,9 @@ class Run(Place, Builds, Binds):
             raise UsageError("the run has ended: nothing can be reported any more")
         if not self.due:
             why = "was reported already" if self._is_due else "is not due"
-            raise UsageError(f"step {self.step} {why}{self._next_due()}")
+            raise UsageError(
+                f"step {self.step} {why}{next_due(self.step, self.interval_steps, self.total_steps)}"
+            )
         values = plain(metrics)
         folder = None if files is None else Path(files)
         if self._member:
@@ -238,12 +241,6 @@ class Run(Place, Builds, Binds):
         elif folder is not None:
             files_below(folder)
         self._reported_step = self.step
-
-    def _next_due(self) -> str:
-        if self.step >= self.total_steps:
-            return ", and it is the last one"
-        following = min((self.step // self.interval_steps + 1) * self.interval_steps, self.total_steps)
-        return f": the next report is at step {following}"
 
     def _begin_loop(self) -> None:
         if self.hp.looping:
@@ -270,7 +267,7 @@ class Run(Place, Builds, Binds):
             member.prepare()
         swapped = False
         while (verdict := self._consult(member)) is Verdict.SWAP:
-            swapped = True
+            swapped, self.stopped, self._lingers = True, None, False
             self.step = self._start_step = self._reported_step = member.birth.start_step
             self._call_hooks()
         if self.step == self._start_step:
@@ -278,6 +275,8 @@ class Run(Place, Builds, Binds):
         return verdict, swapped
 
     def _consult(self, member: Session) -> Verdict:
+        if self._lingers:
+            return last_turn(member, self.step, Verdict.GO)
         begins, following = self.step == self._start_step, self.step // self.interval_steps + 1
         at_bound = begins or self.step % self.interval_steps == 0
         number = following if at_bound and self.step < self.total_steps else None
@@ -292,8 +291,8 @@ class Run(Place, Builds, Binds):
         stored = self._member is None or self._member.link.flush()
         return self._stop(Stopped.FINISHED if stored else Stopped.TERMINATED)
 
-    def _stop(self, reason: Stopped) -> Advance:
-        self.stopped = reason
-        if self._member:
+    def _stop(self, reason: Stopped, *, lingers: bool = False) -> Advance:
+        self.stopped, self._lingers = reason, lingers
+        if self._member and not lingers:
             self._member.close()
         return Advance.STOP

@@ -57,10 +57,10 @@ class Trainer:
     def pid(self) -> int:
         return self.process.pid
 
-    def go(self, steps: int = 1) -> None:
-        """Lets it do so many more steps."""
+    def go(self, steps: int = 1, told: str = "") -> None:
+        """Lets it do so many more steps, with a word for each."""
         assert self.process.stdin is not None
-        self.process.stdin.write("\n" * steps)
+        self.process.stdin.write(f"{told}\n" * steps)
         self.process.stdin.flush()
 
     def hear(self, words: str) -> str:

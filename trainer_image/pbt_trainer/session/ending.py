@@ -9,6 +9,18 @@ from pbt_trainer.log import logger
 from pbt_trainer.session.session import Session
 
 
+def check_given(step: int, *, is_due: bool, reported: bool, metrics: object, files: object) -> None:
+    """Makes sure that `finish` is given what its step needs, and no more.
+
+    Raises:
+        UsageError: a due step has no metrics, or was reported already and has something.
+    """
+    if is_due and not reported and metrics is None:
+        raise UsageError(f"step {step} is due: run.finish(metrics) reports it")
+    if is_due and reported and (metrics is not None or files is not None):
+        raise UsageError(f"step {step} was reported already: run.finish() takes nothing more")
+
+
 def finish(
     member: Session, step: int, *, ready: bool, metrics: Mapping[str, float | list[float]], files: Path | None
 ) -> bool:

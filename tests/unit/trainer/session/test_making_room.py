@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from pbt_contract import keys
 from pbt_contract.encoding import encode
-from pbt_contract.records import Cause, Claim, Report, Started
+from pbt_contract.records import Cause, Claim, Ending, Report, Started
 from pbt_contract.yields import LifeName, Yield
 from unit.trainer.population import Population, Trainer, population_in, until
 
@@ -254,6 +254,29 @@ def test_a_birth_that_somebody_else_took_leaves_values_and_random_state_as_they_
         undisturbed.step_until(last)
     assert trainer.said == undisturbed.said
     assert len(population.saves()) == 1
+
+
+def test_after_finish_it_goes_on_as_a_member_that_waits(population: Population, waiting: Report) -> None:
+    """Its slot isn't given back, as at the last step; and where nobody asks, it ends after a while."""
+    trainer = running(population)
+    ask(population)
+    trainer.step_until("restored 4 8.0")
+    [save] = population.saves()
+    population.resume(save)
+    trainer.hear("step")
+    trainer.go(told="finish")
+    finished = until(lambda: population.saves(member=OTHER, incarnation=2) or None)
+    assert [(record.step, record.ending) for record in finished] == [(5, Ending.FINISHED)]
+    asked = Yield(member=OTHER, incarnation=2, to=LifeName(member=0, incarnation=2))
+    population.store.create(asked.key, encode(asked))
+    trainer.hear(f"restored {save.step} {save.step * 0.5}")
+    assert trainer.hear("step").startswith(f"step {save.step + 1} 2")
+    trainer.go(told="finish")
+    trainer.hear("ended FINISHED")
+    assert trainer.end() == 0
+    done = population.saves(incarnation=2)
+    assert [(record.step, record.ending) for record in done] == [(save.step + 1, Ending.FINISHED)]
+    population.assert_no_leftovers()
 
 
 def test_a_decision_about_the_member_comes_first(population: Population, waiting: Report) -> None:

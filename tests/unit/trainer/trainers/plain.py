@@ -1,6 +1,7 @@
 """A trainer without any library. Each step waits for a line on stdin and is told on stdout.
 
-Its weight grows by `rate` with each step, and `rate` is read in the loop; `layers` is read before it.
+Its weight grows by `rate` with each step, and `rate` is read in the loop; `layers` is read before it. A line
+`finish` lets it be done.
 """
 
 import random
@@ -48,11 +49,13 @@ def restored(run):
 
 for step in run.steps():
     say("step", step, run.incarnation, random.random())
-    sys.stdin.readline()
+    told = sys.stdin.readline()
     weight.value += run.hp["rate"]
     if run.due:
         run.report({"score": weight.value, "episodes": [1, float("nan")]})
         say("reported", step)
+    if told == "finish\n":
+        run.finish()
 say("ended", run.stopped.name)
 assert "boto3" not in sys.modules  # the courier's alone
 assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
