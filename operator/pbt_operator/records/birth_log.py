@@ -9,12 +9,15 @@ from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
 from pbt_contract.errors import KeyRefused, NotFound, RecordRefused
 from pbt_contract.keys import Life
-from pbt_contract.records import Birth
+from pbt_contract.records import Birth, Cause
 from pbt_contract.stores import Store
 from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.crashed import AFTER_CRASHES
 from pbt_operator.core.history import History
 from pbt_operator.records.parallel import create_each, decoded, read_each
+
+UNROUNDED = frozenset({Cause.SCALE, Cause.REMOVED})
+"""The causes of births that may come at any time since the newest round."""
 
 
 class BirthLog:
@@ -51,12 +54,15 @@ class BirthLog:
                 self._history.add_birth(birth)
                 self.unread.popleft()
             self.unread.extend(
-                Life(b.member, b.incarnation - 1)
-                for b in births
-                if (b.cause.resumes or b.cause in AFTER_CRASHES) and b.incarnation > 1
+                Life(b.member, b.incarnation - 1) for b in births if b.incarnation > 1 and self._goes_back(b)
             )
             if allowance.is_spent:
                 return
+
+    def _goes_back(self, birth: Birth) -> bool:
+        """Whether what comes before a birth is needed: its line does, or lives may have crashed there since a round."""
+        replaces = birth.round is not None and birth.round >= self._history.decided
+        return birth.cause.resumes or birth.cause in AFTER_CRASHES or birth.cause in UNROUNDED or replaces
 
     def lives(self) -> Iterator[Life]:
         """Of all births that there ever were."""

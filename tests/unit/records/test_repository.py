@@ -1,12 +1,14 @@
 """What the repository learns, and from whom: laggards that catch up unseen, lost answers, other operators."""
 
 import pytest
+from msgspec.structs import replace
 
 from fixtures.manifests import DETERMINISTIC, spec
 from pbt_contract import keys
 from pbt_contract.encoding import encode
 from pbt_contract.errors import StoreUnavailable
 from pbt_contract.records import Birth, Cause, Report
+from pbt_operator.core.crashed import crashed_since
 from pbt_operator.core.retention import doomed
 from pbt_operator.core.round_record import Entry, Round
 from pbt_operator.manifest.population import to_core
@@ -165,6 +167,26 @@ def test_rounds_of_another_operator_are_learned_before_a_donor_is_picked():
     ahead.write_round(round_of(4, 0, 1))
     behind.learn_rounds()
     assert behind.history.decided == 4
+
+
+@pytest.mark.parametrize(
+    ("later", "crashed"),
+    [
+        ([birth(0, 3, cause=Cause.REMOVED)], [(0, 1)]),
+        ([birth(0, 3, cause=Cause.REMOVED), birth(0, 4, cause=Cause.SCALE)], [(0, 1)]),
+        ([replace(birth(0, 3, cause=Cause.EXPLOIT), round=1)], [(0, 1)]),
+        ([replace(birth(0, 3, cause=Cause.EXPLOIT), round=2)], [(0, 1)]),
+        ([replace(birth(0, 3, cause=Cause.CRASH), decided=1)], [(0, 1), (0, 2)]),
+    ],
+)
+def test_an_operator_that_begins_anew_knows_what_crashed_since_the_newest_round(later, crashed):
+    """Its next round says so, though the member was scaled away or replaced since."""
+    store, first = MemoryStore(), round_of(1, 1, 2)
+    record(store, report(1, 1), report(2, 1))
+    after = replace(birth(0, 2, cause=Cause.CRASH), decided=1)
+    for written in (first, birth(0), birth(1), birth(2), after, *later):
+        store.create(written.key, encode(written))
+    assert [one.life for one in crashed_since(journal_of(store).history)] == crashed
 
 
 def test_a_checkpoint_of_a_life_that_another_operator_ordered_is_never_deleted():

@@ -188,8 +188,7 @@ class BlameLaws(Judge):
         """Who had failed before the round before came back then; and it tells who has crashed since."""
         before = max((number for number in self.facts.rounds if number < decided.number), default=0)
         self._judge_returns(before, self.facts.spec(decided.spec))
-        is_first = self.facts.world.current.name.startswith("operator-0 ")  # one that came later reads less
-        if is_first and not (self.facts.is_lawless or self.facts.had_zombies):
+        if not (self.facts.is_lawless or self.facts.had_zombies):
             self.blame_all(f"13: {decided.key}", self._untold(decided, before))
 
     def _untold(self, decided: Round, before: int) -> Iterator[str]:
