@@ -87,7 +87,10 @@ def _makes_room(pod: Pod, repository: Repository, late: Collection[str]) -> bool
 def _is_to_wait(pod: Pod, repository: Repository, *, shares: bool, is_lived: bool) -> bool:
     """Whether a pod is nobody's yet, so that any member that waits may have it."""
     if pod.unplaced_for is not None:
-        return shares or is_lived or _is_followed(pod, repository)
+        is_over = _is_followed(pod, repository)
+        # The watch may lag: who has claimed its birth runs, whatever it shows.
+        has_begun = (is_over or repository.claims.knows(pod.life)) and has_claimed(repository, pod)
+        return not has_begun and (shares or is_lived or is_over)
     return is_lived and pod.phase is Phase.PENDING and _is_followed(pod, repository)
 
 

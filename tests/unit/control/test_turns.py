@@ -261,6 +261,26 @@ def test_a_process_that_goes_on_as_another_member_during_the_pass_is_not_stopped
     assert [one.stopping for one in run.pods.observe() if one.uid == pod.uid] == [False]
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_pod_whose_process_has_begun_waits_for_no_place_whatever_the_watch_shows(monkeypatch, is_known):
+    """Else another process is asked to go on as its member, which has been reborn: two live it then."""
+    run = simulation()
+    while not run.last or not run.last.takes_turns:
+        run.step()
+    trainer = next(one for one in run.pods._trainers.values() if one.pod.phase is Phase.RUNNING)
+    late = replace(trainer.pod, phase=Phase.PENDING, unplaced_for=90.0)
+    own = run.repository.birth(*late.life)
+    following = replace_birth(own, incarnation=own.incarnation + 1, cause=Cause.EXPLOIT, source=None, round=1)
+    run.reconciler._recorder.births([following])
+    if not is_known:
+        run.repository.claims.forget(late.life)
+    shown = [late if pod.uid == late.uid else pod for pod in run.pods.observe()]
+    monkeypatch.setattr(run.pods, "observe", lambda: shown)
+    seen = look_at_pods(run.pods, run.repository, late=())
+    assert seen.live[late.member].uid == late.uid
+    assert late.uid not in {pod.uid for pod in seen.demand}
+
+
 def test_a_smaller_parallelism_ends_the_demand_first():
     run = simulation(3)
     while run.repository.history.decided < 3:
