@@ -14,7 +14,8 @@ HEAD = """\
 # The chart pbt-operator
 
 Population Based Training on Kubernetes: the operator, its custom resource, its rights, and what watches it. One value
-is needed, a store. [On a cluster](../../docs/install.md) explains a whole installation.
+is needed, a store. [On a cluster](../../docs/install.md) explains a whole installation,
+[On a GPU cluster](../../docs/gpu-cluster.md) what the trainers need beside it.
 
 ```console
 $ helm install pbt-operator charts/pbt-operator -n pbt-system --create-namespace -f values.yaml

@@ -32,8 +32,7 @@ def test_links_lead_to_files(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_populations_in_the_text_are_accepted(page):
-    for block in blocks(page, "yaml"):
-        document = yaml.safe_load(block)
+    for document in [each for block in blocks(page, "yaml") for each in yaml.safe_load_all(block)]:
         if isinstance(document, dict) and document.get("kind") == "Population":
             parse(document, source=page.name)
 

@@ -187,9 +187,10 @@ def test_the_notes_warn_of_what_may_surprise():
 
 
 def test_the_values_in_the_documentation_are_accepted():
-    page = (ROOT / "docs" / "install.md").read_text()
-    examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    pages = "".join((ROOT / "docs" / f"{name}.md").read_text() for name in ("install", "gpu-cluster"))
+    blocks = re.findall(r"```yaml\n(.*?)```", pages, re.DOTALL)
+    examples = [example for block in blocks for example in yaml.safe_load_all(block)]
     values_files = [example for example in examples if "kind" not in example]  # the others are manifests
-    assert len(values_files) == 3
+    assert len(values_files) == 4
     for values in values_files:
         assert one(render(values), "Deployment")
