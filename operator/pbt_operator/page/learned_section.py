@@ -115,10 +115,14 @@ def _evidence_row(name: str, found: "Sequence[Evidence]") -> Row:
     from pbt_operator.core.rules.choosing import LEAST_EVIDENCE
 
     cells = [
-        Cell(f"{each.nats:.1f}", f"length {each.length:g}" if each.nats >= LEAST_EVIDENCE else "", kind="n")
+        Cell(f"{each.nats:.1f}", _length_text(each) if each.nats >= LEAST_EVIDENCE else "", kind="n")
         for each in found
     ]
     return Row([Cell(name), *cells])
+
+
+def _length_text(evidence: "Evidence") -> str:
+    return "" if evidence.length is None else f"length {evidence.length:g}"
 
 
 def _origins(origins: Sequence[ValueOrigins]) -> str:

@@ -29,11 +29,12 @@ class Evidence(NamedTuple):
 
     Attributes:
         nats: as a logarithm; below 0 they are likelier if it doesn't.
-        length: how far a number may move, of its range, until it tells little: under the likeliest setting.
+        length: how far a number may move, of its range, until it tells little: under the likeliest setting. None where
+            nothing that matters is a number.
     """
 
     nats: float
-    length: float
+    length: float | None
 
 
 class Window(NamedTuple):
@@ -89,4 +90,4 @@ def _evidence(told: Sequence[Gain], known: Modelled) -> Evidence:
     sizes = tuple(gain.size for gain in told)
     found = likelihoods(tuple(known.point(gain.number, gain.values) for gain in told), sizes)
     best = max(found, key=found.__getitem__)
-    return Evidence(found[best] - indifferent(sizes), best.length)
+    return Evidence(found[best] - indifferent(sizes), best.length if known.numbers else None)

@@ -59,6 +59,8 @@ def test_what_matters_has_evidence_when_it_does_and_what_does_not_has_less():
     assert 8 <= first.gains <= MOST
     assert set(first.alone) == {"rate", "idle", "kind"}, "what is never explored isn't asked"
     assert first.alone["rate"].nats > 20
+    assert first.alone["rate"].length is not None
+    assert first.alone["kind"].length is None, "a choice lies nowhere"
     assert first.alone["rate"].nats > max(first.alone["idle"].nats, first.alone["kind"].nats)
     assert max(second.together.nats, *(each.nats for each in second.alone.values())) < 3
 
