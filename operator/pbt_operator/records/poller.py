@@ -33,9 +33,8 @@ AT_ONCE = 256  # reports that are looked at together
 class Poller:
     """Reads what trainers record, each record once.
 
-    What it reads it hands over, one arrival after the other; each is to be added to the history before the next one is
-    asked for. What is left to read is kept here: the keys that a listing has shown, the members whose reports have
-    gaps, and the members to be asked for the report that follows.
+    It hands over one arrival after the other; each is to be added to the history before the next one is asked for. What
+    is left to read is kept here: keys that were listed, members with gaps, and members to be asked.
 
     Attributes:
         names: of what trainers record.
@@ -64,8 +63,7 @@ class Poller:
             on_refused: called once for each record that is refused, with its key and the reason.
         """
         self._store, self._history, self._births = store, history, births
-        self._interval_steps, self._readers = interval_steps, readers
-        self._refused = Refusals(on_refused)
+        self._interval_steps, self._readers, self._refused = interval_steps, readers, Refusals(on_refused)
         self.names = ReportNames(store, self._refused, interval_steps=interval_steps, last_step=last_step)
         self._read_up_to: dict[Life, int] = {}  # the round up to which all reports are known
         self._reported: dict[Life, int] = {}  # the newest round that is known
@@ -75,10 +73,12 @@ class Poller:
 
     # what to look for
 
-    def begin_load(self) -> None:
-        """The newest reports of each member: all that are kept, for the best may be any of them."""
+    def begin_load(self, allowance: Allowance) -> None:
+        """The newest reports of each member, for the best may be any of them; none while births or names are unread."""
+        if self._births.unread:
+            return
         born = {member: self._newest_birth(member).incarnation for member in self._history.members}
-        self._to_read = deque(self.names.newest_reports(born, count=RECORDS_PER_MEMBER))
+        self._to_read = deque(self.names.newest_reports(born, RECORDS_PER_MEMBER, allowance))
 
     def begin(self) -> None:
         """The reports that are new since the last time."""
@@ -131,8 +131,8 @@ class Poller:
 
     @property
     def num_to_read(self) -> int:
-        """How many reports are known by name only."""
-        return len(self._to_read)
+        """How many reports are known by name only, or one where there may be more."""
+        return len(self._to_read) + self.names.is_listing
 
     @property
     def num_to_ask(self) -> int:

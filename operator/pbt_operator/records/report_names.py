@@ -8,10 +8,12 @@ from pbt_contract import keys
 from pbt_contract.errors import KeyRefused, RecordRefused
 from pbt_contract.keys import Life
 from pbt_contract.stores import Store
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.records.birth_log import by_life
 from pbt_operator.records.refusals import Refusals
 
 NAMES_PER_MEMBER, NAMES_BESIDES = 16, 10_000  # that one listing may show, for each member and besides
+NAMES_A_READ = 1000  # a page of an object store's listing takes as long as a record
 AFTER_ALL = "~"  # sorts behind whatever a key may hold
 
 
@@ -32,6 +34,7 @@ class ReportNames:
         self.held: int | None = None
         self.overrun: int | None = None
         self._store, self._refused, self._interval_steps = store, refused, interval_steps
+        self._newest: _Newest | None = None
 
     def train_to(self, last_step: int) -> None:
         """A spec that asks for so many steps was accepted: reports up to there may come, or have been refused."""
@@ -47,25 +50,31 @@ class ReportNames:
         self.overrun = len(names) if len(names) > most else None
         return names if self.overrun is None else None
 
-    def newest_reports(self, born: Mapping[int, int], *, count: int) -> list[str]:
+    def newest_reports(self, born: Mapping[int, int], count: int, allowance: Allowance) -> list[str]:
         """The newest of each member: of its newest incarnations, of their latest rounds; ascending.
 
         Args:
             born: by member, its newest incarnation. Reports of others are nobody's: the first ones are told.
             count: how many of each member, and of nobody.
+            allowance: a page of names counts as a read.
+
+        Returns:
+            Nothing where the allowance was spent before: `is_listing`, call it again with another one.
         """
-        reports: dict[int, list[tuple[int, str]]] = {}
-        of_nobody: list[str] = []
-        for (member, incarnation), key in by_life(self.reports(after="")):
-            if incarnation > born.get(member, 0):
-                of_nobody += [key] if len(of_nobody) < count else []
-                continue
-            known = reports.setdefault(member, [])
-            known.append((incarnation, key))
-            if len(known) > 4 * count:
-                reports[member] = sorted(known)[-count:]
-        newest = [key for found in reports.values() for _, key in sorted(found)[-count:]]
-        return newest + of_nobody
+        found = self._newest = self._newest or _Newest(born, count)
+        for number, key in enumerate(self.reports(after=found.after), start=1):
+            found.add(key)
+            if number % NAMES_A_READ == 0:
+                allowance.spend(reads=1)
+                if allowance.is_spent:
+                    return []
+        self._newest = None
+        return found.names()
+
+    @property
+    def is_listing(self) -> bool:
+        """Whether `newest_reports` has more names to look at."""
+        return self._newest is not None
 
     def newest_save(self, life: Life) -> str | None:
         """The key of the last save of a life."""
@@ -87,3 +96,31 @@ class ReportNames:
                 keys.life_in(key)  # else it is none that any record has
                 self._refused.add(key, RecordRefused(f"{key}: is past the last step, {self.last_step}"))
             return
+
+
+class _Newest:
+    """The newest reports of each member among the names so far; `after` is the last one of these."""
+
+    def __init__(self, born: Mapping[int, int], count: int) -> None:
+        """See `ReportNames.newest_reports`."""
+        self.after = ""
+        self._born, self._count = born, count
+        self._reports: dict[int, list[tuple[int, str]]] = {}
+        self._of_nobody: list[str] = []
+
+    def add(self, key: str) -> None:
+        """Learns of a name, which comes after all that are known."""
+        self.after = key
+        for (member, incarnation), _ in by_life([key]):
+            if incarnation > self._born.get(member, 0):
+                self._of_nobody += [key] if len(self._of_nobody) < self._count else []
+                continue
+            known = self._reports.setdefault(member, [])
+            known.append((incarnation, key))
+            if len(known) > 4 * self._count:
+                self._reports[member] = sorted(known)[-self._count :]
+
+    def names(self) -> list[str]:
+        """Theirs, ascending, and the first few that are nobody's."""
+        newest = [key for found in self._reports.values() for _, key in sorted(found)[-self._count :]]
+        return newest + self._of_nobody

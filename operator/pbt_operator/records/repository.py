@@ -113,9 +113,9 @@ class Repository:
             self._load = _Load.BIRTHS
         if self._load is _Load.BIRTHS:
             self._births.load(allowance)
-            if self._births.unread:
+            self._poller.begin_load(allowance)
+            if self._births.unread or self.names.is_listing:
                 return self._cursor()
-            self._poller.begin_load()
             self._load = _Load.REPORTS
         if self._load is _Load.REPORTS:
             self._add(self._poller.listed(allowance))

@@ -1,5 +1,6 @@
 """A pass that may read only so much reads on in the next one, and everything is decided as if it had read at once."""
 
+from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -8,6 +9,7 @@ from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_operator.core.allowance import Allowance, Cursor
+from pbt_operator.records import report_names
 from pbt_operator.records.repository import Repository
 from simulation import Simulation
 from simulation.memory_store import MemoryStore
@@ -92,3 +94,44 @@ def test_what_is_read_at_the_start_is_read_in_pieces_too():
         assert pieces.history.records(member) == whole.history.records(member)
     assert pieces.history.newest_round == whole.history.newest_round
     assert pieces.take_fresh() == []
+
+
+class _Listing(MemoryStore):
+    """Counts the names of reports that are asked for."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__()
+        for key in store.names(""):
+            self.put(key, store.read(key))
+        self.listed: list[str] = []
+
+    def names(self, prefix: str, *, start_after: str = "") -> Iterator[str]:
+        for key in super().names(prefix, start_after=start_after):
+            self.listed += [key] if key.startswith(keys.REPORTS) else []
+            yield key
+
+
+def test_names_of_reports_are_listed_at_the_start_in_pieces_too(monkeypatch):
+    """However many there are; a page of them costs as much as a record."""
+    monkeypatch.setattr(report_names, "NAMES_A_READ", 10)
+    store = _Listing(Simulation(spec(DETERMINISTIC), Deterministic()).run().store)
+    for number in range(200):
+        store.put(f"reports/0000003/junk-{number:04}", b"{}")
+    names = set(store.names(keys.REPORTS))
+
+    def repository() -> Repository:
+        return Repository(
+            store, interval_steps=SCHEDULE["intervalSteps"], on_refused=lambda key, why: pytest.fail(why)
+        )
+
+    whole, pieces = repository(), repository()
+    assert whole.load() is None
+    store.listed.clear()
+    most, cursors = 0, 0
+    while pieces.load(Allowance(reads=2)) is not None:
+        most, cursors = max(most, len(store.listed)), cursors + 1
+        store.listed.clear()
+    assert most <= 21
+    assert cursors > len(names) / 20
+    for member in whole.history.members:
+        assert pieces.history.line_records(member) == whole.history.line_records(member)
