@@ -13,5 +13,5 @@ CELLS = Path(__file__).parent / "notebook" / "cells.py"
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_notebook_trains_a_population_and_shows_it() -> None:
-    ended = run_tests(CELLS, seconds=300)
+    ended = run_tests(CELLS, of="libraries", seconds=300)
     assert ended.returncode == 0, ended.stdout
