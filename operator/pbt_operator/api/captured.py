@@ -1,11 +1,14 @@
 """What a function takes along when it is written to a file: the variables around it that it uses, by name."""
 
+import dis
 import functools
 import hashlib
 import inspect
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
+
+GLOBAL_OPERATIONS = {"LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL"}
 
 SIMPLE = (bool, int, float, str, bytes, type(None))
 """Values that can be compared with what they were in an earlier process."""
@@ -66,7 +69,7 @@ def _of_function(function: types.FunctionType, seen: set[int]) -> Iterator[tuple
 
 
 def _variables(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    for name in sorted({name for code in _nested(function.__code__) for name in code.co_names}):
+    for name in sorted(set(_globals(function.__code__))):
         if name in function.__globals__:
             yield name, function.__globals__[name]
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -77,6 +80,14 @@ def _variables(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
     for parameter in inspect.signature(function).parameters.values():
         if parameter.default is not parameter.empty:
             yield parameter.name, parameter.default
+
+
+def _globals(code: types.CodeType) -> Iterator[str]:
+    """Not all of `co_names`, for those of attributes stand there too."""
+    for inner in _nested(code):
+        for instruction in dis.get_instructions(inner):
+            if instruction.opname in GLOBAL_OPERATIONS:
+                yield instruction.argval
 
 
 def _nested(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,13 @@ def test_more_than_ten_megabytes_are_named_and_less_are_not():
     first, second = bytes(6_000_000), bytes(6_000_001)
     assert refusal(lambda run: (first, second)).startswith("second takes more than 10 MB along")
     assert packed(lambda run: first)
+
+
+def test_a_variable_is_meant_and_not_an_attribute_of_its_name():
+    around = {"images": bytes(10_000_001), "__name__": "__main__"}
+    assert packed(types.FunctionType((lambda run: run.images).__code__, around))
+    exec("def train(run):\n    return [images for _ in range(2)]", around)
+    assert refusal(around["train"]).startswith("images takes more than 10 MB")
 
 
 def test_what_no_file_can_hold_is_named():
