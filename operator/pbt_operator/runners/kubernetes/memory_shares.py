@@ -52,10 +52,9 @@ class MemoryShares:
 
     def _told(self, needed: int, others: list[int]) -> str:
         return (
-            f"needs {_shown(needed)} of the operator's memory by its members and hyperparameters, and the "
-            f"{len(others)} Populations of this namespace that are driven take {_shown(sum(others))} of "
-            f"{self._megabytes} MB: it waits until some of them are deleted; or have fewer members, or let the "
-            "administrator raise `namespaceMegabytes`"
+            f"needs {_shown(needed)} of the operator's memory by its members and hyperparameters, and what is driven "
+            f"in this namespace ({len(others)}) takes {_shown(sum(others))} of {self._megabytes} MB: it waits until "
+            "some of that is deleted; or have fewer members, or let the administrator raise `namespaceMegabytes`"
         )
 
 

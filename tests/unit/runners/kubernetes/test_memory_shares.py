@@ -118,7 +118,7 @@ def test_of_fifty_of_the_largest_size_one_is_driven_and_an_honest_one_beside_the
         assert (one.accepted["status"], one.accepted["reason"]) == ("False", "NamespaceFull")
         assert list(one.store.names("")) == []
     assert "needs 186 MB of the operator's memory" in greedy[1].accepted["message"]
-    assert "take 186 MB of 200 MB" in greedy[1].accepted["message"]
+    assert "takes 186 MB of 200 MB" in greedy[1].accepted["message"]
     assert "namespaceMegabytes" in greedy[1].accepted["message"]
     honest = Tenant(operator, "honest", "honest", SMALL).reconcile()
     assert honest.accepted["status"] == "True"
