@@ -4,8 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET, UnsetType
 
-from bench.spent import told, watch
+from bench.spent import starting, told, watch
+from pbt_contract import keys
+from pbt_contract.encoding import encode
+from pbt_contract.records import Claim, Report, Started
 from pbt_contract.stores import open_store
 from pbt_operator.records.archive import read_archive
 
@@ -23,3 +27,35 @@ def test_the_trainers_of_a_run_are_seen_with_all_the_time_that_they_recorded(tmp
     assert sum(report.seconds for report in found.reports.values()) < lived < processes * seconds
     assert told("toy", lives, tmp_path).startswith("toy: in vain ")
     assert f"of {processes} processes" in told("toy", lives, tmp_path)
+    causes = starting(found.reports.values(), tmp_path / "toy", lives.began)
+    assert sum(causes.values()) == pytest.approx(sum(r.starting or 0.0 for r in found.reports.values()))
+    assert causes["until the claim"] > causes["from the claim on"] > 0
+    assert causes["in place"] == causes["run again"] == 0
+
+
+def test_starting_is_told_by_its_causes(tmp_path):
+    """A claim says whether its process was new; that one is split where it claimed its life."""
+    store, records = open_store(str(tmp_path)), list[Report]()
+    for member, how in enumerate((UNSET, UNSET, Started.IN_PLACE, Started.ANEW)):
+        claim = Claim(member=member, incarnation=1, pod=f"pod-{member}", nonce="n", started=how)
+        store.create(claim.key, encode(claim))
+        records.append(record(member, starting=10.0 + member))
+    began = (tmp_path / keys.claim(0, 1)).stat().st_mtime - 4.0
+    assert starting([*records, record(0)], tmp_path, {"pod-0": began}) == pytest.approx(
+        {"until the claim": 4.0, "from the claim on": 6.0 + 11.0, "in place": 12.0, "run again": 13.0}
+    )
+
+
+def record(member: int, *, starting: float | UnsetType = UNSET) -> Report:
+    return Report(
+        member=member,
+        incarnation=1,
+        step=1,
+        round=1,
+        metrics={},
+        hyperparameters={},
+        checkpoint=keys.checkpoint(member, 1, 1, "n"),
+        files=[],
+        seconds=1.0,
+        starting=starting,
+    )
