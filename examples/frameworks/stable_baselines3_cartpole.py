@@ -9,7 +9,7 @@ import pbt_trainer.stable_baselines3
 
 def main():
     hp = {"gamma": 0.99, "gae_lambda": 0.95, "ent_coef": 0.01, "clip_range": 0.2}
-    run = pbt_trainer.join(hp | {"learning_rate": 1e-3}, total_steps=40, interval_steps=4)
+    run = pbt_trainer.join(hp | {"learning_rate": 1e-3}, total_steps=40, interval_steps=8)
     env = VecNormalize(make_vec_env("CartPole-v1", n_envs=4, seed=1))
     model = PPO(
         "MlpPolicy",

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ import pytest
 import yaml
 
 from frameworks.lives import EXAMPLES, Fact
-from unit.trainer.population import until
 
 PROBE = Path(__file__).with_name("probe.py")
 TESTS = Path(__file__).parents[1]
@@ -77,6 +77,12 @@ class Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
+
+    def wait_for_a_report(self, process: subprocess.Popen[str]) -> None:
+        """Until some member has trained beyond its first report; the first start of a framework takes long."""
+        while not any(fact["step"] > self.schedule["intervalSteps"] for fact in self.facts):
+            assert process.poll() is None
+            time.sleep(0.05)
 
     def finish(self) -> str:
         process = self.start()
@@ -182,7 +188,7 @@ def interrupted(example: Example, tmp_path: Path) -> Iterator[Run]:
     run = Run(example, tmp_path, restart="InPlace")
     process = run.start()
     try:
-        until(lambda: any(fact["step"] > run.schedule["intervalSteps"] for fact in run.facts))
+        run.wait_for_a_report(process)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=120)
         yield run
