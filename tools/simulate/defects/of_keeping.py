@@ -4,10 +4,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from pbt_operator.control import session
-from pbt_operator.control.session import Session
 from pbt_operator.core import retention
-from pbt_operator.manifest.population import recorded, to_core
 from pbt_operator.records import specs
 from pbt_operator.runners.kubernetes import controller
 from pbt_operator.runners.kubernetes.controller import Controller
@@ -64,14 +61,6 @@ def _what_was_to_be_purged_stays() -> Any:
     return patch.object(controller, "purge", lambda *_: "left as it is")
 
 
-def _an_end_is_forgotten_when_its_spec_is_asked_for_again() -> Any:
-    def replace_spec(self: Session[Any], manifest: Any, **asked: Any) -> None:
-        record = session.accept(self.store, manifest, self._ownership, asked["retry"], asked["generation"])
-        self.reconciler.replace_spec(to_core(recorded(record)), record.number)
-
-    return patch.object(Session, "replace_spec", replace_spec)
-
-
 def _a_spec_is_recorded_with_the_values_of_env() -> Any:
     return patch.object(specs, "without_env_values", dict)
 
@@ -83,6 +72,5 @@ MADE = (
     _a_former_owner_purges,
     _it_is_purged_before_the_pods_are_gone,
     _what_was_to_be_purged_stays,
-    _an_end_is_forgotten_when_its_spec_is_asked_for_again,
     _a_spec_is_recorded_with_the_values_of_env,
 )
