@@ -16,9 +16,9 @@ from typing import Any
 
 from frameworks import probe
 from pbt_contract.records import Cause, Started
-from unit.trainer.population import Population, until
+from unit.trainer.population import Population
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 500.0
 EXAMPLES = Path(__file__).parents[2] / "examples" / "frameworks"
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -76,7 +76,9 @@ class Lives:
         pid = self.start(incarnation=2, hold=hold, in_place=True)
         for ((incarnation, number), values), (member, before, step) in zip(births.items(), hold, strict=True):
             here = {"what": "done", "member": member, "incarnation": before, "step": step}
-            until(lambda here=here: any(here.items() <= fact.items() for fact in self.facts))
+            while not any(here.items() <= fact.items() for fact in self.facts):
+                assert os.waitpid(pid, os.WNOHANG) == (0, 0), self.errors()
+                time.sleep(0.02)
             source = self.population.reported(number, member=1)
             self.population.birth(
                 incarnation,
