@@ -23,7 +23,7 @@ class Limits(Wire):
         default=None,
         description="GPUs or other accelerators that a pod asks for, of whichever vendor (a MIG slice is one), times "
         "the hours of all processes, as far as reports and saves tell them: training, discarded or not, waiting and "
-        "starting. What the template asks for now counts for all of these hours, whatever it asked for before. The "
+        "starting. What the template asks for now counts for all of these hours. The "
         "template must ask for some in resources.limits; claims of dynamic resource allocation don't count.",
     )
     active_seconds: Seconds | None = Field(
