@@ -10,10 +10,10 @@ FROM ${BASE} AS build
 WORKDIR /src
 COPY operator/build.lock operator/requirements.lock ./
 # An environment of its own, without pip: the base's pip fills it. What it depends on is one layer, which changes with the
-# lock files alone. Of botocore's services it uses S3 and those that hand out identities; of the Kubernetes client the part
+# lock files alone. The build system lies in a folder, for a distribution's own packages can't be replaced. Of botocore's services it uses S3 and those that hand out identities; of the Kubernetes client the part
 # that blocks. Bytecode stays: the operator starts on a read-only file system, where it would be compiled at each start.
 RUN python -m venv --without-pip /opt/pbt \
- && python -m pip install --no-cache-dir --require-hashes --requirement build.lock \
+ && python -m pip install --no-cache-dir --target /build --require-hashes --requirement build.lock \
  && python -m pip --python /opt/pbt/bin/python install --no-cache-dir --require-hashes --requirement requirements.lock \
  && cd /opt/pbt/lib/python3*/site-packages \
  && find . -type d -name tests -prune -exec rm -r {} + \
@@ -24,7 +24,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY operator/pbt_operator operator/pbt_operator
 COPY trainer_image/pbt_contract trainer_image/pbt_contract
 COPY trainer_image/pbt_trainer trainer_image/pbt_trainer
-RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
+RUN PYTHONPATH=/build python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel . \
  && python -m pip --python /opt/pbt/bin/python install --no-cache-dir --no-deps --no-index /wheel/*.whl
 
 FROM ${BASE}
