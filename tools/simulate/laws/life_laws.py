@@ -12,7 +12,7 @@ from simulate.laws.facts import JOURNAL
 from simulate.laws.judge import Judge
 from simulate.trainer import Trainer
 
-MOST_BIRTHS = 500  # with all the faults of the worst climate, seeds have less than a hundred
+MOST_BIRTHS = 2000  # each turn is one: with twelve members in two places they come to hundreds
 
 
 class LifeLaws(Judge):

@@ -142,7 +142,8 @@ class QuorumLaws(Judge):
             whole = {
                 m for m, birth in births.items() if birth is not None and belongs(birth, turns) == number
             }
-            own = whole & sure
+            # Nobody waits for who is past the round without a report of it.
+            own = {m for m in whole & sure if m in have or self.facts.position(m) < decided.step}
             is_due = (
                 turn.into is UNSET and decided.number >= turn.due and spec.schedule.decides(decided.number)
             )
