@@ -28,9 +28,9 @@ MOST_FORMER = 2  # lives that a pod can have been for while its process started
 
 @dataclass(frozen=True, slots=True)
 class Relabelled:
-    """The life that a pod was labelled with, the one that the watch showed before, and those that it was for before."""
+    """The life that a pod was labelled with, those that the watch may show until then, and those that it was for."""
 
-    before: tuple[int, int]
+    before: frozenset[tuple[int, int]]
     now: tuple[int, int]
     former: tuple[Life, ...]
 
@@ -95,7 +95,7 @@ class ClusterPods:
         self._relabelled = {
             uid: labels
             for uid, labels in self._relabelled.items()
-            if uid in self._unseen.by_uid or (uid in seen and labels.before == _life(seen[uid].pod))
+            if uid in self._unseen.by_uid or (uid in seen and _life(seen[uid].pod) in labels.before)
         }
         if self._doubtful:
             self._look()
@@ -166,7 +166,7 @@ class ClusterPods:
     def _as_told(self, pod: Pod) -> Pod:
         """With what was asked of it and the watch may not show yet."""
         labels = self._relabelled.get(pod.uid)
-        if labels is not None and labels.before == _life(pod):
+        if labels is not None and _life(pod) in labels.before:
             pod = replace(pod, member=labels.now[0], incarnation=labels.now[1], readdressed=labels.former)
         return replace(pod, stopping=True) if pod.uid in self._stopped else pod
 
@@ -245,8 +245,11 @@ class ClusterPods:
     ) -> None:
         shown = self._seen.get(pod.uid)
         self._api.label_pod(self._namespace, pod.name, labels_of(member, incarnation), uid=pod.uid, **noted)
-        before = _life(shown.pod if shown is not None else pod)
-        self._relabelled[pod.uid] = Relabelled(before, (member, incarnation), former)
+        before, last = {_life(shown.pod if shown is not None else pod)}, self._relabelled.get(pod.uid)
+        if last is not None:  # the watch may show that one next
+            before |= last.before | {last.now}
+        now = (member, incarnation)
+        self._relabelled[pod.uid] = Relabelled(frozenset(before - {now}), now, former)
 
     def stop(self, pod: Pod) -> None:
         """See `Pods.stop`: a deletion, with the pod's own grace period."""

@@ -90,6 +90,26 @@ def test_a_pod_that_waits_becomes_another_births_and_leaves_its_name_to_nobody(s
     assert len({pod.name for pod in pods.observe()}) == 2
 
 
+def test_a_pod_that_is_labelled_twice_is_the_last_members_while_the_watch_shows_the_first(server, pods):
+    """Else it would be made another one's pod once more, and the last one would have two."""
+    first, second, third = (birth(member=member) for member in (1, 2, 3))
+    pods.start(first)
+    server.show()
+    pods.refresh(server.seen)
+    for other in (second, third):
+        pods.readdress(pods.observe()[0], other)
+    shown = list[list[tuple[int, int]]]()
+    for _ in range(3):  # as it was, as the second one's, as the third one's
+        pods.refresh(server.seen)
+        shown.append(lives(pods))
+        server.show(1)
+    assert shown == [[(3, 1)]] * 3
+    pods_of(server).relabel(pods.observe()[0], member=2, incarnation=1)
+    server.show()
+    pods.refresh(server.seen)
+    assert lives(pods) == [(2, 1)]
+
+
 @pytest.mark.parametrize("shows", [True, False])
 def test_the_last_two_lives_that_a_pod_was_for_are_remembered(server, pods, shows):
     """Its process may have started as either while the watch was behind; what else stands there names none."""
