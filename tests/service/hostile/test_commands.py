@@ -137,7 +137,7 @@ SAFE_TAGS = {
     "html", "head", "meta", "title", "style", "body", "header", "h1", "h2", "h3", "p", "section", "div", "span",
     "ul", "li",
     "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption", "pre", "code", "button",
-    "input",
+    "input", "label",
     "select", "option", "svg", "path", "line", "circle", "main", "footer", "script", "strong", "noscript", "rect",
     "g",
 }  # fmt: skip
@@ -165,8 +165,11 @@ def harmless() -> Page:
     record_simulated(store, crashes=0.2, nans=0.1, num_rounds=6)
     recorder = record_small(MemoryStore())
     recorder.report(recorder.history.newest_birth(0), 15, save=True, notes=["a note"])
+    recorder.report(
+        recorder.history.newest_birth(0), 30, 0.5, metrics={recorder.spec.objective.metric: 0.5, "loss": 1.0}
+    )
     whole, noted = parse(page(read_archive(store))), parse(page(read_archive(recorder.store)))
-    return Page(elements=[*whole.elements, *[e for e in noted.elements if e.tag in {"ul", "li"}]])
+    return Page(elements=[*whole.elements, *[e for e in noted.elements if e.tag != "script"]])
 
 
 def test_the_page_is_built_of_nothing_that_records_say(harmless: Page) -> None:
