@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 from msgspec.structs import replace
 
-from pbt_operator.control import session
+from pbt_operator.control import taking
 from pbt_operator.control.decide import Decisions
 from pbt_operator.core import births, exploit, explore, quorum
 from pbt_operator.core.auto import AutoRules
@@ -57,7 +57,7 @@ def _auto_chooses_again_whenever_the_spec_changes() -> Any:
     def again(manifest: PopulationSpec, _: Any) -> PopulationSpec:
         return settled_spec.settled(manifest, None)
 
-    return both(patch.object(settled_spec, "auto_rules", by_members), patch.object(session, "settled", again))
+    return both(patch.object(settled_spec, "auto_rules", by_members), patch.object(taking, "settled", again))
 
 
 def _an_adopter_loses_the_strategy() -> Any:
@@ -65,7 +65,7 @@ def _an_adopter_loses_the_strategy() -> Any:
         found = settled_spec.settled(manifest, known)
         return found.model_copy(update={"strategy": Strategy.EXPLICIT}) if manifest.storage.adopt else found
 
-    return patch.object(session, "settled", lost)
+    return patch.object(taking, "settled", lost)
 
 
 def _a_horizon_is_planned_from_the_start_each_time() -> Any:
