@@ -22,7 +22,6 @@ from support.apiserver import ApiServer
 from support.downward import referred
 
 LAST_WORDS_BYTES = 2000
-TIME = "2026-01-01T00:00:00Z"
 INHERITED = {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "OMP_NUM_THREADS": "1",
@@ -155,7 +154,7 @@ class Node:
             process = self._processes[pod["metadata"]["uid"]] = subprocess.Popen(
                 command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
-        self._tell(pod, container["name"], "Running", {"running": {"startedAt": TIME}})
+        self._tell(pod, container["name"], "Running", {"running": {"startedAt": _now()}})
         code = process.wait()
         return 128 - code if code < 0 else code
 
