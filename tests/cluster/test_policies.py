@@ -7,8 +7,10 @@ from cluster.populations import TINY
 from cluster.release import Release
 from cluster.space import RESTRICTED, Space
 
-AUTHOR = {"populations": ["get", "create", "patch", "delete"], "pods": ["create"]}
-TENANT = {"populations": ["get", "create", "patch", "delete"]}
+AUTHOR = {"populations": ["get", "list", "watch", "create", "patch", "delete"], "pods": ["create"]}
+TENANT = {
+    "populations": ["get", "list", "watch", "create", "patch", "delete"]
+}  # kubectl waits for what it deletes
 SCALER = {"populations/scale": ["get", "patch", "update"], "populations": ["get"]}
 UID = "0a1b2c3d-0000-4000-8000-000000000000"
 
