@@ -156,10 +156,10 @@ class LeadLaws(Judge):
     def on_tick(self) -> None:
         """What nobody has to wait for is opened soon: a decided round, and all where fewer than two are left."""
         facts, spec = self.facts, self.facts.in_force
-        if spec is None or not facts.is_at_work or not facts.gates:
+        if spec is None or not facts.is_at_work or not (facts.gates or facts.newest_birth(0)):
             self._shut_since = None
             return
-        up_to = facts.gates[max(facts.gates)].up_to
+        up_to = facts.gates[max(facts.gates)].up_to if facts.gates else 0
         wanted = self._open_to(spec)
         if up_to >= wanted:
             self._shut_since = None
