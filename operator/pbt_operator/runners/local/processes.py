@@ -86,7 +86,11 @@ class LocalPods:
 
     def wait(self, wake: socket.socket, seconds: float) -> None:
         """See `WaitingPods.wait`."""
-        select.select([self._warden.fileno(), self._doorbell.fileno(), wake.fileno()], [], [], seconds)
+        # `select` takes no descriptor above 1023, and a process that trains from a notebook may have that many open.
+        waits = select.poll()
+        for each in (self._warden, self._doorbell, wake):
+            waits.register(each.fileno(), select.POLLIN)
+        waits.poll(seconds * 1000)
         self._doorbell.clear()
 
     def close(self) -> None:
