@@ -1,9 +1,11 @@
 """`pbt.fit` is `pbt run`: the same decisions, the same place, stopped and continued; only the function is Python's."""
 
 import os
+import resource
 import signal
 import threading
 import time
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
@@ -205,3 +207,21 @@ def test_outside_of_the_main_thread_it_trains_as_well(elsewhere):
     thread.start()
     thread.join()
     assert [result.best.score for result in found] == [1.0]
+
+
+def test_it_trains_where_a_process_has_more_than_a_thousand_descriptors_open(elsewhere):
+    """`select` takes none above 1023; the warden inherits the number of its socket."""
+
+    def quick(run):
+        for _ in run.steps():
+            if run.due:
+                run.report({"score": 1.0})
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    with ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        while opened.enter_context(Path(os.devnull).open()).fileno() < 1100:
+            pass
+        result = pbt.fit(quick, **{**FIELDS, "members": 1, "total_steps": 20, "progress": False})
+    assert result.best.score == 1.0

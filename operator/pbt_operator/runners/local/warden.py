@@ -64,8 +64,11 @@ class Warden:
 
     def serve(self) -> None:
         """Obeys until the runner's end is closed."""
+        waits = select.poll()  # the runner's end has the number that it has in the runner, above 1023 perhaps
+        for each in (self._runner.fileno(), self._wake):
+            waits.register(each, select.POLLIN)
         while True:
-            readable, _, _ = select.select([self._runner.fileno(), self._wake], [], [])
+            readable = {each for each, _ in waits.poll()}
             if self._wake in readable:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake, 4096)
