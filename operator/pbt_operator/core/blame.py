@@ -4,7 +4,7 @@
   row blames the hyperparameters, unless something else explains both: they go back to those of the donor, which have
   run, or are drawn again where there is no donor.
 - Three crashes within a member's last three intervals blame weights and hyperparameters: both come from a donor.
-- What trainers call a mistake is the script's fault until anybody has recorded anything, then the hyperparameters'.
+- What trainers call a mistake is the script's fault until anybody has reported, then the hyperparameters'.
 - Where a trainer never ran, as an init container failed, say, its member begins the same life again, up to the limit.
 - Hyperparameters are blamed `MOST_BLAMED` times in a row at most, and `backoffLimit` crashes in a row are allowed. Only
   a record of the member's own sets the counters back. So a slot makes so many starts without a record and no more.
@@ -35,11 +35,11 @@ class Setting:
     """What a crash is judged by that isn't the member's own.
 
     Attributes:
-        anyone_recorded: whether anybody in the population has recorded anything.
+        anyone_reported: whether anybody in the population has reported, which a mistaken script hinders.
         is_bad_node: whether others crash on the node that it crashed on, though their hyperparameters have run.
     """
 
-    anyone_recorded: bool
+    anyone_reported: bool
     is_bad_node: bool
 
 
@@ -47,7 +47,7 @@ def setting_of(end: End, history: History) -> Setting:
     """By what the end of a life is judged now."""
     others = (other for other in history.ends if other.member != end.member and other.node == end.node)
     return Setting(
-        anyone_recorded=history.has_recorded,
+        anyone_reported=history.has_reported,
         is_bad_node=bool(end.node) and any(_crashed_though_proven(other, history) for other in others),
     )
 
@@ -146,7 +146,7 @@ def _blames_values(crash: Crash, history: History, setting: Setting) -> bool:
     """Whether the hyperparameters of its line explain a crash, or a second one in a row."""
     end = crash.end
     if is_mistake(end):
-        return setting.anyone_recorded
+        return setting.anyone_reported
     crashed = _crashed(history, end.member)
     in_a_row = 1 + len(crashed)
     if history.line_records(end.member) or in_a_row < CRASHES_IN_A_ROW:
@@ -255,7 +255,7 @@ def _from_donor(
 
 def waits_for_others(crash: Crash, setting: Setting) -> bool:
     """Whether the script may be mistaken, so that its member waits for others to meet that mistake too."""
-    return is_mistake(crash.end) and not setting.anyone_recorded and not crash.fails
+    return is_mistake(crash.end) and not setting.anyone_reported and not crash.fails
 
 
 def wait_seconds(crash: Crash, setting: Setting) -> float:

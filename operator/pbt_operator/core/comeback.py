@@ -37,7 +37,7 @@ def returned(history: History, spec: Spec, member: int) -> Birth | None:
 def retried(history: History, spec: Spec, member: int, *, incarnation: int) -> Birth | None:
     """The birth by which a member tries again where a population that failed is continued; None if it needs none.
 
-    Those need one that had failed, and, if nobody has ever recorded anything, all whose process had ended: also where
+    Those need one that had failed, and, if nobody has ever reported, all whose process had ended: also where
     an operator that died hasn't written what follows. Their counters begin again.
 
     Args:
@@ -50,7 +50,7 @@ def retried(history: History, spec: Spec, member: int, *, incarnation: int) -> B
     if newest is None or newest.incarnation != incarnation or member >= spec.members:
         return None
     has_ended = newest.cause in AFTER_CRASHES or history.ends.get(newest.life) is not None
-    if newest.cause is Cause.FAILED or (has_ended and not history.has_recorded):
+    if newest.cause is Cause.FAILED or (has_ended and not history.has_reported):
         return again(history, spec, member)
     return None
 

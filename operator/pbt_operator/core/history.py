@@ -41,7 +41,9 @@ class History:
     Attributes:
         rounds: the newest decided ones.
         ends: how the newest lives ended.
-        has_recorded: whether anybody has ever recorded anything.
+        has_recorded: whether anybody has ever recorded anything: its store lets trainers in.
+        has_reported: whether anybody has ever reported: its script can train for an interval. A save can't tell, as
+            whoever is stopped saves whatever comes next.
         ledger: counts over the whole life; None where nobody counts.
     """
 
@@ -53,7 +55,7 @@ class History:
         self._records: dict[int, dict[str, Report]] = {}
         self._reporters: dict[int, set[int]] = {}  # by round, the members with a record of it
         self.rounds, self.ends = NewestRounds(), KnownEnds()
-        self.has_recorded = False
+        self.has_recorded, self.has_reported = False, False
         self.ledger: Ledger | None = None
         self._order: list[int] | None = None
         self._members: dict[int, _Member] = {}  # each until the member's births or records change
@@ -138,6 +140,7 @@ class History:
     def add_record(self, record: Report) -> None:
         """Learns of a report or save."""
         self.has_recorded = True
+        self.has_reported |= record.round is not None
         self._records.setdefault(record.member, {})[record.key] = record
         if record.round is not None:
             self._reporters.setdefault(record.round, set()).add(record.member)

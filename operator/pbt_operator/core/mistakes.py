@@ -1,4 +1,4 @@
-"""Whether the script is to blame for a population that has recorded nothing, so that no retry of any member helps."""
+"""Whether the script is to blame for a population in which nobody has reported, so that no retry of any member helps."""
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import takewhile
@@ -20,7 +20,7 @@ ENDS_ALIKE_IN_ALL = 8
 def mistake_of(
     history: History, spec: Spec, *, running: Collection[int], logs: Mapping[int, str]
 ) -> Outcome | None:
-    """The end of a population whose script is mistaken; None while anybody may still train, or has recorded anything.
+    """The end of a population whose script is mistaken; None while anybody may still train, or has reported.
 
     Two members said so by their exit code, or all of them have ended again and again with the same last line.
 
@@ -30,7 +30,7 @@ def mistake_of(
         running: the members that have a process.
         logs: by member, where its whole output is, as far as that is known.
     """
-    if history.has_recorded:
+    if history.has_reported:
         return None
     ends = {member: _ends_in_a_row(history, member) for member in range(spec.members)}
     mistaken = [member for member, found in ends.items() if found and is_mistake(found[0])]
@@ -66,6 +66,6 @@ def _failed(
     first = next((member for member in members if member in logs), members[0])
     who = f"members {', '.join(map(str, members[:3]))}{' and others' if len(members) > 3 else ''}"
     who = f"member {members[0]}" if len(members) == 1 else who
-    told = f"{who} {what}, and nobody has recorded anything: {ends[first][0].message or 'no output'}"
+    told = f"{who} {what}, and nobody has reported: {ends[first][0].message or 'no output'}"
     where = f"; all that member {first} printed: {logs[first]}" if logs.get(first) else ""
     return Outcome(PopulationPhase.FAILED, "Mistake", told + where)

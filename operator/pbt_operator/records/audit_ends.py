@@ -1,7 +1,7 @@
 """The audit of what follows from ends: births after crashes, the counters that births carry on, what rounds say of it.
 
 Such a birth is worked out again from its member's births, records and ends before it. What its operator knew besides,
-no record tells: which spec was in force, whether anybody had recorded anything, whether others crashed on that node. A
+no record tells: which spec was in force, whether anybody had reported, whether others crashed on that node. A
 birth is right if it follows under some of these.
 """
 
@@ -27,7 +27,7 @@ from pbt_operator.records.archive import Archive
 from pbt_operator.records.audit_rounds import AcceptedSpecs
 from pbt_operator.records.violation import Violation
 
-SETTINGS = [Setting(anyone_recorded=a, is_bad_node=b) for a, b in product((True, False), repeat=2)]
+SETTINGS = [Setting(anyone_reported=a, is_bad_node=b) for a, b in product((True, False), repeat=2)]
 MOST_RECORDS = 1_000_000
 
 
@@ -97,7 +97,7 @@ def _fault(birth: Birth, past: _Past, archive: Archive, accepted: AcceptedSpecs)
         return _crash_fault(birth, past, archive, accepted)
     if birth.cause is Cause.SCALE and not former.cause.closes and birth.seed_round == 0:
         if _return_fault(birth, past, archive, accepted) is None:
-            return None  # the population failed before anybody had recorded anything, and was continued
+            return None  # the population failed before anybody had reported, and was continued
     elif former.cause is Cause.FAILED:
         return _return_fault(birth, past, archive, accepted)
     carried, found = Counters.of(former), Counters.of(birth)

@@ -6,7 +6,6 @@ comes later, `pbt_operator.records.poller` finds.
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import Enum, auto
-from itertools import chain
 from typing import Any
 
 from pbt_contract import keys
@@ -107,8 +106,8 @@ class Repository:
         if self._load is _Load.NAMES:
             self.rounds.load()
             self.gates.load()
-            records = chain(self.store.names(keys.REPORTS), self.store.names(keys.SAVES))
-            self.history.has_recorded = next(records, None) is not None
+            self.history.has_reported = any(self.store.names(keys.REPORTS))
+            self.history.has_recorded = self.history.has_reported or any(self.store.names(keys.SAVES))
             self._births.begin_load()
             self._load = _Load.BIRTHS
         if self._load is _Load.BIRTHS:

@@ -11,7 +11,7 @@ from pbt_operator.core.blame import Crash, Setting
 from pbt_operator.core.crash_words import fault_of, is_mistake
 from pbt_operator.core.end_record import End
 
-LATER = Setting(anyone_recorded=True, is_bad_node=False)
+LATER = Setting(anyone_reported=True, is_bad_node=False)
 
 
 def ended(**changes) -> End:

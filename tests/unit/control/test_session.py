@@ -11,6 +11,7 @@ import pytest
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
+from pbt_contract.errors import ExitCode
 from pbt_operator.control.ownership import AnotherExperiment, LocationEmptied, LocationTaken, Ownership
 from pbt_operator.control.reconcile import Active, Looks
 from pbt_operator.control.session import Session, earlier_result
@@ -276,6 +277,26 @@ def test_time_begins_again_once_where_a_failed_population_is_continued_not_with_
     assert session.run_pass().active_since == began
     session.replace_spec(spec(DETERMINISTIC, members=4, schedule=SHORT, backoffLimit=1))
     assert session.run_pass().active_since == began
+
+
+def test_what_stopped_trainers_have_saved_hides_no_mistake_when_it_is_tried_again():
+    class Mistaken(Deterministic):
+        def fate(self, member, step):
+            return TrainerCrashed("UsageError: step 10 was due", code=ExitCode.MISTAKE) if step >= 10 else None
+
+    manifest = spec(DETERMINISTIC, members=8)
+    durations = Durations(stop=2, step=lambda member: 1.0 if member < 2 else 3.0)
+    place = Simulation(manifest, Mistaken(), durations=durations).run()
+    while list(place.pods.observe()):
+        place.step()
+    assert list(place.store.names(keys.SAVES))
+    started = place.pods.num_started
+    again = failed_result(place.store)
+    session = Session.open(place, manifest, ownership=HERE, emit=place.events.append, retry=again)
+    while (ended := session.run_pass().outcome) is None:
+        place.time.advance()
+    assert ended.reason == "Mistake"
+    assert place.pods.num_started - started <= 8
 
 
 def test_what_was_asked_once_is_no_wish_to_try_again(place):

@@ -30,8 +30,8 @@ from pbt_operator.manifest.population import to_core
 
 SPEC = to_core(spec({**DETERMINISTIC, "members": 4, "backoffLimit": 6}))
 INTERVAL = SPEC.schedule.interval_steps
-AT_FIRST = Setting(anyone_recorded=False, is_bad_node=False)
-LATER = Setting(anyone_recorded=True, is_bad_node=False)
+AT_FIRST = Setting(anyone_reported=False, is_bad_node=False)
+LATER = Setting(anyone_reported=True, is_bad_node=False)
 
 
 class Lives:

@@ -90,7 +90,7 @@ def test_else_as_the_population_began():
     assert again.incarnation == closed.incarnation + 1
 
 
-def test_once_and_only_who_had_failed_unless_nobody_has_recorded_anything():
+def test_once_and_only_who_had_failed_unless_nobody_has_reported():
     known = history()
     closed = fail(known, 0)
     known.add_birth(retried(known, SPEC, 0, incarnation=closed.incarnation))
@@ -101,6 +101,6 @@ def test_once_and_only_who_had_failed_unless_nobody_has_recorded_anything():
     assert retried(known, SPEC, 2, incarnation=1) is None, "it may train"
     known.ends.add(End(member=2, incarnation=1, pod="p", exit_code=83))
     assert retried(known, SPEC, 2, incarnation=1) is not None, "what follows from its end was never written"
-    known.has_recorded = True
+    known.has_reported = True
     assert retried(known, SPEC, 1, incarnation=crashed.incarnation) is None
     assert retried(known, replace(SPEC, members=1), 1, incarnation=crashed.incarnation) is None

@@ -1,9 +1,10 @@
-"""Whether the script is to blame for a population that has recorded nothing."""
+"""Whether the script is to blame for a population in which nobody has reported."""
 
 from dataclasses import replace
 
 import pytest
 
+from fixtures.lives import recorded
 from fixtures.manifests import DETERMINISTIC, spec
 from pbt_contract.records import Cause
 from pbt_operator.core import scaling
@@ -14,7 +15,7 @@ from pbt_operator.core.mistakes import mistake_of
 from pbt_operator.manifest.population import to_core
 
 SPEC = to_core(spec({**DETERMINISTIC, "members": 4}))
-NOBODY = Setting(anyone_recorded=False, is_bad_node=False)
+NOBODY = Setting(anyone_reported=False, is_bad_node=False)
 WORDS = "run.report({}) | UsageError: a report lacks 'score'"
 
 
@@ -46,7 +47,7 @@ def test_the_second_member_that_says_so_ends_it_with_its_words_once_and_the_way_
     assert told(known, running={0, 1, 3}) is None
     crash(known, 0, exit_code=83, message=WORDS)
     assert told(known, running={1, 3}, logs={0: "runs/a/logs/00000.log"}) == (
-        "Mistake: members 0, 2 said that the script or the manifest is mistaken, and nobody has recorded anything: "
+        "Mistake: members 0, 2 said that the script or the manifest is mistaken, and nobody has reported: "
         f"{WORDS}; all that member 0 printed: runs/a/logs/00000.log"
     )
 
@@ -58,11 +59,13 @@ def test_one_member_alone_is_believed_where_there_is_no_other():
     assert told(known, alone) is not None
 
 
-def test_with_one_record_it_is_the_script_no_more():
+def test_with_one_report_it_is_the_script_no_more_but_with_what_a_stopped_trainer_saved():
     known = history()
     crash(known, 2, exit_code=83)
     crash(known, 0, exit_code=83)
-    known.has_recorded = True
+    known.add_record(recorded(1, 1, 2))
+    assert "said that the script or the manifest is mistaken" in (told(known) or "")
+    known.add_record(recorded(1, 1, 10))
     assert told(known) is None
 
 
