@@ -191,8 +191,8 @@ class Round(Record, frozen=True, kw_only=True):
         due: with a horizon, from which round on losers are replaced again, as it was planned when this round was
             compared: they are replaced in this one if it isn't below. Absent without a horizon.
         recorded: absent where entries and spec are all that a replay needs, as with most rules.
-        crashed: the lives that crashed after the decided round before it, as far as its operator knew.
-            Absent without any.
+        crashed: the lives that crashed after the decided round before it, as far as its operator knew: two operators at
+            once may both say so of a life, in different rounds. Absent without any.
         sub_populations: one after the other, the merged ones included. Absent where there are none.
     """
 

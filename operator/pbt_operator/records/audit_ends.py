@@ -154,23 +154,48 @@ def _unless_any(
 
 def _crashed(archive: Archive) -> Iterator[Violation]:
     """Rounds say of lives that crashed what births and ends say, and of each once."""
-    told: set[Life] = set()
     for decided in archive.rounds:
-        for crashed in [] if decided.crashed is UNSET else decided.crashed:
-            after = archive.births.get(Life(crashed.member, crashed.incarnation + 1))
-            if crashed.life in told:
-                yield _wrong(
-                    decided, f"it says that {keys.life(*crashed.life)} crashed, as a round before it does"
-                )
-            elif after is None or not _is_before(after, decided):
-                yield _wrong(
-                    decided, f"it says that {keys.life(*crashed.life)} crashed before it, and no birth does"
-                )
-            elif crashed not in crashed_after([after], archive.history, decided=int(after.decided or 0)):
-                yield _wrong(
-                    decided, f"it says otherwise how {keys.life(*crashed.life)} crashed than its births"
-                )
-            told.add(crashed.life)
+        for what in _crashed_faults(decided, archive):
+            yield _wrong(decided, what)
+
+
+def _crashed_faults(decided: Round, archive: Archive) -> Iterator[str]:
+    lives: set[Life] = set()
+    since: set[int] = set()
+    for crashed in [] if decided.crashed is UNSET else decided.crashed:
+        life, after = (
+            keys.life(*crashed.life),
+            archive.births.get(Life(crashed.member, crashed.incarnation + 1)),
+        )
+        if crashed.life in lives:
+            yield f"it says twice that {life} crashed"
+        elif after is None or not _is_before(after, decided):
+            yield f"it says that {life} crashed before it, and no birth does"
+        elif crashed not in crashed_after([after], archive.history, decided=int(after.decided or 0)):
+            yield f"it says otherwise how {life} crashed than its births"
+        else:
+            since.add(int(after.decided or 0))
+        lives.add(crashed.life)
+    if len(since) > 1:
+        yield f"it says what crashed after each of the rounds {', '.join(map(str, sorted(since)))}"
+    later = _sure_to_be_known(decided, archive)
+    if since and later > min(since):
+        yield f"it says what crashed after round {min(since)}, and it knew round {later}"
+
+
+def _sure_to_be_known(decided: Round, archive: Archive) -> int:
+    """The newest round before this one that its operator had certainly heard of; 0 if that is none.
+
+    Two operators at once may both pass over a round, one of them decides it all the same, and neither has heard of the
+    other's: then both say what crashed since the round before. Whoever compares a life that a later round gave birth to
+    has looked for rounds since.
+    """
+    known = [] if decided.recorded is UNSET else list(decided.recorded.earlier)
+    for entry in decided.entries:
+        birth = archive.births.get(entry.life)
+        if birth is not None:
+            known += [birth.round or 0, birth.decided if isinstance(birth.decided, int) else 0]
+    return max((number for number in known if number < decided.number), default=0)
 
 
 def _is_before(after: Birth, decided: Round) -> bool:

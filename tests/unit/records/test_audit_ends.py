@@ -10,6 +10,7 @@ from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract.encoding import encode
 from pbt_contract.records import Birth, Cause
+from pbt_operator.core.round_record import Round
 from pbt_operator.records import audit
 from pbt_operator.records.archive import Archive, read_archive
 from simulation import Simulation, TrainerCrashed
@@ -113,14 +114,49 @@ def test_a_decision_that_sets_the_counters_back(store):
 @pytest.mark.parametrize("spoil", ["twice", "values", "blame", "nobody"])
 def test_a_round_that_says_otherwise_what_crashed(store, spoil):
     found = read_archive(store)
-    first, *later = [decided for decided in found.rounds if decided.crashed]
+    first = next(decided for decided in found.rounds if decided.crashed)
     one = first.crashed[0]
-    other = {
-        "twice": one,
-        "values": replace(one, hyperparameters={**one.hyperparameters, "rate": 0.05}),
-        "blame": replace(one, blamed=not one.blamed),
-        "nobody": replace(one, incarnation=99),
+    told = {
+        "twice": [one, one],
+        "values": [replace(one, hyperparameters={**one.hyperparameters, "rate": 0.05})],
+        "blame": [replace(one, blamed=not one.blamed)],
+        "nobody": [replace(one, incarnation=99)],
     }[spoil]
-    spoilt = later[0] if spoil == "twice" else first
-    store.put(spoilt.key, encode(replace(spoilt, crashed=[other])))
-    assert "crashed" in wrong(store)[spoilt.key]
+    store.put(first.key, encode(replace(first, crashed=told)))
+    assert "crashed" in wrong(store)[first.key]
+
+
+def crashed_faults(store: MemoryStore, decided: Round) -> list[str]:
+    """What the audit says of a round's crashes, among all that may be wrong with it."""
+    store.put(decided.key, encode(decided))
+    found = audit.violations(store, read_archive(store))
+    return [one.what for one in found if one.key == decided.key and "crashed" in one.what]
+
+
+def after_which(store: MemoryStore, decided: Round) -> int:
+    """The round that was the newest one when a round's first crash was recorded."""
+    one = decided.crashed[0]
+    return read_archive(store).births[one.member, one.incarnation + 1].decided
+
+
+def test_a_round_that_says_what_a_round_before_it_said_of_crashes_and_knew_that_one(store):
+    """Lives that the one before gave birth to are compared."""
+    first, later, *_ = [decided for decided in read_archive(store).rounds if decided.crashed]
+    known = max(decided.number for decided in read_archive(store).rounds if decided.number < later.number)
+    assert crashed_faults(store, replace(later, crashed=first.crashed)) == [
+        f"it says what crashed after round {after_which(store, first)}, and it knew round {known}"
+    ]
+
+
+def test_two_operators_at_once_may_both_say_what_crashed_since_the_same_round(store):
+    """One passes over a round that the other decides: neither has heard of the other's."""
+    first, later, *_ = [decided for decided in read_archive(store).rounds if decided.crashed]
+    apart = replace(later, entries=[entry for entry in later.entries if entry.incarnation == 1])
+    assert crashed_faults(store, replace(apart, crashed=first.crashed)) == []
+
+
+def test_a_round_that_says_what_crashed_after_two_rounds(store):
+    first, later, *_ = [decided for decided in read_archive(store).rounds if decided.crashed]
+    apart = replace(later, entries=[])
+    [what] = crashed_faults(store, replace(apart, crashed=[*first.crashed, *later.crashed]))
+    assert what.startswith("it says what crashed after each of the rounds ")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
+from pbt_contract.keys import Life
 from pbt_contract.records import Value
 from pbt_operator.core.round_record import Crashed, Decision, Entry, Round
 from pbt_operator.core.rules.round_view import RoundView
@@ -50,8 +51,11 @@ def gains(view: RoundView, space: Sequence[Hyperparameter]) -> list[Gain]:
         space: the hyperparameters that matter; a life with a value outside of it is left out.
     """
     found: list[Gain] = []
+    counted: set[Life] = set()  # two operators at once may both say of a life that it crashed
     after = _Compared(view.number, view.entries, view.crashed)
     for before in [*reversed(view.earlier), None]:
+        after = after._replace(crashed=[crashed for crashed in after.crashed if crashed.life not in counted])
+        counted.update(crashed.life for crashed in after.crashed)
         told = [gain for gain in _told(before, after, view) if _lies_in(gain.values, space)]
         room = MOST_GAINS - len(found)
         if len(told) > room:

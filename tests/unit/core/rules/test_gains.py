@@ -174,3 +174,15 @@ def test_the_newest_come_first_and_no_more_than_there_is_room_for():
 )
 def test_standardised(raw, expected):
     assert standardised(raw) == pytest.approx(expected)
+
+
+def test_a_crash_that_two_rounds_tell_of_counts_once():
+    """Of two operators at once, each decided a round before it had heard of the other's."""
+    one = Crashed(member=3, incarnation=1, hyperparameters=values_of(9), blamed=True)
+    found = told(
+        round_of(1.0, 3.0, step=300),
+        decided(1, 0.0, 0.0),
+        decided(2, 0.0, 1.0, crashed=[one]),
+        crashed=[one],
+    )
+    assert [gain.number for gain in found if gain.values == values_of(9)] == [3]
