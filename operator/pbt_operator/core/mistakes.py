@@ -1,4 +1,4 @@
-"""Whether the script is to blame for a population in which nobody has reported, so that no retry of any member helps."""
+"""Whether the script is to blame for a population in which nobody has reported: then no retry of any member helps."""
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import takewhile

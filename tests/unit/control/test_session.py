@@ -282,7 +282,9 @@ def test_time_begins_again_once_where_a_failed_population_is_continued_not_with_
 def test_what_stopped_trainers_have_saved_hides_no_mistake_when_it_is_tried_again():
     class Mistaken(Deterministic):
         def fate(self, member, step):
-            return TrainerCrashed("UsageError: step 10 was due", code=ExitCode.MISTAKE) if step >= 10 else None
+            return (
+                TrainerCrashed("UsageError: step 10 was due", code=ExitCode.MISTAKE) if step >= 10 else None
+            )
 
     manifest = spec(DETERMINISTIC, members=8)
     durations = Durations(stop=2, step=lambda member: 1.0 if member < 2 else 3.0)
