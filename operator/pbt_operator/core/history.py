@@ -42,8 +42,7 @@ class History:
         rounds: the newest decided ones.
         ends: how the newest lives ended.
         has_recorded: whether anybody has ever recorded anything: its store lets trainers in.
-        has_reported: whether anybody has ever reported: its script can train for an interval. A save can't tell, as
-            whoever is stopped saves whatever comes next.
+        has_reported: whether anybody has ever reported, and so can train for an interval; a save doesn't tell that.
         ledger: counts over the whole life; None where nobody counts.
     """
 
@@ -156,8 +155,7 @@ class History:
 
     def counts(self, record: Report) -> bool:
         """Whether a record is part of the member's story: no later birth closed its incarnation before its step."""
-        births, newest = self._births.get(record.member, {}), self._newest.get(record.member, 0)
-        return counts(record, births, newest=newest)
+        return counts(record, self._births.get(record.member, {}), newest=self._newest.get(record.member, 0))
 
     def records(self, member: int) -> Sequence[Report]:
         """All records of the member that are kept, by incarnation and step."""
