@@ -98,8 +98,8 @@ def crash_of(end: End, history: History, spec: Spec) -> Crash | None:
     """What the end of its member's newest life counts as; None if it was nobody's fault."""
     birth, own = history.birth(*end.life), history.own_record(end.member)
     assert birth is not None, "who ended was born"
-    if has_failed_after_all(end, own):  # it had left its loop: the record says no more than that
-        own = None
+    if has_failed_after_all(end, own):  # it had left its loop: that record says no more than that
+        own = _record_before_it_left(history, birth.life)
     fault = fault_of(end, has_record=own is not None)
     if fault is None:
         return None
@@ -113,6 +113,12 @@ def has_failed_after_all(end: End, newest: Report | None) -> bool:
     if newest is None or newest.ending is not Ending.LEFT or end.exit_code in {0, None}:
         return False
     return fault_of(end, has_record=True) is not None
+
+
+def _record_before_it_left(history: History, life: Life) -> Report | None:
+    """The newest record of a member's newest life but for those by which it said that it had left its loop."""
+    records = (record for record in history.line_records(life.member) if record.ending is not Ending.LEFT)
+    return max((r for r in records if r.life == life), key=lambda record: record.step, default=None)
 
 
 def after_crash(crash: Crash, history: History, spec: Spec, setting: Setting) -> Birth:

@@ -98,10 +98,8 @@ class BlameLaws(Judge):
 
     def _wrong_counts(self, birth: Birth, previous: Birth, spec: Spec) -> Iterator[str]:
         """Faults of its counters: only an own record sets them back, and above the limit the line is closed."""
-        own = self.facts.records.get(previous.life, [])
-        has_left = any(one.ending is Ending.LEFT for one in own)
-        if has_left:
-            return  # its crash after that says that the record was no end
+        # A crash after the record by which a script left its loop says that this was no end, and no progress.
+        own = [one for one in self.facts.records.get(previous.life, []) if one.ending is not Ending.LEFT]
         before = (0, 0) if own else (previous.crashes, blamed_of(previous))
         crashes = before[0] + (birth.cause in AFTER_CRASHES)
         blamed = before[1] + (birth.cause is Cause.REPLACE)
