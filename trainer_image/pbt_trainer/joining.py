@@ -1,12 +1,15 @@
 """Joins a training script to the population that its process was started for."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from pbt_contract.assignment import OF_THIS_IMAGE, TERMINATION_LOG, Assignment
+from pbt_contract.check import Order
 from pbt_contract.errors import UsageError
 from pbt_contract.records import Value
+from pbt_trainer.checked_run import CheckedRun, settled
 from pbt_trainer.log import set_up_default
 from pbt_trainer.run import Run
 from pbt_trainer.session.hyperparameters import Hyperparameters
@@ -47,9 +50,14 @@ def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int
     _joined = True
     for variable in OF_THIS_IMAGE:
         os.environ.pop(variable, None)
+    kind: Callable[..., Run] = Run
+    if checked := Order.read(os.environ):
+        folder, order = checked
+        assignment, usual = settled(assignment, order, total_steps=total_steps, interval_steps=interval_steps)
+        kind = partial(CheckedRun.begin, order=order, folder=folder, usual_interval=usual)
     member = Session.open(assignment, ranks=ranks, defaults=defaults)
     reseed(member.seed_key)
-    return Run(
+    return kind(
         member.hp,
         total_steps=assignment.total_steps,
         interval_steps=assignment.interval_steps,

@@ -81,6 +81,40 @@ def run(
     raise typer.Exit(run_population(file, directory, parallelism, runner=runner))
 
 
+@app.command(context_settings={"ignore_unknown_options": True})  # they are the script's
+def check(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SCRIPT [ARGUMENT]...]", help="The script; else the manifest's command."),
+    ] = None,
+    *,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", metavar="FILE", help="The manifest that it is for.")
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter to train with; may be repeated."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="The first report is due after so many, at most.")] = 20,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that each of its processes may take.")] = 600,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Check a training script before a population runs it."""
+    if is_plugin():
+        raise typer.BadParameter("`pbt check` starts the script on this machine")
+    from pbt_operator.cli.check_script import check_script
+
+    code = check_script(
+        command or [],
+        file=file,
+        given=given or [],
+        steps=steps,
+        seconds=timeout,
+        as_json=output is Output.JSON,
+    )
+    raise typer.Exit(code)
+
+
 @app.command()
 def status(
     target: Target,

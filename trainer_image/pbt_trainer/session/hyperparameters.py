@@ -100,6 +100,15 @@ class Hyperparameters(Mapping[str, Value]):
         return self._read | self._forks.names
 
     @contextmanager
+    def noticing(self) -> Iterator[set[str]]:
+        """The names that this process reads within the block."""
+        before, self._read = self._read, set()
+        try:
+            yield self._read
+        finally:
+            self._read = before | self._read
+
+    @contextmanager
     def reaching(self) -> Iterator[None]:
         """For calls that are made again after each takeover, the build function's and hooks': a change reaches them."""
         self._reaching += 1

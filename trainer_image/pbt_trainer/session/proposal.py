@@ -59,6 +59,20 @@ class Proposal:
         for name, state in self._random.items():
             known[name].set(state)
 
+    def rehearse(self) -> list[str]:
+        """Restores the state into the objects in use, and the random state with it, without becoming anybody.
+
+        Returns:
+            The notes of it.
+
+        Raises:
+            PbtError: an object of the script's own doesn't take its state.
+        """
+        if self._plan is None:
+            return []
+        self._plan.apply("restore")
+        return self._plan.notes
+
     def carry_out(self) -> None:
         """Becomes the next incarnation; its birth is claimed by now.
 

@@ -123,6 +123,10 @@ class Recording:
             self.link.mark(self._made(self.recorded_step, number=None, metrics={}, ending=ending))
             self.reported_last = False
 
+    def peek_notes(self) -> list[str]:
+        """What the next record is going to tell."""
+        return list(self._notes)
+
     def note(self, text: str) -> None:
         """What a person should know of the next record."""
         self._notes.append(text)
