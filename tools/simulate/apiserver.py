@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 from urllib3.exceptions import ReadTimeoutError
 
 from pbt_operator.runners.kubernetes.pod_state import PodState, population_of, read
@@ -93,7 +94,7 @@ class ApiServer:
         weather.strike_process()
         if weather.strikes("api answer lost"):
             raise ReadTimeoutError(None, url, "lost")  # type: ignore[arg-type]
-        return Answer(200, json.dumps(done).encode())
+        return Answer(200, msgspec.json.encode(done))
 
     def _do(self, method: str, path: list[str], options: Mapping[str, str], body: Any) -> Any:
         kind, *named = path[path.index("namespaces") + 2 :]

@@ -139,10 +139,8 @@ class Misfortune:
             operator.spent = True
 
     def _current_operator(self) -> Operator | None:
-        process = self._world.current
-        return next(
-            (o for o in self._experiment.operators if o.alive and process in o.processes.values()), None
-        )
+        operator = self._world.current.part_of
+        return operator if isinstance(operator, Operator) and operator.alive else None
 
     def _die(self, operator: Operator) -> None:
         operator.kill()

@@ -63,9 +63,8 @@ class Operator:
             uid = body["metadata"]["uid"]
             if not gone and uid not in self.processes:
                 owner = Owner(name=body["metadata"]["name"], namespace=body["metadata"]["namespace"], uid=uid)
-                self.processes[uid] = self._world.spawn(
-                    f"{self.name} drives {owner.name}", lambda: self._drive(owner)
-                )
+                process = self._world.spawn(f"{self.name} drives {owner.name}", lambda: self._drive(owner))
+                process.part_of, self.processes[uid] = self, process
             if self._intents.get(uid) == _intent(body) and not gone:
                 return  # only the status has changed, which is the operator's own
             self._intents[uid] = _intent(body)

@@ -29,10 +29,12 @@ class Process:
     Attributes:
         name: for people.
         alive: whether it can still do anything.
+        part_of: what it is a part of, where somebody has said so.
     """
 
     def __init__(self, world: "World", name: str, run: Callable[[], None]) -> None:
         self.name, self.alive = name, True
+        self.part_of: object = None
         self._world, self._run = world, run
         self._wake: Happening | None = None
         self._idle = False

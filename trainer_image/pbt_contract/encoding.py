@@ -19,6 +19,7 @@ from pbt_contract.text import quoted
 
 R = TypeVar("R")
 TIMES = ("seconds", "waited", "starting")
+PLAIN = (str, int, type(None))  # most values: there is nothing to look for in them
 _decoders: "dict[type, msgspec.json.Decoder[Any]]" = {}
 _making = Lock()
 
@@ -67,7 +68,8 @@ def not_finite(value: Any, path: str) -> Iterator[str]:
                 yield from not_finite(getattr(value, name), f"{path}.{name}")
         case dict():
             for name, inner in value.items():
-                yield from not_finite(inner, f"{path}.{name}")
+                if not isinstance(inner, PLAIN):
+                    yield from not_finite(inner, f"{path}.{name}")
         case list():
             for place, inner in enumerate(value):
                 yield from not_finite(inner, f"{path}[{place}]")

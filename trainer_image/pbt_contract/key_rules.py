@@ -1,6 +1,7 @@
 """Which strings are keys: plain names joined by slashes, which can't lead out of a population's location."""
 
 import re
+from functools import lru_cache
 
 from pbt_contract.errors import KeyRefused
 
@@ -9,6 +10,7 @@ MAX_KEY_LENGTH = 512
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._=@+,-]{1,255}")
 
 
+@lru_cache(maxsize=4096)  # the same ones are asked for again and again
 def check_key(key: str) -> str:
     """Returns `key` if it can't leave the population's location.
 

@@ -10,6 +10,8 @@ ELLIPSIS = "…"
 
 def escaped(text: str) -> str:
     r"""The text with everything that isn't printable, line ends included, written out: `\n`, `\x1b`, `\u202e`."""
+    if text.isprintable():
+        return text
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
     )
@@ -22,7 +24,7 @@ def quoted(text: str, *, size: int = MAX_QUOTED) -> str:
 
 def one_line(text: str) -> str:
     """The text with blanks in place of everything that isn't printable, line ends included."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def shortened(text: str, width: int) -> str:

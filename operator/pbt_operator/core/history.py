@@ -100,11 +100,11 @@ class History:
 
     def birth(self, member: int, incarnation: int) -> Birth | None:
         """One birth, if it is known."""
-        return self._births.get(member, {}).get(incarnation)
+        return self._births[member].get(incarnation) if member in self._births else None
 
     def newest_birth(self, member: int) -> Birth | None:
         """The birth that is in force."""
-        return self.birth(member, self._newest.get(member, 0))
+        return self._births[member][self._newest[member]] if member in self._newest else None
 
     def line(self, member: int) -> Sequence[Birth]:
         """The births of the member's line, the newest first."""

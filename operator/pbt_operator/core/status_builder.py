@@ -1,7 +1,6 @@
 """Makes a status of what is known: the same for records alone, for a result and for a running cluster."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from msgspec import UNSET, UnsetType
@@ -193,8 +192,8 @@ def seconds_of(ledger: Ledger) -> SecondsSpent | UnsetType:
     """The time that records tell of; absent while some are known by their names only."""
     if not ledger.is_whole:
         return UNSET
-    spent = asdict(ledger.spent)
-    return SecondsSpent(**{use: round(seconds, 1) for use, seconds in spent.items()})
+    uses = SecondsSpent.__struct_fields__
+    return SecondsSpent(**{use: round(getattr(ledger.spent, use), 1) for use in uses})
 
 
 def going_on(history: History, spec: Spec) -> list[int]:

@@ -1,6 +1,7 @@
 """Mappings of the manifest of which one field, an arm, says what it is: fields that follow from a registry."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import create_model
@@ -20,8 +21,13 @@ class WithArms(Wire):
 
     def given_arms(self) -> dict[str, Any]:
         """The arms that are there, by name."""
-        found = {name: getattr(self, to_snake(name)) for name in self.arms}
+        found = {name: getattr(self, _field_of(name)) for name in self.arms}
         return {name: arm for name, arm in found.items() if arm is not None}
+
+
+@cache
+def _field_of(arm: str) -> str:
+    return to_snake(arm)
 
 
 M = TypeVar("M", bound=WithArms)

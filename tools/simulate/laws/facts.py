@@ -76,10 +76,12 @@ class Facts:
         self.calm_since = math.inf
         self._cores: dict[int, Spec] = {}
         self._newest: dict[int, int] = {}  # by member, the incarnation up to which there are births
+        self._lines: dict[int, list[Report]] = {}  # by member, until anything is learned or forgotten
 
     def learn(self, key: str, data: bytes) -> object:
         """Takes a record that was written just now; returns it, None for what the laws don't read."""
         kind = key[: key.find("/") + 1]
+        self._lines.clear()
         if kind in JOURNAL:
             self.written[key] = self.world.time.now
         match kind:
@@ -125,6 +127,7 @@ class Facts:
     def forget(self, key: str) -> None:
         """Forgets what was purged: the location may begin anew."""
         self.pieces.pop(key, None)
+        self._lines.clear()
         kind, found = key[: key.find("/") + 1], self._by_number()
         self.written.pop(key, None)
         if kind in found:
@@ -204,8 +207,11 @@ class Facts:
 
     def line_records(self, member: int) -> list[Report]:
         """The records of the member's line that count, by step."""
-        found = [record for birth in self.line(member) for record in self.counting_of(birth.life)]
-        return sorted(found, key=lambda record: (record.step, record.round is None, record.incarnation))
+        if member not in self._lines:
+            found = [record for birth in self.line(member) for record in self.counting_of(birth.life)]
+            found.sort(key=lambda record: (record.step, record.round is None, record.incarnation))
+            self._lines[member] = found
+        return self._lines[member]
 
     def position(self, member: int) -> int:
         """The step that the member has durably reached."""

@@ -283,10 +283,6 @@ class ClusterPods:
         """Pods that were created and that the watch hasn't shown yet."""
         return len(self._unseen.by_uid)
 
-    def waiting(self) -> list[Pod]:
-        """Pods that the cluster doesn't run, though they were asked for."""
-        return [pod for pod in self.observe() if pod.phase is Phase.PENDING and pod.message]
-
 
 def _life(pod: Pod) -> tuple[int, int]:
     return pod.member, pod.incarnation

@@ -63,6 +63,7 @@ class Metrics:
         self._lock = Lock()
         self._followers: dict[tuple[str, str], Follower] = {}
         self._phases: dict[tuple[str, str], PopulationPhase] = {}
+        self._shown: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._told: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
         ProcessCollector(registry=self.registry)
         own: dict[str, Any] = {"registry": self.registry}
@@ -173,8 +174,7 @@ class Metrics:
     def observe_phase(self, namespace: str, name: str, phase: PopulationPhase) -> None:
         """The phase of a population, also of one that could not be opened."""
         with self._lock:
-            self._phases[namespace, name] = phase
-            self._count_phases()
+            self._phase_is((namespace, name), phase)
 
     def observe_conditions(self, namespace: str, name: str, conditions: Iterable[Mapping[str, Any]]) -> None:
         """The conditions as the status has them: one series for each type, whatever it was before."""
@@ -222,6 +222,7 @@ class Metrics:
             self._followers.pop((namespace, name), None)
             self._phases.pop((namespace, name), None)
             self._told.pop((namespace, name), None)
+            self._shown.pop((namespace, name), None)
             self._count_phases()
             for metric in (
                 self._members, self._best, self._conditions, self._rounds, self._progress, self._waiting, self._seconds,
@@ -230,9 +231,12 @@ class Metrics:
                 metric.remove_by_labels({"namespace": namespace, "population": name})
 
     def _show(self, key: tuple[str, str], seen: Observation) -> None:
-        self._phases[key] = seen.phase
-        self._count_phases()
-        states = Tally(seen.states)
+        self._phase_is(key, seen.phase)
+        states, waiting = Tally(seen.states), seen.waiting
+        shown = (states, seen.seconds, seen.rounds, seen.progress, waiting, seen.best)
+        if self._shown.get(key) == shown:  # most passes change nothing
+            return
+        self._shown[key] = shown
         for state in MemberState:
             self._members.labels(*key, state).set(states[state])
         for kind, seconds in seen.seconds.items():
@@ -240,7 +244,7 @@ class Metrics:
         self._rounds.labels(*key).set(seen.rounds)
         self._progress.labels(*key).set(seen.progress)
         for waits in Waits:
-            self._waiting.labels(*key, waits).set(seen.waiting[waits])
+            self._waiting.labels(*key, waits).set(waiting[waits])
         if seen.best is not None:
             self._best.labels(*key).set(seen.best)
 
@@ -253,6 +257,11 @@ class Metrics:
         for gap in gaps:
             if gap is not None:
                 self._gaps.labels(*key).observe(gap)
+
+    def _phase_is(self, key: tuple[str, str], phase: PopulationPhase) -> None:
+        if self._phases.get(key) is not phase:
+            self._phases[key] = phase
+            self._count_phases()
 
     def _count_phases(self) -> None:
         counts = Tally(self._phases.values())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from pbt_operator.control.pass_result import PassResult
@@ -61,6 +62,7 @@ class Times:
         return {name: None if time is None else rfc3339(time) for name, time in found.items()}
 
 
+@lru_cache(maxsize=1024)  # the times of a population change seldom, and each pass tells them
 def rfc3339(time: float) -> str:
     """A POSIX time as the API writes it."""
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

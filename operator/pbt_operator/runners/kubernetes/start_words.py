@@ -1,11 +1,16 @@
 """What is told of pods whose trainers don't start: for the condition `Progressing`, and as Events."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pbt_operator.control.events import Event
-from pbt_operator.control.pods import Pod
+from pbt_operator.control.pods import Phase, Pod
 
 MOST_TOLD = 3  # different troubles in a pass; the first of each is told
+
+
+def waiting_among(pods: Iterable[Pod]) -> list[Pod]:
+    """Those that the cluster doesn't run, though they were asked for, and that say why."""
+    return [pod for pod in pods if pod.phase is Phase.PENDING and pod.message]
 
 
 def waiting_words(waiting: Sequence[Pod]) -> str:

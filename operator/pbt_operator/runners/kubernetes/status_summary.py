@@ -28,6 +28,7 @@ from pbt_operator.runners.kubernetes.start_words import (
     slow_words,
     start_events,
     unclaimed_words,
+    waiting_among,
     waiting_words,
 )
 from pbt_operator.runners.kubernetes.status_writer import StatusWriter
@@ -198,7 +199,7 @@ def conditions_of(overview: Overview) -> Iterator[Condition]:
 
 def _progress(overview: Overview) -> Condition:
     session, training = overview.session, overview.num_running
-    running, refusal, waiting = bool(training), session.pods.refusal, session.pods.waiting()
+    running, refusal, waiting = bool(training), session.pods.refusal, waiting_among(overview.pods)
     status: Literal["True", "False"] = "True" if running else "False"
     stuck = any(pod.stuck for pod in waiting)
     if running and overview.done.takes_turns is not None:
@@ -254,6 +255,6 @@ def _shortage(overview: Overview, told: str) -> Condition:
 
 def without_nulls(value: Any) -> Any:
     """Leaves out what is null: the API server would prune it."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
     return [without_nulls(inner) for inner in value] if isinstance(value, list) else value

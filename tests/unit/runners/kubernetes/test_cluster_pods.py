@@ -5,6 +5,7 @@ import pytest
 from pbt_operator.control.pods import Phase
 from pbt_operator.runners.kubernetes.api_errors import ApiRefused, ApiUnavailable
 from pbt_operator.runners.kubernetes.pod_state import LOST_AFTER_SECONDS, SETTLED
+from pbt_operator.runners.kubernetes.start_words import waiting_among
 from pbt_operator.runners.kubernetes.unseen_pods import ASK_SECONDS
 from support.lagging import GRACE_SECONDS, Server, birth, pods_of, run_one
 
@@ -246,11 +247,11 @@ def test_a_pod_on_a_lost_node_ends_without_fault_and_is_removed_by_force(server,
 
 def test_what_does_not_run_says_why(server, pods):
     uid = run_one(server, pods)
-    assert pods.waiting() == []
+    assert waiting_among(pods.observe()) == []
     server.tell(uid, "Pending", {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})
     server.show()
     pods.refresh(server.seen)
-    assert [pod.message for pod in pods.waiting()] == ["ImagePullBackOff: no such image"]
+    assert [pod.message for pod in waiting_among(pods.observe())] == ["ImagePullBackOff: no such image"]
 
 
 def test_a_pod_whose_creation_was_never_answered_holds_its_slot(server, pods):

@@ -346,6 +346,17 @@ def test_a_deleted_population_leaves_no_series_and_a_late_pass_brings_none_back(
     assert operator.value("pbt_populations", phase="Complete") == 0
 
 
+def test_a_population_that_is_followed_again_is_shown_again_though_nothing_has_changed():
+    operator = Operator()
+    operator.passes()
+    operator.metrics.forget("research", "digits")
+    history = operator.simulation.repository.history
+    operator._follower = operator.metrics.follow("research", "digits", history)
+    operator.observes(0.0)
+    assert operator.value("pbt_population_members", **DIGITS, state="Training") == 7
+    assert operator.value("pbt_populations", phase="Running") == 1
+
+
 def test_a_population_without_gpus_has_no_gpu_seconds():
     operator = Operator()
     follower = operator.metrics.follow("research", "cpu", operator.simulation.repository.history)
