@@ -1,6 +1,6 @@
 """All deliberate defects by what they say, and the way to plant one."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,9 @@ from simulate.defects import (
     of_rounds,
     of_turns,
 )
+from simulate.defects.caught_at import NOTED
+from simulate.experiment import Experiment, run
+from simulate.world import ROOM_FROM
 
 AREAS = (
     of_records,
@@ -40,6 +43,9 @@ DEFECTS: dict[str, Callable[[], Any]] = {
     made.__name__.strip("_").replace("_", " "): made for area in AREAS for made in area.MADE
 }
 
+MOST = 1000
+"""In so many seeds each defect must be caught."""
+
 CAUGHT_BY = {**of_turns.CAUGHT_BY, **of_blame.CAUGHT_BY, **of_parts.CAUGHT_BY}
 """The number of the law that must tell of a defect; of those that aren't named here, any law may."""
 
@@ -60,3 +66,22 @@ def planted(name: str) -> Iterator[None]:
     """The product has this defect for the length of the block."""
     with DEFECTS[name]():
         yield
+
+
+def seeds_of(name: str) -> range:
+    """The seeds that may show a defect: those in which room may lack, and rounds lie in pieces, begin later."""
+    made = DEFECTS[name]
+    if made in of_pieces.MADE:  # few worlds tell of what is read of pieces, and none of the first ones
+        return range(ROOM_FROM + MOST // 2, ROOM_FROM + MOST)
+    first = ROOM_FROM if made in {*of_turns.MADE, *of_parts.MADE} else 0
+    return range(first, first + MOST)
+
+
+def shown_by(name: str) -> int | None:
+    """A seed that shows a defect: the one that did so last, else the first of all; None if none of them does."""
+    noted = [NOTED[name]] if name in NOTED else []
+    seeds: Iterable[int] = (*noted, *seeds_of(name))
+    if DEFECTS[name] in of_pieces.MADE:  # few worlds have pieces
+        seeds = (seed for seed in seeds if Experiment(seed).sizes)
+    with planted(name):
+        return next((seed for seed in seeds if is_caught(name, run(seed).wrong)), None)
