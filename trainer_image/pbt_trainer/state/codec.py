@@ -178,6 +178,11 @@ class Encoder:
         items = [[name, self.tree(item, (*path, name))] for name, item in found]
         return {tag: [structures.class_name(value), items]}
 
+    def bytearray(self, value: Any) -> Any:
+        """Bytes that can be changed, as xgboost gives and takes a model."""
+        self.format = 2
+        return {"bytearray": _base64(value)}
+
     def jax(self, value: Any, path: Way) -> Any:
         """An array of JAX, or typed random keys."""
         self.format = 2
@@ -205,6 +210,7 @@ _WRITERS: dict[type, _Writer] = {
     int: lambda _encoder, value, _path: {"int": hex(value)},
     complex: lambda encoder, value, path: {"complex": encoder.items((value.real, value.imag), path)},
     bytes: lambda _encoder, value, _path: {"bytes": _base64(value)},
+    bytearray: lambda encoder, value, _path: encoder.bytearray(value),
     list: lambda encoder, value, path: encoder.items(value, path),
     tuple: lambda encoder, value, path: {"tuple": encoder.items(value, path)},
     deque: lambda encoder, value, path: {"deque": [value.maxlen, encoder.items(value, path)]},

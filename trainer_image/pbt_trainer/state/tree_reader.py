@@ -105,6 +105,7 @@ _READERS: dict[str, Callable[[Decoder, Any, int, Any], Any]] = {
     ],
     "complex": lambda decoder, body, depth, _like: complex(*decoder.items(body, depth)),
     "bytes": lambda _decoder, body, _depth, _like: base64.b64decode(body, validate=True),
+    "bytearray": lambda _decoder, body, _depth, _like: bytearray(base64.b64decode(body, validate=True)),
     "tuple": lambda decoder, body, depth, like: tuple(decoder.items(body, depth, like)),
     "deque": lambda decoder, body, depth, like: deque(decoder.items(body[1], depth, like), maxlen=body[0]),
     "set": lambda decoder, body, depth, _like: set(decoder.items(body, depth)),

@@ -68,7 +68,8 @@ hashable = st.recursive(
 def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     dicts = st.dictionaries(hashable, inner, max_size=4)
     return (
-        st.lists(inner, max_size=4)
+        st.binary().map(bytearray)
+        | st.lists(inner, max_size=4)
         | st.lists(inner, max_size=4).map(tuple)
         | dicts
         | st.dictionaries(st.text(), inner, max_size=4)
@@ -385,7 +386,13 @@ def test_a_named_tuple_as_a_key_is_refused(value: Any) -> None:
 
 
 def test_the_format_is_the_oldest_that_can_say_it() -> None:
-    for value, expected in [(np.zeros(2), 1), ({"a": (1,)}, 1), (Like(np.zeros(2)), 1), ([Point(1, 2)], 2)]:
+    for value, expected in [
+        (np.zeros(2), 1),
+        ({"a": (1,)}, 1),
+        (Like(np.zeros(2)), 1),
+        ([Point(1, 2)], 2),
+        (bytearray(b"a"), 2),
+    ]:
         encoder = Encoder(Leaves())
         encoder.encode(value, path="object")
         assert encoder.format == expected
@@ -412,6 +419,7 @@ def nested(depth: int) -> bytes:
         b'{"int":"zz"}',
         b'{"float":"1"}',
         b'{"bytes":"?"}',
+        b'{"bytearray":"?"}',
         b'{"deque":[-1,[]]}',
         b'{"defaultdict":["eval",[]]}',
         b'{"numpy":["O","AAAA"]}',
