@@ -16,7 +16,10 @@ _SHIFT = Fraction(1, 5)
 
 
 class Uniform(Distribution):
-    """A number that is uniform between two bounds, such as a dropout rate."""
+    """A number that is uniform between two bounds, such as a dropout rate.
+
+    Explore multiplies it; where 0 is one of the bounds or between them, it moves by 20 % of the range.
+    """
 
     min: Real = Field(ge=-MAX_REAL, le=MAX_REAL, description="The smallest value.")
     max: Real = Field(ge=-MAX_REAL, le=MAX_REAL, description="The largest value. Above `min`.")

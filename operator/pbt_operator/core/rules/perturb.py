@@ -26,7 +26,8 @@ class Perturb(ExploreRule):
         max_length=16,
         description="One of them is drawn and multiplied with the copied value; what would leave the bounds of "
         "its space is reflected back into them. Default: `reachPercent` for `logUniform`, and [0.8, 1.25] for "
-        "`uniform` and `integer`.",
+        "`uniform` and `integer`. A `uniform` value whose range contains 0 moves up or down by 20 % of the range "
+        "instead, for no factor leaves 0.",
     )
     reach_percent: Whole = Field(
         default=20,
