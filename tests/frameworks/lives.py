@@ -103,11 +103,30 @@ class Lives:
         self.population.resume(saved)
         self.swap({(3, 4 // self.interval_steps): values | changed}, hold=[[0, 2, 9]])
 
+    def back_and_forward(self, values: dict[str, Any], *, changed: dict[str, Any], saves: bool) -> None:
+        """As `through`, and then it is held at 7 and swapped forward to 10.
+
+        Args:
+            values: the hyperparameters.
+            changed: what is different in both lives in place.
+            saves: whether the script can be saved between two reports; else 0 resumes from its report of step 4.
+        """
+        self.population.birth(member=1, hyperparameters=values)
+        self.run(member=1)
+        self.population.birth(hyperparameters=values)
+        self.run(end=[[0, 1, 5]])
+        kept = self.population.saves() or [self.population.reported(2)]
+        assert [record.step for record in kept] == [5 if saves else 4]
+        self.population.resume(kept[0])
+        births = {(3, 2): values | changed, (4, 5): values | changed}
+        self.swap(births, hold=[[0, 2, 9], [0, 3, 7]])
+
     def first_draws(self) -> int:
         """In how many states of random numbers the lives that were born anew have begun."""
         first: dict[tuple[int, int], str] = {}
         for fact in self.facts:
-            first.setdefault((fact["member"], fact["incarnation"]), fact["draws"])
+            if fact["draws"] is not None:
+                first.setdefault((fact["member"], fact["incarnation"]), fact["draws"])
         return len(set(first.values()))
 
     def errors(self) -> str:

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from pbt_trainer.loop import Advance
@@ -77,7 +78,66 @@ def caller() -> Any:
     return frame.f_locals["self"]
 
 
+def torch_counts(run: Run) -> dict[str, Any]:
+    """Epochs by the updates that the schedule has counted."""
+    schedule = tracked(run, "schedule")
+    return {"counter": schedule.last_epoch / 4, "rate": schedule.optimizer.param_groups[0]["lr"]}
+
+
+def ppo_counts(run: Run) -> dict[str, Any]:
+    """Iterations by Adam's own count: 2 epochs of 4 minibatches each."""
+    optimizer = tracked(run, "optimizer")
+    steps = {int(state["step"]) for state in optimizer.state.values()} or {0}
+    (counted,) = steps
+    rate = optimizer.param_groups[0]["lr"]
+    return {"counter": counted / 8, "rate": rate, "returns": tracked(run, "returns").values()}
+
+
+def xgboost_counts(_: Run) -> dict[str, Any]:
+    """Rounds that the booster has, and what it is set to."""
+    booster = script_locals()["booster"]
+    learner = json.loads(booster.save_config())["learner"]
+    rate = float(learner["gradient_booster"]["tree_train_param"]["eta"])
+    seed = learner["generic_param"]["seed"]
+    return {"counter": booster.num_boosted_rounds(), "rate": rate, "draws": seed}
+
+
+def lightgbm_counts(_: Run) -> dict[str, Any]:
+    """Rounds that the booster has, and what the newest was trained with."""
+    booster = script_locals()["booster"]
+    if booster is None:
+        return {"draws": None}
+    given = booster.params
+    return {
+        "counter": booster.current_iteration(),
+        "rate": given.get("learning_rate"),
+        "draws": given.get("seed"),
+    }
+
+
+def sklearn_counts(_: Run) -> dict[str, Any]:
+    """Batches by the samples that the model has counted, and the rate that they lead to."""
+    model = script_locals()["model"]
+    seen = getattr(model, "t_", 1.0)
+    draws = hashlib.sha256(np.random.get_state()[1].tobytes()).hexdigest()  # type: ignore[index]
+    return {"counter": (seen - 1) / 64, "rate": model.eta0 / seen**model.power_t, "draws": draws}
+
+
+def script_locals() -> dict[str, Any]:
+    """The variables of the script's function that has called the run."""
+    frame = sys._getframe()
+    while frame.f_code.co_filename != sys.argv[0]:
+        assert frame.f_back is not None
+        frame = frame.f_back
+    return frame.f_locals
+
+
 COUNTS = {
+    "torch_": torch_counts,
+    "ppo_": ppo_counts,
+    "xgboost_": xgboost_counts,
+    "lightgbm_": lightgbm_counts,
+    "sklearn_": sklearn_counts,
     "lightning_": lightning_counts,
     "transformers_": transformers_counts,
     "stable_baselines3_": stable_baselines3_counts,
@@ -90,7 +150,7 @@ def tracked(run: Run, name: str) -> Any:
 
 
 def rate_of(hp: dict[str, Any]) -> Any:
-    return next((hp[name] for name in ("lr", "learning_rate") if name in hp), None)
+    return next((hp[name] for name in ("lr", "learning_rate", "eta", "eta0") if name in hp), None)
 
 
 def note(run: Run, what: str, **more: Any) -> None:
@@ -100,13 +160,15 @@ def note(run: Run, what: str, **more: Any) -> None:
     script = Path(sys.argv[0]).name
     counts = next(found for start, found in COUNTS.items() if script.startswith(start))(run)
     draws = hashlib.sha256(torch.get_rng_state().numpy().tobytes()).hexdigest()
-    life = {"member": run.member, "incarnation": run.incarnation, "step": run.step}
+    life = {"member": run.member, "incarnation": run.incarnation, "step": run.step, "rank": run.rank}
+    if what not in {"done", "report"} and "draws" in counts:
+        counts["draws"] = None  # the script sets its seed within a step
     fact = {
         "what": what,
         **life,
-        **counts,
         "lr": rate_of(run.hp.peek()),
         "draws": draws,
+        **counts,
         "pid": os.getpid(),
         **more,
     }
