@@ -89,8 +89,9 @@ libraries: $(VENV)/.ready ## Install the libraries and frameworks that the SDK i
 	@$(TOOL) support.libraries libraries > /dev/null
 	@$(TOOL) support.libraries frameworks > /dev/null
 
-frameworks: libraries ## Populations of the examples of frameworks, as their users start them, a quarter of an hour
-	@PYTHONPATH=tools:tests:$$($(TOOL) support.libraries frameworks) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 0 \
+frameworks: libraries ## Populations of the examples of frameworks, as their users start them, half an hour
+	@PYTHONPATH=tools:tests:$$($(TOOL) support.libraries frameworks):$$($(TOOL) support.libraries libraries) \
+	  HF_HUB_OFFLINE=1 JAX_PLATFORMS=cpu $(BIN)/python -m pytest -n 0 \
 	  -o filterwarnings= -o timeout=900 tests/frameworks/quick_*.py tests/frameworks/full_*.py $(PYTEST_ARGS)
 
 optimizers: libraries ## Write the table of docs/optimizers.md anew

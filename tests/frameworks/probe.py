@@ -93,6 +93,15 @@ def ppo_counts(run: Run) -> dict[str, Any]:
     return {"counter": counted / 8, "rate": rate, "returns": tracked(run, "returns").values()}
 
 
+def jax_counts(_: Run) -> dict[str, Any]:
+    """Updates as the optimizer of nnx counts them."""
+    jax, script = sys.modules["jax"], script_locals()
+    optimizer = script["net"].optimizer
+    key = str(jax.random.key_data(script["key"])) if "key" in script else None
+    rate = float(optimizer.opt_state.hyperparams["learning_rate"][...])
+    return {"counter": int(optimizer.step[...]), "rate": rate, "draws": key}
+
+
 def xgboost_counts(_: Run) -> dict[str, Any]:
     """Rounds that the booster has, and what it is set to."""
     booster = script_locals()["booster"]
@@ -135,6 +144,7 @@ def script_locals() -> dict[str, Any]:
 COUNTS = {
     "torch_": torch_counts,
     "ppo_": ppo_counts,
+    "jax_": jax_counts,
     "xgboost_": xgboost_counts,
     "lightgbm_": lightgbm_counts,
     "sklearn_": sklearn_counts,

@@ -37,6 +37,7 @@ def warmed_cosine(epoch: int, epochs: int) -> float:
 RECIPES = [
     Example("torch_digits", warmed_cosine),
     Example("ppo_cartpole", lambda step, total: 1 - (step - 1) / total),
+    Example("jax_digits", lambda step, _: 0.5 ** (step / 100)),
     Example("xgboost_digits", lambda *_: 1.0),
     Example("sklearn_digits", lambda step, _: (1 + 64 * step) ** -0.25),
     Example("lightgbm_digits", lambda *_: 1.0, saves=False),

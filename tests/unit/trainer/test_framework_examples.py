@@ -32,6 +32,7 @@ MOST_LINES = {
     "transformers": 4,
     "stable": 6,
     "torch": 10,
+    "jax": 10,
     "ppo": 14,
     "xgboost": 8,
     "sklearn": 13,  # of this and the next nothing was asked

@@ -1,4 +1,4 @@
-"""The frameworks that the SDK has a module for, each in a process that has loaded it (tests/support/libraries.py).
+"""Frameworks with a module of the SDK or a recipe, each in a process that has loaded it (tests/support/libraries.py).
 
 Populations of the examples, as their users start them, are for `make frameworks`.
 """
@@ -10,6 +10,7 @@ import pytest
 from support.libraries import run_tests
 
 FILES = sorted((Path(__file__).parents[2] / "frameworks").glob("quick_*.py"))
+SETS = {"quick_jax": "libraries"}  # the others' is "frameworks"
 
 
 @pytest.mark.process
@@ -17,5 +18,5 @@ FILES = sorted((Path(__file__).parents[2] / "frameworks").glob("quick_*.py"))
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_framework_trains_a_member(file: Path) -> None:
-    ended = run_tests(file, of="frameworks", seconds=600)
+    ended = run_tests(file, of=SETS.get(file.stem, "frameworks"), seconds=600)
     assert ended.returncode == 0, ended.stdout
