@@ -1,4 +1,4 @@
-"""What the seconds of the demo's trainer processes went to: `python -m bench.spent`, from a checkout's root.
+"""What the seconds of the demo's trainer processes went to: `python -m bench.spent [CHECKOUT]`, from a checkout's root.
 
 It runs `examples/digits/demo.py` and watches from the outside how long each trainer lives, from the start of its
 process to its end. Of those seconds, the records that count explain some: the training that is part of a member's
@@ -8,6 +8,7 @@ process takes until it claims its life (Python, imports) and from then on (resto
 commands that were run again.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -90,10 +91,13 @@ def _told(pid: int, variable: str) -> str:
     return next((value.decode() for name, _, value in told if name == variable.encode()), "")
 
 
-def watch(command: list[str]) -> tuple[Lives, float]:
-    """Runs a command to its end; the lives of the trainers below it, and how long it took in seconds."""
+def watch(command: list[str], *, folder: Path = Path()) -> tuple[Lives, float]:
+    """Runs a command in a folder to its end; the lives of the trainers below it, and how long it took in seconds."""
     began, lives = time.monotonic(), Lives()
-    with subprocess.Popen(command) as process:
+    variables = {
+        name: value for name, value in os.environ.items() if name != "PYTHONPATH"
+    }  # its packages are its own
+    with subprocess.Popen(command, cwd=folder, env=variables) as process:
         while process.poll() is None:
             lives.look(process.pid)
             time.sleep(APART_SECONDS)
@@ -154,11 +158,19 @@ def told(name: str, lives: Lives, runs: Path) -> str:
 
 def main() -> None:
     """Measures once, and prints how busy the machine was."""
-    load = os.getloadavg()[0]
-    lives, seconds = watch([sys.executable, str(DEMO)])
+    parser = argparse.ArgumentParser(
+        prog="bench.spent", description="What the seconds of the demo's processes went to."
+    )
+    parser.add_argument(
+        "checkout", nargs="?", type=Path, help="another one, with a .venv of its own (this one)"
+    )
+    checkout = parser.parse_args().checkout
+    python = sys.executable if checkout is None else str((checkout / ".venv/bin/python").absolute())
+    load, folder = os.getloadavg()[0], checkout or Path()
+    lives, seconds = watch([python, str(DEMO)], folder=folder)
     print(f"{seconds:.0f} s; load {load:.1f} before, {os.getloadavg()[0]:.1f} after")
     for name in ("digits", "digits-random"):
-        print(told(name, lives, RUNS))
+        print(told(name, lives, folder / RUNS))
 
 
 if __name__ == "__main__":

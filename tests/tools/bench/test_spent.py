@@ -33,6 +33,14 @@ def test_the_trainers_of_a_run_are_seen_with_all_the_time_that_they_recorded(tmp
     assert causes["in place"] == causes["run again"] == 0
 
 
+@pytest.mark.process
+def test_a_command_of_another_checkout_runs_there_and_without_our_packages(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "tools:tests")
+    code = "import os; open('found', 'w').write(os.environ.get('PYTHONPATH', 'none'))"
+    watch([sys.executable, "-c", code], folder=tmp_path)
+    assert (tmp_path / "found").read_text() == "none"
+
+
 def test_starting_is_told_by_its_causes(tmp_path):
     """A claim says whether its process was new; that one is split where it claimed its life."""
     store, records = open_store(str(tmp_path)), list[Report]()

@@ -30,7 +30,7 @@ def speeds(seeds: int) -> None:
             pair = [Trial(seed, replace(setting, has_gates=has_gates)) for has_gates in (True, False)]
             gated, free = [trial.measure() for trial in pair]
             wall.append(pair[0].wall_seconds / pair[1].wall_seconds)
-            slots.append(gated.seconds.total / free.seconds.total)
+            slots.append(pair[0].slot_seconds / pair[1].slot_seconds)
             leads.append(pair[0].lead)
             vain += pair[0].vain
             waste.append(

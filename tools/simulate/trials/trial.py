@@ -51,6 +51,7 @@ class Trial(Experiment):
         steps: when each step was made, by life and number.
         lead: how many rounds a ready report was ahead of the newest decided round, at most.
         wall_seconds: until it ended.
+        slot_seconds: that pods held a place, all together: also those of which no record tells.
     """
 
     def __init__(self, seed: int | str, setting: Setting) -> None:
@@ -65,7 +66,8 @@ class Trial(Experiment):
         self.misfortune._deeds = []
         self.weather.clears_at = 0.0
         self.steps: dict[tuple[Life, int], float] = {}
-        self.lead, self.wall_seconds = 0, 0.0
+        self.lead, self.wall_seconds, self.slot_seconds = 0, 0.0, 0.0
+        self._watch_places()
         self._ignores_gates = not setting.has_gates
         script = self.script
         script.is_mistaken, script.mistaken, script.crashes_above = False, None, None
@@ -98,6 +100,21 @@ class Trial(Experiment):
             "template": drawn["template"],
             **s.spec,
         }
+
+    def _watch_places(self) -> None:
+        take, give_back, since = self.room.take, self.room.give_back, dict[str, float]()
+
+        def taken(uid: str) -> bool:
+            has_place = take(uid)
+            if has_place:
+                since.setdefault(uid, self.world.time.now)
+            return has_place
+
+        def given_back(uid: str) -> None:
+            self.slot_seconds += self.world.time.now - since.pop(uid, self.world.time.now)
+            give_back(uid)
+
+        self.room.take, self.room.give_back = taken, given_back  # type: ignore[method-assign]
 
     def _trainer(self, assignment: Any, pod: str) -> Trainer:
         trainer = super()._trainer(assignment, pod)
