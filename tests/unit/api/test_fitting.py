@@ -218,7 +218,7 @@ def test_it_trains_where_a_process_has_more_than_a_thousand_descriptors_open(els
                 run.report({"score": 1.0})
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(4096, hard)), hard))
     with ExitStack() as opened:
         opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         while opened.enter_context(Path(os.devnull).open()).fileno() < 1100:
