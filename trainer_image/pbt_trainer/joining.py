@@ -9,7 +9,6 @@ from pbt_contract.assignment import OF_THIS_IMAGE, TERMINATION_LOG, Assignment
 from pbt_contract.check import Order
 from pbt_contract.errors import UsageError
 from pbt_contract.records import Value
-from pbt_trainer.checked_run import CheckedRun, settled
 from pbt_trainer.log import set_up_default
 from pbt_trainer.run import Run
 from pbt_trainer.session.hyperparameters import Hyperparameters
@@ -50,11 +49,7 @@ def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int
     _joined = True
     for variable in OF_THIS_IMAGE:
         os.environ.pop(variable, None)
-    kind: Callable[..., Run] = Run
-    if checked := Order.read(os.environ):
-        folder, order = checked
-        assignment, usual = settled(assignment, order, total_steps=total_steps, interval_steps=interval_steps)
-        kind = partial(CheckedRun.begin, order=order, folder=folder, usual_interval=usual)
+    assignment, kind = _kind(assignment, total_steps=total_steps, interval_steps=interval_steps)
     member = Session.open(assignment, ranks=ranks, defaults=defaults)
     reseed(member.seed_key)
     return kind(
@@ -64,6 +59,20 @@ def join(defaults: Mapping[str, Value], *, total_steps: int, interval_steps: int
         ranks=ranks,
         member=member,
     )
+
+
+def _kind(
+    assignment: Assignment, *, total_steps: int, interval_steps: int
+) -> tuple[Assignment, Callable[..., Run]]:
+    """What a process is told, and the run that it becomes: one that is checked, where `pbt check` has started it."""
+    checked = Order.read(os.environ)
+    if checked is None:
+        return assignment, Run
+    from pbt_trainer.checked_run import CheckedRun, settled  # nobody else needs what it imports
+
+    folder, order = checked
+    told, usual = settled(assignment, order, total_steps=total_steps, interval_steps=interval_steps)
+    return told, partial(CheckedRun.begin, order=order, folder=folder, usual_interval=usual)
 
 
 def _watch_exceptions() -> None:
