@@ -3,6 +3,7 @@
 import msgspec
 
 from pbt_operator.cli.output import READERS, opened_population, say, say_json
+from pbt_operator.core.wording import all_of
 from pbt_operator.page.words import counted
 from pbt_operator.records.audit import Audit, audit
 
@@ -32,4 +33,4 @@ def _summary(checked: Audit) -> str:
         counted(checked.reports, "report"),
     ]
     found = counted(len(checked.violations), "violation")
-    return f"{checked.population}: {found}; checked {', '.join(amounts[:-1])} and {amounts[-1]}"
+    return f"{checked.population}: {found}; checked {all_of(amounts)}"

@@ -9,11 +9,14 @@ import msgspec
 from pbt_contract.check import Order
 from pbt_contract.errors import ExitCode
 from pbt_contract.records import Value
+from pbt_contract.scores import Score
 from pbt_operator.cli.script_crashes import error_in, remedy_of, words_of
+from pbt_operator.control.decide import show
+from pbt_operator.core.blame import SIGKILL
+from pbt_operator.core.wording import all_of
 from pbt_operator.runners.local.trials import Ended
 
 LISTED = 6
-_KILLED = 137
 
 
 class Level(StrEnum):
@@ -93,7 +96,7 @@ def late(ended: Ended, check: str, told: str) -> Line:
 
 def crash(ended: Ended, check: str) -> Line:
     """Of a process that ended with an error."""
-    if ended.exit_code == _KILLED:
+    if ended.exit_code == SIGKILL:
         return Line(
             Level.ERROR, check, "the process was killed, perhaps for want of memory", "", ended.output
         )
@@ -102,16 +105,11 @@ def crash(ended: Ended, check: str) -> Line:
     return Line(Level.ERROR, check, f"{error_in(words)}{code}", remedy_of(words), words)
 
 
-def shown(value: Value) -> str:
-    """A hyperparameter's value."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def score(value: object) -> str:
+def score(value: Score | list[Score]) -> str:
     """A metric's value."""
     if isinstance(value, list):
         return f"[{len(value)} values]" if value else "[]"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return show(value)
 
 
 def listed(names: Sequence[str]) -> str:
@@ -119,4 +117,4 @@ def listed(names: Sequence[str]) -> str:
     shown, more = names[:LISTED], len(names) - LISTED
     if more > 0:
         return f"{', '.join(shown)} and {more} more"
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1] if shown else ""]))
+    return all_of(shown) if shown else ""

@@ -17,7 +17,7 @@ from pbt_operator.core.spec import Copy, Restart, Spec
 from pbt_operator.manifest.errors import ManifestError
 from pbt_operator.manifest.load import load, parse
 from pbt_operator.manifest.population import Population, to_core
-from pbt_operator.manifest.template import containers_of, trainer_index
+from pbt_operator.manifest.template import with_trainer
 from pbt_operator.runners.local.trials import Ended, Trials
 
 _BAD_MANIFEST, _STOPPED = 2, 130
@@ -155,12 +155,8 @@ def _population(command: Sequence[str], file: Path | None) -> tuple[Population, 
 
 def _with_command(population: Population, command: Sequence[str]) -> Population:
     """The manifest with another script in its trainer's place."""
-    template = population.spec.template
-    containers = [dict(each) for each in containers_of(template) or ()]
-    index = trainer_index(containers)
-    if index is not None:
-        containers[index] = {**containers[index], "command": ["python", *command], "args": []}
-    changed = {**template, "spec": {**template.get("spec", {}), "containers": containers}}
+    script = {"command": ["python", *command], "args": []}
+    changed = with_trainer(population.spec.template, lambda trainer: {**trainer, **script})
     return population.model_copy(update={"spec": population.spec.model_copy(update={"template": changed})})
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from pbt_contract.check import Findings
-from pbt_operator.cli.check_lines import Checked, Level, Line, crash, late, listed, score, shown
+from pbt_operator.cli.check_lines import Checked, Level, Line, crash, late, listed, score
 from pbt_operator.cli.script_crashes import error_in, words_of
+from pbt_operator.control.decide import show
 from pbt_operator.runners.local.trials import Ended
 
 ALL_BACK = "load_state_dict() has to bring back all that state_dict() has"
@@ -42,7 +43,7 @@ def _failed(checked: Checked, first: Findings, second: Ended) -> Iterator[Line]:
     }
     level = Level.ERROR if checked.asked.metric else Level.WARNING  # no manifest says that it is explored
     for name, ended in guilty.items():
-        before, after = shown(first.hyperparameters[name]), shown(checked.changed[name])
+        before, after = show(first.hyperparameters[name]), show(checked.changed[name])
         told = f"a checkpoint of {name} {before} can't be continued with {name} {after}"
         remedy = f"give {name} `explore: Never` in the manifest: it is then copied with the weights, and never changed"
         words = words_of(ended)

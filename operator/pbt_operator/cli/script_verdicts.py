@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pbt_contract.check import Findings
 from pbt_contract.records import Report
 from pbt_operator.cli.amounts import brief_text, size_text
-from pbt_operator.cli.check_lines import LISTED, Checked, Level, Line, crash, late, listed, score, shown
+from pbt_operator.cli.check_lines import LISTED, Checked, Level, Line, crash, late, listed, score
 from pbt_operator.cli.newborn_verdicts import ALL_BACK, newborn_lines
 from pbt_operator.cli.script_crashes import is_ours, words_of
+from pbt_operator.control.decide import show
 from pbt_operator.runners.local.trials import Ended
 
 
@@ -37,7 +38,7 @@ def _unjoined(first: Ended) -> Line:
 
 
 def _joined(checked: Checked, found: Findings) -> Line:
-    values = ", ".join(f"{name} {shown(value)}" for name, value in found.hyperparameters.items())
+    values = ", ".join(f"{name} {show(value)}" for name, value in found.hyperparameters.items())
     known = checked.asked.hyperparameters
     defaults = [name for name in found.hyperparameters if name not in known]
     own = f"; the script's defaults: {listed(defaults)}" if defaults and known else ""

@@ -26,6 +26,12 @@ def shown(value: Any) -> str:
     return "empty" if value is None else shorten(str(value).lower().removesuffix(".0"))
 
 
+def all_of(names: Iterable[str]) -> str:
+    """`a, b and c`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def any_of(names: Iterable[str]) -> str:
     """`a, b or c`."""
     *others, last = names

@@ -1,6 +1,6 @@
 """Mappings of the manifest of which one field, an arm, says what it is: fields that follow from a registry."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, ClassVar, TypeVar
 
@@ -56,9 +56,3 @@ def with_arms(arms: Mapping[str, type[Wire]], *, told: str = "") -> Callable[[ty
 
 def _subclass(name: str, bases: Any, **options: Any) -> Any:
     return create_model(name, __base__=bases, **options)
-
-
-def all_of(names: Iterable[str]) -> str:
-    """`a, b and c`."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last

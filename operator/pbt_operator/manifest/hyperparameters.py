@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 
 from pbt_operator.core.distributions import DISTRIBUTIONS, Distribution
 from pbt_operator.core.wire import broken
-from pbt_operator.core.wording import any_of
-from pbt_operator.manifest.arms import WithArms, all_of, with_arms
+from pbt_operator.core.wording import all_of, any_of
+from pbt_operator.manifest.arms import WithArms, with_arms
 
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
 

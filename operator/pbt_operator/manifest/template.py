@@ -1,7 +1,7 @@
 """The pod template: what pbt reads of it, on a cluster and on one machine. Everything else passes through untouched."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
@@ -134,6 +134,15 @@ def trainer_index(containers: Sequence[Open]) -> int | None:
     if TRAINER in names:
         return names.index(TRAINER)
     return 0 if len(containers) == 1 else None
+
+
+def with_trainer(template: Open, change: Callable[[Open], Open]) -> dict[str, Any]:
+    """The template with another container in the place of the one that trains, if there is one."""
+    containers = list(containers_of(template) or ())
+    index = trainer_index(containers)
+    if index is not None:
+        containers[index] = change(containers[index])
+    return {**template, "spec": {**(template.get("spec") or {}), "containers": containers}}
 
 
 def grace_seconds(template: Open) -> int:

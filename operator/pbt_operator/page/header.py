@@ -8,6 +8,7 @@ from pbt_operator.core.search import Goal
 from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Status
 from pbt_operator.core.time_words import forecast_text, spent_text
+from pbt_operator.core.wording import all_of
 from pbt_operator.page.html import text
 from pbt_operator.page.words import (
     counted,
@@ -77,8 +78,7 @@ def sentence(archive: Archive) -> str:
         if (before := _rounded(first.get(h.name, ""))) != (after := _rounded(newest.get(h.name, "")))
     ]
     if changed:
-        listed = f"{', '.join(changed[:-1])} and {changed[-1]}" if changed[1:] else changed[0]
-        told += f" Along the way its hyperparameters changed: {listed}."
+        told += f" Along the way its hyperparameters changed: {all_of(changed)}."
     return told
 
 

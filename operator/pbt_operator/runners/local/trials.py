@@ -3,7 +3,7 @@
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from pbt_contract.stores import Store
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.spec import Restart
 from pbt_operator.manifest.population import Population
-from pbt_operator.manifest.template import containers_of, trainer_container, trainer_index
+from pbt_operator.manifest.template import trainer_container, with_trainer
 from pbt_operator.runners.local.local_runner import LocalRunner
 from pbt_operator.runners.local.processes import LocalPods
 
@@ -126,11 +126,5 @@ class Trials:
 
 def _with_variables(template: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
     """The template with variables that its trainer has beside its own."""
-    containers: Sequence[Mapping[str, Any]] = containers_of(template) or ()
-    index = trainer_index(containers)
     more = [{"name": name, "value": value} for name, value in variables.items()]
-    changed = [
-        {**each, "env": [*(each.get("env") or ()), *more]} if place == index else dict(each)
-        for place, each in enumerate(containers)
-    ]
-    return {**template, "spec": {**template["spec"], "containers": changed}}
+    return with_trainer(template, lambda trainer: {**trainer, "env": [*(trainer.get("env") or ()), *more]})
