@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import ClassVar
@@ -27,9 +27,10 @@ UNBOUNDED = 10**6  # places
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """How long things take, in virtual seconds; `step` may depend on the member."""
+    """How long things take, in virtual seconds: a step by its member; a start takes longer for members in `late`."""
 
     start: float = 0.0
+    late: Mapping[int, float] = field(default_factory=dict)
     stop: float = 0.0
     poll: float = 1.0
     step: Callable[[int], float] = lambda _member: 1.0
@@ -147,7 +148,9 @@ class SimulatedTrainer:
     def take_place(self) -> None:
         """There is room for it: it starts."""
         self.placed_at = self.world.time.now
-        self.next = self.world.time.after(self.world.durations.start, self._begin)
+        durations = self.world.durations
+        seconds = durations.start + durations.late.get(self.pod.member, 0.0)
+        self.next = self.world.time.after(seconds, self._begin)
 
     @property
     def shown(self) -> Pod:

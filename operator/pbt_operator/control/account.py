@@ -1,7 +1,7 @@
 """Station "account": each pod that ended is accounted for once, by the restart policy, and then forgotten."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import UNSET
 
@@ -10,15 +10,19 @@ from pbt_contract.records import Birth, Claim
 from pbt_operator.control import restarts
 from pbt_operator.control.brake import Brake
 from pbt_operator.control.events import Event
+from pbt_operator.control.occupancy import is_starting
 from pbt_operator.control.pods import Pod, Pods
 from pbt_operator.control.record import Recorder
 from pbt_operator.core.blame import (
+    LONGEST_START_SECONDS,
+    MISTAKE_SECONDS,
     Crash,
     after_crash,
     crash_of,
     has_failed_after_all,
     setting_of,
     wait_seconds,
+    waits_for_others,
 )
 from pbt_operator.core.crash_words import last_words
 from pbt_operator.core.denied import is_refused
@@ -60,6 +64,7 @@ class Accounting:
         self.logs: dict[int, str] = {}
         self.refused: dict[int, End] = {}
         self._brake = Brake(clock)
+        self._mistaken: dict[int, float] = {}  # until when each may be held back; forgotten by a restart
 
     def settle(self, ended: Sequence[Pod], spec: Spec) -> None:
         """Draws the consequence of each pod's end. A resume is written later, once a slot is free."""
@@ -70,6 +75,14 @@ class Accounting:
     def waits(self, member: int) -> bool:
         """Whether the member may not start yet."""
         return self._clock() < self.not_before.get(member, -math.inf)
+
+    def hold_back(self, live: Iterable[Pod]) -> None:
+        """Lets who met a mistake wait while others start: they are to meet it too, and nobody need start twice."""
+        now = self._clock()
+        held = {} if self._history.has_reported else self._mistaken
+        self._mistaken = {member: until for member, until in held.items() if now < until}
+        if self._mistaken and any(is_starting(self._repository, pod) for pod in live):
+            self.not_before |= dict.fromkeys(self._mistaken, now + MISTAKE_SECONDS)
 
     def forget(self, ended: Sequence[Pod]) -> None:
         """Looks no more at pods that ended, of a population that has ended too."""
@@ -152,6 +165,8 @@ class Accounting:
         (stored,) = self._recorder.births([after_crash(crash, self._history, spec, setting)])
         if not crash.fails:
             self.not_before[end.member] = self._clock() + wait_seconds(crash, setting)
+        if waits_for_others(crash, setting):
+            self._mistaken[end.member] = self._clock() + LONGEST_START_SECONDS
         self._emit(restarts.crash_event(crash, stored, setting))
 
     def _excuse(self, end: End, pod: Pod) -> None:

@@ -85,6 +85,13 @@ def has_claimed(repository: Repository, pod: Pod) -> bool:
     return _claimed_by(repository, pod.life, pod.uid)
 
 
+def is_starting(repository: Repository, pod: Pod) -> bool:
+    """Whether the pod has its place, or needs none, and its process is still to begin."""
+    if pod.stopping or pod.ended or pod.stuck or pod.unplaced_for is not None:
+        return False
+    return pod.phase is Phase.PENDING or not has_claimed(repository, pod)
+
+
 def life_to_ask(repository: Repository, pod: Pod) -> Life | None:
     """The life in which the process can be asked to go on with another birth; None if it can't.
 

@@ -200,6 +200,7 @@ class Placement:
         live = seen.live
         slots = min(spec.slots, len(live)) if seen.shares else spec.slots - len(seen.demand)
         taken = {*live, *(to.member for to in heirs.values())}
+        self._accounting.hold_back(live.values())
         waiting = {pod.member for pod in seen.demand}
         waiters = sharing.waiters(
             self._history, spec, taken=taken, not_before=self._accounting.not_before, now=self._clock()

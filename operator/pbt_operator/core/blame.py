@@ -27,7 +27,8 @@ CRASHES_IN_A_ROW = 2  # of a newborn, before its hyperparameters are blamed
 CRASHES_EXCUSED = 3  # by a node, or by somebody who kills processes; one more and no excuse counts
 CRASHES_LATELY, INTERVALS_LATELY = 3, 3
 SIGKILL = 137
-LONGEST_BACKOFF_SECONDS, MISTAKE_SECONDS = 60.0, 15.0
+LONGEST_BACKOFF_SECONDS = 60.0
+MISTAKE_SECONDS, LONGEST_START_SECONDS = 15.0, 120.0  # that who met a mistake waits; while others start
 
 
 @dataclass(frozen=True, slots=True)

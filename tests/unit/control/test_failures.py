@@ -295,11 +295,12 @@ def test_an_operator_that_dies_before_the_birth_that_follows_leaves_it_to_the_ne
         assert started[0, incarnation] - recorded[0] >= waits
 
 
-def test_a_mistake_of_the_script_ends_the_population_at_the_second_member_that_meets_it():
-    class Mistaken(Deterministic):
-        def train(self, state, hyperparameters, step, rng):
-            raise TrainerCrashed("UsageError: step 10 was due", code=ExitCode.MISTAKE)
+class Mistaken(Deterministic):
+    def train(self, state, hyperparameters, step, rng):
+        raise TrainerCrashed("UsageError: step 10 was due", code=ExitCode.MISTAKE)
 
+
+def test_a_mistake_of_the_script_ends_the_population_at_the_second_member_that_meets_it():
     simulation = Simulation(spec(DETERMINISTIC, members=8), Mistaken(), durations=Durations(stop=2)).run()
     found = told(simulation)
     assert simulation.pods.num_started == 8
@@ -308,6 +309,23 @@ def test_a_mistake_of_the_script_ends_the_population_at_the_second_member_that_m
     assert (found.result.phase, found.result.reason) == (PopulationPhase.FAILED, "Mistake")
     assert found.result.message.endswith("UsageError: step 10 was due")
     assert [event.reason for event in simulation.events if event.reason == "Mistake"] == ["Mistake"]
+
+
+def test_who_meets_a_mistake_first_waits_for_those_who_start_slowly():
+    durations = Durations(stop=2, late=dict.fromkeys(range(1, 8), 80.0))
+    simulation = Simulation(spec(DETERMINISTIC, members=8), Mistaken(), durations=durations).run()
+    found = told(simulation)
+    assert simulation.pods.num_started == 8
+    assert found.result is not None
+    assert found.result.reason == "Mistake"
+
+
+def test_who_meets_a_mistake_waits_no_longer_for_one_that_starts_for_ever():
+    durations = Durations(stop=2, late={1: 1000.0})
+    simulation = Simulation(spec(DETERMINISTIC, members=2), Mistaken(), durations=durations)
+    while simulation.pods.num_started < 3:
+        simulation.step()
+    assert 120 <= simulation.time.now <= 150
 
 
 @pytest.mark.parametrize("code", [1, ExitCode.MISTAKE])
