@@ -68,3 +68,13 @@ def test_an_image_installs_nothing_that_is_not_pinned_by_hash(file):
 
 def test_the_operators_image_has_no_torch():
     assert "torch" not in pins(ROOT / "operator" / "requirements.lock")
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "trainer_image/Dockerfile"])
+def test_the_base_of_an_image_is_an_argument_which_may_name_a_digest(file):
+    text = (ROOT / file).read_text()
+    assert re.findall(r"^FROM (\S+)", text, re.MULTILINE) == ["${BASE}", "${BASE}"]
+    (base,) = re.findall(r"^ARG BASE=(\S+)$", text, re.MULTILINE)
+    named = f"--build-arg BASE={base.partition('-runtime')[0].partition(':')[0]}:"
+    for told in (text, (ROOT / "docs/install.md").read_text()) if file == "Dockerfile" else (text,):
+        assert re.search(re.escape(named) + r"\S+@sha256:", told)
