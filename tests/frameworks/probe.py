@@ -11,6 +11,7 @@ import os
 import runpy
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from pbt_trainer.run import Run
 from pbt_trainer.session.session import Session
 from pbt_trainer.session.verdict import Verdict
 
-running = sys.modules["pbt_trainer.run"]
+running = import_module("pbt_trainer.run")
 advance, report, consult = Run.advance, Run.report, running.consult  # type: ignore[attr-defined]
 
 

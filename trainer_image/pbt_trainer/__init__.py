@@ -11,8 +11,12 @@
         if run.due:
             run.report({"val_accuracy": evaluate(model)})
 
-Importing it loads neither torch nor boto3.
+Importing it loads neither torch nor boto3. The courier, a process of its own at each start, imports this file too and
+needs nothing of what scripts call: that is imported when it is first asked for.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from pbt_contract.errors import (
     CorruptCheckpoint,
@@ -26,13 +30,15 @@ from pbt_contract.errors import (
     StoreUnavailable,
     UsageError,
 )
-from pbt_trainer.checkpoint import Checkpoint
-from pbt_trainer.joining import join
-from pbt_trainer.loop import Advance, Stopped
-from pbt_trainer.run import Run
-from pbt_trainer.state.optional import optional
-from pbt_trainer.state.trainable import trainable
-from pbt_trainer.window import Episode, Window
+
+if TYPE_CHECKING:
+    from pbt_trainer.checkpoint import Checkpoint
+    from pbt_trainer.joining import join
+    from pbt_trainer.loop import Advance, Stopped
+    from pbt_trainer.run import Run
+    from pbt_trainer.state.optional import optional
+    from pbt_trainer.state.trainable import trainable
+    from pbt_trainer.window import Episode, Window
 
 __all__ = [
     "Advance",
@@ -55,3 +61,26 @@ __all__ = [
     "optional",
     "trainable",
 ]
+
+_MODULES = {
+    "Advance": "loop",
+    "Checkpoint": "checkpoint",
+    "Episode": "window",
+    "Run": "run",
+    "Stopped": "loop",
+    "Window": "window",
+    "join": "joining",
+    "optional": "state.optional",
+    "trainable": "state.trainable",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

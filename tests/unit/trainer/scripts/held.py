@@ -2,13 +2,14 @@
 
 import runpy
 import sys
+from importlib import import_module
 from typing import Any
 
 from pbt_trainer.session.session import Session
 from pbt_trainer.session.verdict import Verdict
 
 STEP = 6
-running = sys.modules["pbt_trainer.run"]
+running = import_module("pbt_trainer.run")
 consult = running.consult  # type: ignore[attr-defined]
 
 
