@@ -36,10 +36,15 @@ class Lives:
         self._pids: list[int] = []
 
     def start(
-        self, *, hold: list[list[int]] | None = None, end: list[list[int]] | None = None, **given: Any
+        self,
+        *,
+        hold: list[list[int]] | None = None,
+        end: list[list[int]] | None = None,
+        variables: dict[str, str] | None = None,
+        **given: Any,
     ) -> int:
         """A life in a process of its own; its pid. `given` goes to the assignment."""
-        environment = self.population.environment(**self._given | given)
+        environment = self.population.environment(**self._given | given) | (variables or {})
         environment |= {
             "PROBE_FACTS": str(self._facts),
             "PROBE_HOLD": json.dumps(hold or []),

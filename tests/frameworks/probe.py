@@ -94,6 +94,12 @@ def ppo_counts(run: Run) -> dict[str, Any]:
     return {"counter": counted / 8, "rate": rate, "returns": tracked(run, "returns").values()}
 
 
+def ddp_counts(run: Run) -> dict[str, Any]:
+    """Epochs as the schedule counts them."""
+    schedule = tracked(run, "schedule")
+    return {"counter": schedule.last_epoch, "rate": schedule.optimizer.param_groups[0]["lr"]}
+
+
 def jax_counts(_: Run) -> dict[str, Any]:
     """Updates as the optimizer of nnx counts them."""
     jax, script = sys.modules["jax"], script_locals()
@@ -145,6 +151,7 @@ def script_locals() -> dict[str, Any]:
 COUNTS = {
     "torch_": torch_counts,
     "ppo_": ppo_counts,
+    "ddp_": ddp_counts,
     "jax_": jax_counts,
     "xgboost_": xgboost_counts,
     "lightgbm_": lightgbm_counts,

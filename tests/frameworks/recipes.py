@@ -41,6 +41,7 @@ RECIPES = [
     Example("xgboost_digits", lambda *_: 1.0),
     Example("sklearn_digits", lambda step, _: (1 + 64 * step) ** -0.25),
     Example("lightgbm_digits", lambda *_: 1.0, saves=False),
+    Example("ddp_digits", lambda epoch, _: 0.9**epoch),
 ]
 
 
