@@ -7,6 +7,7 @@ thread with the loop ends the process as one in the main thread does, for nothin
 import atexit
 import os
 import sys
+import sysconfig
 import threading
 import traceback
 from contextlib import suppress
@@ -15,10 +16,16 @@ from types import TracebackType
 from typing import Any, NoReturn
 from weakref import WeakSet
 
+import pbt_contract
 from pbt_contract.errors import ExitCode, StateError, UsageError
 
 MISTAKES = (UsageError, StateError)
 _MAX_TERMINATION_BYTES = 2048
+
+_LIBRARIES = (
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+    *(str(Path(file).parent) for file in (__file__, pbt_contract.__file__)),
+)
 
 _loops: "WeakSet[threading.Thread]" = WeakSet()
 
@@ -95,10 +102,30 @@ def _write(
 ) -> None:
     if log is None:
         return
-    lines = "".join(traceback.format_exception(kind, error, trace)).splitlines()
+    told = _until_script(trace) if issubclass(kind, MISTAKES) else trace
+    lines = "".join(traceback.format_exception(kind, error, told)).splitlines()
     text = "\n".join(line for line in lines if line.strip(" ~^"))
     with suppress(OSError):
+        if os.environ.get("WORLD_SIZE", "1") != "1" and log.exists() and log.stat().st_size:
+            return  # another rank was first, and this one may have failed only since that one is gone
         log.write_bytes(text.encode(errors="replace")[-_MAX_TERMINATION_BYTES:])
+
+
+def _until_script(trace: TracebackType | None) -> TracebackType | None:
+    """Without the frames of libraries at its end: the last one is the line of the script that is to be mended."""
+    frames = []
+    while trace is not None:
+        frames.append(trace)
+        trace = trace.tb_next
+    own = [at for at, each in enumerate(frames) if not _is_library(each.tb_frame.f_code.co_filename)]
+    found = None
+    for each in reversed(frames[: own[-1] + 1] if own else frames):
+        found = TracebackType(found, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return found
+
+
+def _is_library(file: str) -> bool:
+    return file.startswith("<frozen") or any(Path(file).is_relative_to(each) for each in _LIBRARIES)
 
 
 def _end(code: int) -> NoReturn:

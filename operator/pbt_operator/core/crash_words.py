@@ -2,7 +2,7 @@
 
 import re
 
-from pbt_contract.errors import ExitCode
+from pbt_contract.errors import ExitCode, StateError, UsageError
 from pbt_contract.text import abridged, escaped
 from pbt_operator.core.end_record import End
 
@@ -10,6 +10,7 @@ MAX_LINE, MAX_LAST_LINE = 200, 500  # the last one is the error itself, with its
 BLAMELESS = frozenset({ExitCode.UNCLAIMED, ExitCode.STORAGE, ExitCode.ACCESS})
 LAST_LINES = 3  # of a Python traceback: where, the line itself, and the error
 SEPARATOR = " | "
+MISTAKES = tuple(f"{kind.__module__}.{kind.__qualname__}: " for kind in (UsageError, StateError))
 MARKS = "^~"  # by which a traceback points at a part of the line above
 ANNOUNCEMENT = re.compile(
     r"\bmember \d+, incarnation \d+, from step \d+: "
@@ -39,8 +40,14 @@ def fault_of(end: End, *, has_record: bool) -> str | None:
 
 
 def is_mistake(end: End) -> bool:
-    """Whether the trainer said of its own end that the script and the manifest don't fit."""
-    return end.exit_code == ExitCode.MISTAKE and not (end.hung or end.stopped or end.disrupted)
+    """Whether the trainer said of its own end that the script and the manifest don't fit.
+
+    Whoever starts it may end with a code of its own, as torchrun does: then the error is known by its name.
+    """
+    if end.hung or end.stopped or end.disrupted:
+        return False
+    told = any(line.startswith(MISTAKES) for line in end.message.split(SEPARATOR))
+    return end.exit_code == ExitCode.MISTAKE or (end.exit_code == 1 and told)
 
 
 def last_words(output: str) -> str:

@@ -75,6 +75,27 @@ def test_any_other_end_is_no_mistake(exit_code, hung):
     assert not is_mistake(ended(exit_code=exit_code, hung=hung))
 
 
+STATED = (
+    'File "train.py", line 4, in main | run.track(model=model) | pbt_contract.errors.StateError: model: no'
+)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "message", "mistaken"),
+    [
+        (1, STATED, True),
+        (1, f"{STATED} | which goes on here", True),
+        (1, "UsageError: of another library", False),
+        (1, STATED.replace("| pbt_contract", "| told of pbt_contract"), False),
+        (137, STATED, False),
+    ],
+)
+def test_a_mistake_is_known_by_its_name_where_the_starter_ends_with_a_code_of_its_own(
+    exit_code, message, mistaken
+):
+    assert is_mistake(ended(exit_code=exit_code, message=message)) is mistaken
+
+
 def test_a_crash_is_told_with_where_its_member_goes_on():
     crash = Crash(ended(), birth(), None, "died", Counters(2, 0), limit=4)
     told = crash_event(crash, birth(start_step=40, reason=crash.reason), LATER)

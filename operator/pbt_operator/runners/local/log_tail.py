@@ -24,6 +24,25 @@ def tail(log: Path, begins: int) -> str:
         return lines.read().decode(errors="replace")
 
 
+def end_of(words: Path, log: Path, begins: int) -> str:
+    """How a process says that it failed; else the last lines that it wrote.
+
+    Whoever started it for us, as torchrun does, may have written lines of its own after the error.
+
+    Args:
+        words: the file for what it says, which goes.
+        log: see `tail`.
+        begins: see there.
+    """
+    try:
+        with os.fdopen(open_log(words, os.O_RDONLY | os.O_NONBLOCK), "rb") as said:
+            found = said.read(LOG_TAIL_BYTES * 2).decode(errors="replace")
+        words.unlink()
+    except OSError:
+        found = ""
+    return found or tail(log, begins)
+
+
 def store_trouble(log: Path, begins: int) -> str:
     """In which words a process said lately that it waits for the store; empty where it didn't."""
     try:

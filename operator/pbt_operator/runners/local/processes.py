@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from pbt_contract import keys
-from pbt_contract.assignment import Assignment
+from pbt_contract.assignment import TERMINATION_LOG, Assignment
 from pbt_contract.records import Birth
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.manifest.template import TrainerContainer, trainer_container
 from pbt_operator.runners.local.doorbell import Doorbell
 from pbt_operator.runners.local.gpus import Gpus
-from pbt_operator.runners.local.log_tail import disk_trouble, store_trouble, tail
+from pbt_operator.runners.local.log_tail import disk_trouble, end_of, store_trouble
 from pbt_operator.runners.local.run_folder import open_log
 from pbt_operator.runners.local.starts import Starts
 from pbt_operator.runners.local.warden_link import WardenLink
@@ -144,12 +144,18 @@ class LocalPods:
         assigned = self._assign(birth, pod=pod.uid).to_environment()
         container = trainer_container(self._template, env=assigned, source=self._source)
         log = self._note(birth.member, name)
+        self._words(name).unlink(missing_ok=True)
         gpus = self._gpus.take(container.gpus)
         order = {
             "name": name,
             "command": list(container.command),
             "directory": _directory(container),
-            "environment": {**self._machine(gpus), **container.env, **assigned},
+            "environment": {
+                **self._machine(gpus),
+                TERMINATION_LOG: str(self._words(name)),
+                **container.env,
+                **assigned,
+            },
             "log": str(log),
             "mark": f"PBT_POD={pod.uid}",
         }
@@ -195,6 +201,10 @@ class LocalPods:
             lines.write(f"--- {told}\n")
         return log
 
+    def _words(self, name: str) -> Path:
+        """Where the process of that name says why it failed."""
+        return self._logs / f"{name}.end"
+
     def _log(self, member: int) -> Path:
         return self._logs / f"{member:0{keys.MEMBER_DIGITS}}.log"
 
@@ -225,7 +235,7 @@ class LocalPods:
                 process.pod,
                 phase=Phase.ENDED,
                 exit_code=128 - code if code < 0 else code,  # as a container's: 137 for SIGKILL
-                message=tail(process.log, process.log_begins),
+                message=end_of(self._words(process.pod.name), process.log, process.log_begins),
             )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from fixtures.manifests import DETERMINISTIC, population
 from pbt_contract.errors import REFUSES, RETRYING, UNREACHABLE
-from pbt_operator.runners.local.log_tail import LOG_TAIL_BYTES, disk_trouble, store_trouble
+from pbt_operator.runners.local.log_tail import LOG_TAIL_BYTES, disk_trouble, end_of, store_trouble
 
 FULL = "the bucket is full (XMinioStorageFull): free some space"
 
@@ -23,6 +23,17 @@ def test_the_newest_words_of_the_process_itself_are_found_until_it_has_printed_m
     log.write_text(f"pbt: {told}\n" + "x" * LOG_TAIL_BYTES)
     assert store_trouble(log, 0) == ""
     assert store_trouble(tmp_path / "none", 0) == ""
+
+
+def test_what_a_process_says_of_its_end_comes_before_what_it_printed_and_is_read_once(tmp_path):
+    log, words = tmp_path / "00000.log", tmp_path / "00000-000001.end"
+    log.write_text("another one\nits table\n")
+    assert end_of(words, log, len("another one\n")) == "its table\n"
+    words.write_text("ValueError: the error")
+    assert end_of(words, log, 0) == "ValueError: the error"
+    assert not words.exists()
+    words.write_text("")
+    assert end_of(words, log, len("another one\n")) == "its table\n"
 
 
 def test_a_full_disk_is_told_with_its_remedy(tmp_path, monkeypatch):

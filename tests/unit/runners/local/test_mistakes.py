@@ -71,6 +71,31 @@ def test_the_second_member_that_makes_it_ends_the_population_which_says_what_it_
     assert "Failed" not in {birth["cause"] for birth in run.records("births")}
 
 
+STARTER = """
+import os, subprocess, sys
+ranks = [subprocess.Popen([sys.executable, "-c", sys.argv[1]],
+    env=os.environ | {"RANK": str(rank), "WORLD_SIZE": "2"}) for rank in range(2)]
+if any([rank.wait() for rank in ranks]):
+    print("=" * 60, "the root cause: rank 0, its exit code: 83", "=" * 60, sep="\\n")
+    sys.exit(1)
+"""
+
+
+def test_a_mistake_of_ranks_is_told_in_their_words_not_in_those_of_what_starts_them(runner):
+    script = SCRIPT.replace("REPORT", REPORT.replace("'score'", "'accuracy'"))
+    command = ["python", "-c", STARTER, script]
+    template = {"spec": {"containers": [{"name": "trainer", "command": command}]}}
+    run = runner(manifest("ranks", members=2, template=template))
+    finished = run.run()
+    assert finished.returncode == 1, finished.stdout
+    assert "the report lacks the objective's metric 'score'" in finished.stdout
+    assert "the root cause" not in finished.stdout
+    assert len(run.records("claims")) == 2
+    (result,) = run.records("results")
+    assert result["reason"] == "Mistake"
+    assert {path.suffix for path in run.location.joinpath("logs").iterdir()} == {".log"}
+
+
 def test_a_population_without_a_finite_score_fails_the_command(runner):
     run = runner(
         manifest("hopeless", report=REPORT.replace("sum(weights.values)", "float('nan')"), members=2)

@@ -178,6 +178,35 @@ def test_an_endless_message_fits_into_the_termination_log(
     assert len(told) == 1, "the hook that was there before is called too"
 
 
+@pytest.mark.process
+def test_a_mistake_is_told_with_the_line_of_the_script(tmp_path: Path) -> None:
+    """What is to be mended is there, not in the SDK, whose lines the whole traceback has."""
+    log = tmp_path / "termination-log"
+    with population_in(tmp_path, variables={TERMINATION_LOG: str(log)}) as population:
+        population.birth()
+        trainer = population.start("faulty.py", "lacking")
+        assert trainer.end() == ExitCode.MISTAKE
+        assert "recording.py" in trainer.errors()
+    where, line, error = log.read_text().splitlines()[-3:]
+    assert "faulty.py" in where
+    assert line.strip().startswith("run.report(")
+    assert error.startswith("pbt_contract.errors.UsageError: the report lacks the objective's metric")
+
+
+@pytest.mark.parametrize(("world", "told"), [("2", "the cause"), ("1", "a consequence")])
+def test_what_the_first_rank_says_stands_for_others_fail_since_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: str, told: str
+) -> None:
+    log = tmp_path / "termination-log"
+    log.write_text("ValueError: the cause\n")
+    monkeypatch.setattr(sys, "excepthook", lambda *_: None)
+    monkeypatch.setattr(threading, "excepthook", lambda *_: None)
+    monkeypatch.setenv("WORLD_SIZE", world)
+    watch(log)
+    sys.excepthook(RuntimeError, RuntimeError("a consequence"), None)
+    assert told in log.read_text()
+
+
 def test_a_report_that_was_handed_over_outlives_a_crash_of_the_script(population: Population) -> None:
     population.birth()
     trainer = population.start("faulty.py", "crashing")
