@@ -72,6 +72,7 @@ class ClusterPods:
         self._unseen = UnseenPods(api, namespace=namespace)
         self._stopped, self._forgotten = dict[str, Pod](), set[str]()
         self._relabelled: dict[str, Relabelled] = {}
+        self._unshown: Mapping[str, PodState] = {}  # that are over, when last listed, and in no watch yet
         self._doubtful = set[str]()  # pods that may be there, though neither watch nor answer showed them
         self._names: dict[str, PodState] = {}  # what the watch shows, by the pod's name
         self._over: dict[int, list[PodState]] = {}  # and the settled ones, by member
@@ -91,7 +92,7 @@ class ClusterPods:
         for found in seen.values():
             if found.settled:
                 self._over.setdefault(found.pod.member, []).append(found)
-        self._forgotten &= {*seen, *self._stopped}
+        self._forgotten &= {*seen, *self._stopped, *self._unseen.by_uid}
         self._relabelled = {
             uid: labels
             for uid, labels in self._relabelled.items()
@@ -111,9 +112,12 @@ class ClusterPods:
     def _look(self) -> None:
         """Lists what is there, past the watch."""
         found = map(read, self._api.pods_of(self._namespace, selector=self._selector))
-        there = {pod.pod.uid: pod.pod for pod in found if pod is not None and not pod.pod.ended}
+        unseen = {
+            s.pod.uid: s for s in found if s is not None and not s.settled and s.pod.uid not in self._seen
+        }
         self._unseen.by_uid.clear()
-        self._unseen.add((pod for uid, pod in there.items() if uid not in self._seen), now=self._now())
+        self._unseen.add((state.pod for state in unseen.values()), now=self._now())
+        self._unshown = {uid: state for uid, state in unseen.items() if state.pod.ended}
         self._doubtful.clear()
 
     @contextmanager
@@ -268,7 +272,7 @@ class ClusterPods:
         for other in self._over.get(pod.member, ()):
             if other.pod.uid != pod.uid:
                 self._api.delete_pod(self._namespace, other.pod.name, uid=other.pod.uid)
-        seen = self._seen.get(pod.uid)
+        seen = self._seen.get(pod.uid) or self._unshown.get(pod.uid)
         if seen is not None and seen.is_lost(self._now()):
             self._api.delete_pod(self._namespace, pod.name, uid=pod.uid, grace_seconds=0)
         elif seen is not None and not pod.stopping and seen.alive:

@@ -277,3 +277,35 @@ def test_a_second_look_shows_what_the_watch_does_not(server, pods):
     assert late.observe() == []
     assert [pod.uid for pod in late.look_again()] == ["uid-1"]
     assert [pod.uid for pod in late.observe()] == ["uid-1"]
+
+
+def test_a_second_look_shows_the_end_that_the_watch_does_not_and_it_is_accounted_for_once(server):
+    pods_of(server).start(birth())
+    server.tell("uid-1", "Running", {"running": {}})
+    server.end("uid-1", 1)
+    late = pods_of(server)
+    late.refresh({})
+    (found,) = late.look_again()
+    assert (found.phase, found.exit_code) == (Phase.ENDED, 1)
+
+    late.forget(found)
+    assert SETTLED in server.pods["uid-1"]["metadata"]["labels"]
+    while server.lag:  # it is shown as Pending, Running, Failed and settled
+        server.show(1)
+        late.refresh(server.seen)
+        assert late.observe() == []
+    late.start(birth())
+    assert server.pods == {}, "the pod of that name makes room"
+    server.show()
+    late.refresh(server.seen)
+    late.start(birth())
+    assert [pod.uid for pod in late.observe()] == ["uid-2"]
+
+
+def test_what_still_runs_beside_a_trainer_whose_end_the_watch_does_not_show_is_stopped(server):
+    pods_of(server).start(birth())
+    server.tell("uid-1", "Running", {"terminated": {"exitCode": 1}}, logger={"running": {}})
+    late = pods_of(server)
+    late.refresh({})
+    late.forget(late.look_again()[0])
+    assert server.requests[-1] == ("delete", "digits-0-1")
