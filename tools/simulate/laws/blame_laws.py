@@ -6,6 +6,7 @@ from msgspec import UNSET
 
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Cause, Ending, Report
+from pbt_operator.core.budget import Limits
 from pbt_operator.core.end_record import End
 from pbt_operator.core.round_record import Round
 from pbt_operator.core.spec import Spec
@@ -220,11 +221,9 @@ class BlameLaws(Judge):
         if facts.is_lawless or facts.had_zombies:
             return
         self._judge_returns(facts.decided, spec)
-        if self._script.is_mistaken and result.reason not in {
-            "Mistake",
-            "DeadlineExceeded",
-            "TooManyFailedMembers",
-        }:
+        is_cut_short = result.reason == "NoFiniteScore" and (spec.finish or spec.limits != Limits())
+        others = {"Mistake", "DeadlineExceeded", "TooManyFailedMembers"}
+        if self._script.is_mistaken and not is_cut_short and result.reason not in others:
             self.blame(f"13: all members met a mistake, and it ended with {result.reason}")
         if result.reason == "Mistake":
             if any(facts.records.values()):
