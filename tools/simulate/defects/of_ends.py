@@ -3,9 +3,14 @@
 from typing import Any
 from unittest.mock import patch
 
+from msgspec.structs import replace
+
+from pbt_contract.errors import ExitCode
 from pbt_contract.records import Cause
 from pbt_operator.control import reconcile
+from pbt_operator.control.record import Recorder
 from pbt_operator.core import outcome
+from pbt_operator.core.end_record import End
 from pbt_operator.core.history import History
 from pbt_operator.core.standing import best_among
 from pbt_operator.records.round_log import RoundLog
@@ -59,7 +64,27 @@ def _what_is_not_known_any_more_stays_in_the_resource() -> Any:
     return patch.object(controller, "NOT_KNOWN", {})
 
 
+def _how_a_blameless_life_ended_is_not_recorded() -> Any:
+    ended = Recorder.ended
+
+    def forgetful(self: Recorder, end: End) -> End:
+        is_blameless = end.disrupted or end.exit_code in {ExitCode.UNCLAIMED, ExitCode.STORAGE}
+        return end if is_blameless else ended(self, end)
+
+    return patch.object(Recorder, "ended", forgetful)
+
+
+def _an_end_says_that_nobody_had_asked_for_it() -> Any:
+    def blunt(self: Recorder, end: End) -> End:
+        return ended(self, replace(end, disrupted=False, stopped=False))
+
+    ended = Recorder.ended
+    return patch.object(Recorder, "ended", blunt)
+
+
 MADE = (
+    _how_a_blameless_life_ended_is_not_recorded,
+    _an_end_says_that_nobody_had_asked_for_it,
     _failed_members_keep_a_population_from_ending,
     _what_another_operator_wrote_stays_in_the_status,
     _it_is_complete_without_a_best,
@@ -68,3 +93,5 @@ MADE = (
     _skipped_rounds_are_counted,
     _what_is_not_known_any_more_stays_in_the_resource,
 )
+
+CAUGHT_BY = {_how_a_blameless_life_ended_is_not_recorded: 13}

@@ -46,7 +46,7 @@ DEFECTS: dict[str, Callable[[], Any]] = {
 MOST = 1000
 """In so many seeds each defect must be caught."""
 
-CAUGHT_BY = {**of_turns.CAUGHT_BY, **of_blame.CAUGHT_BY, **of_parts.CAUGHT_BY}
+CAUGHT_BY = {**of_ends.CAUGHT_BY, **of_turns.CAUGHT_BY, **of_blame.CAUGHT_BY, **of_parts.CAUGHT_BY}
 """The number of the law that must tell of a defect; of those that aren't named here, any law may."""
 
 

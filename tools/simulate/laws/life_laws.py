@@ -7,8 +7,9 @@ from pbt_contract import keys
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Cause, Report
 from pbt_operator.core.round_record import Round
+from simulate.apiserver import Body
 from simulate.laws.ending_laws import born_though_done
-from simulate.laws.facts import JOURNAL
+from simulate.laws.facts import JOURNAL, Facts
 from simulate.laws.judge import Judge
 from simulate.trainer import Trainer
 
@@ -17,6 +18,16 @@ MOST_BIRTHS = 2000  # each turn is one: with twelve members in two places they c
 
 class LifeLaws(Judge):
     """Births, claims, and what processes write and begin with."""
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__(facts)
+        self._ended: set[str] = set()  # pods that ended by themselves: they stay until an operator has looked
+
+    def on_pod(self, pod: Body, *, gone: bool) -> None:
+        """Notes who ended before anybody asked for it."""
+        is_over = pod["status"].get("phase") in {"Failed", "Succeeded"}
+        if is_over and not gone and "deletionTimestamp" not in pod["metadata"]:
+            self._ended.add(pod["metadata"]["uid"])
 
     def on_write(self, key: str, before: bytes | None) -> None:
         """Records are written once."""
@@ -51,11 +62,20 @@ class LifeLaws(Judge):
             self.blame(f"1: {key} while the writer before it is alive")
         elif birth.start_step < step:
             self.blame(f"3: {key} resumes at step {birth.start_step}; its newest record is at {step}")
+        if writer is not None and self._is_forgotten(previous, writer):
+            self.blame(f"13: {key} goes on, and no record says how {previous.key} ended")
         told = [record.source for record in records] + [previous.source]
         if birth.source not in told:
             self.blame(f"3: {key} resumes from {birth.source}, which isn't the former life's")
         if birth.hyperparameters != previous.hyperparameters:
             self.blame(f"3: {key} resumes with other hyperparameters")
+
+    def _is_forgotten(self, previous: Birth, writer: Trainer) -> bool:
+        """Whether the end of the process that lived a life is recorded nowhere, though its pod was there to be seen."""
+        facts = self.facts
+        if facts.is_lawless or facts.had_zombies or facts.results or writer.pod not in self._ended:
+            return False
+        return facts.lives_now(writer) == previous.member and previous.life not in facts.ends
 
     def on_round(self, decided: Round) -> None:
         """What it compares counts, and its donors' checkpoints are there."""
