@@ -37,12 +37,18 @@ def with_finalizer(body: Mapping[str, Any], *, purges: bool) -> dict[str, Any] |
 
 
 def clear_pods(api: Api, owner: Owner, seen: Mapping[str, PodState], *, now: float) -> bool:
-    """Deletes the pods; returns whether all are gone. One on a lost node isn't waited for: it can write no record."""
+    """Deletes the pods; returns whether all are gone.
+
+    One on a lost node isn't waited for: it can write no record. It is removed, for it would hold its quota for ever.
+    """
     left = False
     for uid, pod in seen.items():
-        if not pod.pod.stopping:
+        is_lost = pod.pod.stopping and pod.is_lost(now)
+        if is_lost:
+            api.delete_pod(owner.namespace, pod.pod.name, uid=uid, grace_seconds=0)
+        elif not pod.pod.stopping:
             api.delete_pod(owner.namespace, pod.pod.name, uid=uid)
-        left = left or not (pod.pod.stopping and pod.is_lost(now))
+        left = left or not is_lost
     return not left
 
 
