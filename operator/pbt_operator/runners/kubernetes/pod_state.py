@@ -34,6 +34,11 @@ OWN_FAULT = re.compile(
     "|EmptyDir volume .* exceeds the limit"
 )
 """The kubelet's words for limits of the pod itself; of a node under pressure it says what the node was low on."""
+NODE_FAULT = re.compile(
+    "context deadline exceeded|unable to freeze|no space left on device|too many open files"
+    "|nvidia-container-cli: (initialization|detection|driver) error"
+)
+"""Why a node's container runtime couldn't start what it starts elsewhere. Any other reason may be the template's."""
 MARK = "PBT_LOCATION"  # only the trainer's container has this variable
 LOST_AFTER_SECONDS = 30.0  # past its deletion and its grace period, a kubelet that is alive has ended a pod
 NO_FAULT = frozenset({
@@ -234,8 +239,15 @@ def _disruption(status: Mapping[str, Any], trainer: Mapping[str, Any]) -> str | 
     if reason in NO_FAULT or reason.startswith("OutOf"):
         return reason
     ended = (trainer.get("state") or {}).get("terminated") or {}
-    restarted = "NodeRestarted" if ended.get("reason") == "ContainerStatusUnknown" else None
-    return _doom(status) or restarted
+    return _doom(status) or _fault_of_node(ended)
+
+
+def _fault_of_node(ended: Mapping[str, Any]) -> str | None:
+    """What a node says of its own trouble: it was gone meanwhile, or couldn't start the trainer."""
+    if ended.get("reason") == "ContainerStatusUnknown":
+        return "NodeRestarted"
+    is_unable = ended.get("reason") in {"StartError", "ContainerCannotRun"}
+    return "StartError" if is_unable and NODE_FAULT.search(str(ended.get("message") or "")) else None
 
 
 def _doom(status: Mapping[str, Any]) -> str | None:

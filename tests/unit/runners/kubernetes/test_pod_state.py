@@ -195,6 +195,30 @@ STATES = {
         body("Failed", trainer=ended(137, "ContainerStatusUnknown")),
         pod(Phase.ENDED, exit_code=137, disrupted=True, message="NodeRestarted"),
     ),
+    **{
+        f"its node could not start it: {words[:40]}": (
+            body("Failed", trainer=ended(128, "StartError", f"failed to create containerd task: {words}")),
+            pod(
+                Phase.ENDED,
+                exit_code=128,
+                disrupted=is_nobodys,
+                message=f"failed to create containerd task: {words}",
+            ),
+        )
+        for words, is_nobodys in (
+            ("failed to create shim task: context deadline exceeded", True),
+            ("OCI runtime create failed: error setting cgroup config: unable to freeze", True),
+            ("mkdir /run/containerd/io.containerd.runtime: no space left on device", True),
+            ("nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1", True),
+            ("nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0", False),
+            ('exec: "pyhton": executable file not found in $PATH', False),
+            ("unable to set memory limit to 1048576 (current usage: 3145728)", False),
+        )
+    },
+    "a trainer that says so itself": (
+        body("Failed", trainer=ended(1, message="OSError: [Errno 28] no space left on device")),
+        pod(Phase.ENDED, exit_code=1, message="OSError: [Errno 28] no space left on device"),
+    ),
     "removed before it started": (
         body("Failed", trainer=waiting("ContainerCreating")),
         pod(Phase.ENDED),
