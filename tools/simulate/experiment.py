@@ -137,7 +137,7 @@ class Experiment:
         body = self.population
         if body is None and not self.misfortune.is_deleted:
             return False
-        if body is not None and body["status"].get("phase") not in {"Complete", "Failed"}:
+        if body is not None and not _is_over(body):
             return False
         alive = [p for p in self.kubelet.placed.values() if p.trainer is None and p.process.alive]
         return not alive and not any(p.trainer and p.trainer.alive for p in self.kubelet.placed.values())
@@ -203,6 +203,13 @@ class Experiment:
             faults={**self.weather.counted, **self.misfortune.counted},
             digest=self.bucket.written.hexdigest(),
         )
+
+
+def _is_over(body: Body) -> bool:
+    """Whether it has ended, and not under a spec before its newest, by which a failed one goes on."""
+    status = body["status"]
+    is_newest = status.get("observedGeneration") == body["metadata"]["generation"]
+    return is_newest and status.get("phase") in {"Complete", "Failed"}
 
 
 def _draw_sizes(world: World) -> dict[str, int]:
