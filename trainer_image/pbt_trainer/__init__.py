@@ -63,22 +63,22 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Advance": "loop",
-    "Checkpoint": "checkpoint",
-    "Episode": "window",
-    "Run": "run",
-    "Stopped": "loop",
-    "Window": "window",
-    "join": "joining",
-    "optional": "state.optional",
-    "trainable": "state.trainable",
+    "Advance": "pbt_trainer.loop",
+    "Checkpoint": "pbt_trainer.checkpoint",
+    "Episode": "pbt_trainer.window",
+    "Run": "pbt_trainer.run",
+    "Stopped": "pbt_trainer.loop",
+    "Window": "pbt_trainer.window",
+    "join": "pbt_trainer.joining",
+    "optional": "pbt_trainer.state.optional",
+    "trainable": "pbt_trainer.state.trainable",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    found = globals()[name] = getattr(import_module(_MODULES[name]), name)
     return found
 
 
