@@ -335,9 +335,15 @@ def test_trainers_go_on_while_the_store_is_away(world, team):
 
 def test_a_population_that_ended_is_deleted_when_its_time_is_over(world, team):
     team.create("short", **SMALL, finish=True, ttlSecondsAfterFinished=1)
-    team.until(lambda: (team.read("short") or {}).get("status", {}).get("location"))
-    location = team.read("short")["status"]["location"]
-    team.until(lambda: team.read("short") is None)
+    shown: list[str] = []  # it may be gone right after it has shown where it stores
+
+    def is_gone() -> bool:
+        found = team.read("short")
+        shown.append((found or {}).get("status", {}).get("location", ""))
+        return found is None
+
+    team.until(is_gone)
+    location = max(shown)
     assert read_archive(world.store(location)).result.reason == "NoFiniteScore"
 
 
