@@ -21,9 +21,8 @@ def has_stopped_by_itself(end: End, newest: Report | None) -> bool:
 
     One that is to go on leaves a save: at SIGTERM, or before it makes room.
     """
-    excused = end.hung or end.stopped or end.disrupted
     is_report = newest is not None and newest.round is not None and not newest.ends
-    return end.exit_code == 0 and is_report and not excused
+    return end.exit_code == 0 and is_report and end.is_its_own
 
 
 def crash_event(crash: Crash, stored: Birth, setting: Setting) -> Event:

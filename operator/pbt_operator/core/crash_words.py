@@ -44,10 +44,8 @@ def is_mistake(end: End) -> bool:
 
     Whoever starts it may end with a code of its own, as torchrun does: then the error is known by its name.
     """
-    if end.hung or end.stopped or end.disrupted:
-        return False
     told = any(line.startswith(MISTAKES) for line in end.message.split(SEPARATOR))
-    return end.exit_code == ExitCode.MISTAKE or (end.exit_code == 1 and told)
+    return end.is_its_own and (end.exit_code == ExitCode.MISTAKE or (end.exit_code == 1 and told))
 
 
 def last_words(output: str) -> str:

@@ -16,7 +16,7 @@ PODS_REFUSED = 2
 
 def is_refused(end: End) -> bool:
     """Whether a process ended since the store refused it."""
-    return end.exit_code == ExitCode.ACCESS and not (end.hung or end.stopped or end.disrupted)
+    return end.exit_code == ExitCode.ACCESS and end.is_its_own
 
 
 def refusal_of(history: History, spec: Spec, *, refused: Mapping[int, End]) -> Outcome | None:

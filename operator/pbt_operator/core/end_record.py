@@ -17,7 +17,8 @@ class End(Record, frozen=True, kw_only=True):
         pod: the pod, or local process, that it was lived in.
         exit_code: as a container's, 137 for SIGKILL; None where nobody knows it.
         out_of_memory: whether the kernel ended it for want of memory.
-        disrupted: whether it was nobody's fault: the pod was evicted, preempted, deleted, or its node was lost.
+        disrupted: whether it was nobody's fault: the pod was evicted, preempted, deleted, or its node was lost
+            or couldn't start it.
         stopped: whether the operator had asked it to stop.
         hung: whether it was stopped since it made no record in time.
         node: where it ran; empty where that is unknown.
@@ -43,6 +44,11 @@ class End(Record, frozen=True, kw_only=True):
     def life(self) -> Life:
         """Whose it is."""
         return Life(self.member, self.incarnation)
+
+    @property
+    def is_its_own(self) -> bool:
+        """Whether the process ended by itself, so that its exit code says why."""
+        return not (self.hung or self.stopped or self.disrupted)
 
     @property
     def key(self) -> str:
