@@ -1,4 +1,4 @@
-"""A framework's example differs from the script of a user without a population by as many lines as the page says."""
+"""Each recipe shows the script that is tested, and says of it what is true: lines, versions, a step, what changes."""
 
 import difflib
 import re
@@ -14,19 +14,13 @@ DOCS = ROOT / "docs"
 PAGE = (DOCS / "frameworks.md").read_text()
 LOCK = (ROOT / "tests" / "frameworks.lock").read_text()
 LOCKS = [LOCK, (ROOT / "tests" / "libraries.lock").read_text(), (ROOT / "requirements.lock").read_text()]
-ROWS = {
-    name: (extra, package, version, int(lines))
-    for name, extra, package, version, lines in re.findall(
-        r"^\| `(\w+)` \| .+ \| `pbt-operator\[(.+)\]` \| `(.+)` (.+) \| (\d+) \|$", PAGE, re.MULTILINE
+LISTED = {
+    name: (DOCS / page, extra, int(lines))
+    for page, name, extra, lines in re.findall(
+        r"^\| \[.+\]\((.+)\).* \| `(\w+)` \|(?: `pbt-operator\[(.+)\]` \|)? (\d+) \|$", PAGE, re.MULTILINE
     )
 }
-RECIPES = {
-    name: (DOCS / page, versions, int(lines))
-    for name, page, versions, lines in re.findall(
-        r"^\| `(\w+)` \| \[.+\]\((.+)\) \| .+ \| (`.+` .+) \| (\d+) \|$", PAGE, re.MULTILINE
-    )
-}
-LINES = {name: row[-1] for name, row in (ROWS | RECIPES).items()}
+EXTRAS = [name for name, (_, extra, _) in LISTED.items() if extra]
 MOST_LINES = {
     "lightning": 6,
     "transformers": 4,
@@ -46,44 +40,60 @@ def source(path: Path) -> list[str]:
     return ["".join(line.split()) for line in path.read_text().splitlines() if line.strip()]
 
 
-def test_the_page_lists_the_examples() -> None:
-    assert (
-        set(LINES)
-        == {path.stem for path in EXAMPLES.glob("*.py")}
-        == {path.stem for path in BEFORE.glob("*.py")}
-    )
+def test_each_example_has_a_page_and_each_page_an_example() -> None:
+    examples = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert set(LISTED) == examples == {path.stem for path in BEFORE.glob("*.py")}
+    assert {page for page, _, _ in LISTED.values()} == set((DOCS / "recipes").glob("*.md"))
 
 
-@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("name", LISTED)
 def test_an_example_needs_few_lines_and_the_page_says_how_many(name: str) -> None:
     changes = difflib.ndiff(source(BEFORE / f"{name}.py"), source(EXAMPLES / f"{name}.py"))
     lines = sum(change.startswith("+ ") for change in changes)
-    assert lines == LINES[name]
+    assert lines == LISTED[name][2]
     assert lines <= MOST_LINES[name.partition("_")[0]]
 
 
-@pytest.mark.parametrize("name", ROWS)
-def test_the_extra_asks_for_the_minor_version_that_is_tested(name: str) -> None:
-    extra, package, version, _ = ROWS[name]
-    assert f"\n{package}=={version} " in f"\n{LOCK}"
-    minor = version.rpartition(".")[0]
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert any(asked.startswith(f"{package}>={minor},<") for asked in extras[extra])
+@pytest.mark.parametrize("name", LISTED)
+def test_a_page_says_what_a_step_is_and_what_changes_in_place(name: str) -> None:
+    text = LISTED[name][0].read_text()
+    assert re.match(r"# .+\n\n\*\*A step\*\* is ", text)
+    assert re.search(
+        r"^\| changes \| in place or anew \|\n\| --- \| --- \|\n(\| .+ \| .+ \|\n){2}", text, re.MULTILINE
+    )
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_states_the_versions_that_are_tested(name: str) -> None:
-    for package, version in re.findall(r"`([\w-]+)` ([\d.]+)", RECIPES[name][1]):
+@pytest.mark.parametrize("name", LISTED)
+def test_a_page_states_the_versions_that_are_tested(name: str) -> None:
+    stated = versions(name)
+    assert stated
+    for package, version in stated.items():
         assert any(f"\n{package}=={version} " in f"\n{lock}" for lock in LOCKS), package
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_shows_the_very_file_that_is_tested(name: str) -> None:
+@pytest.mark.parametrize("name", EXTRAS)
+def test_the_extra_asks_for_the_minor_version_that_is_tested(name: str) -> None:
+    page, extra, _ = LISTED[name]
+    ((package, version),) = versions(name).items()
+    minor = version.rpartition(".")[0]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert any(asked.startswith(f"{package}>={minor},<") for asked in extras[extra])
+    assert f"the extra `pbt-operator[{extra}]` brings it" in " ".join(page.read_text().split())
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_page_shows_the_very_file_that_is_tested(name: str) -> None:
     path = f"examples/frameworks/{name}.py"
     (shown,) = re.findall(
-        rf"^```python {path}\n(.*?)^```$", RECIPES[name][0].read_text(), re.MULTILINE | re.DOTALL
+        rf"^```python {path}\n(.*?)^```$", LISTED[name][0].read_text(), re.MULTILINE | re.DOTALL
     )
     assert shown == (ROOT / path).read_text()
+
+
+def versions(name: str) -> dict[str, str]:
+    """By package, as the page of an example has them."""
+    (told,) = re.findall(r"Tested with ((?:`[\w-]+`\s[\d.]+\d,?\s?)+)", LISTED[name][0].read_text())
+    return dict(re.findall(r"`([\w-]+)`\s([\d.]+\d)", told))
 
 
 def test_the_page_on_reinforcement_learning_has_the_figures_of_the_benchmark() -> None:

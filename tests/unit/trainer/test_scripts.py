@@ -15,7 +15,7 @@ from unit.trainer.population import Population, population_in
 
 FOLDER = Path(__file__).parent / "scripts"
 SCRIPTS = sorted(path.stem for path in (FOLDER / "after").glob("*.py"))
-PAGE = (Path(__file__).parents[3] / "docs" / "trainer.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "recipes" / "torch.md").read_text()
 ROWS = dict(re.findall(r"^\| `(\w+)` \|(.*)\|$", PAGE, re.MULTILINE))
 MOST_LINES = 3
 

@@ -34,7 +34,8 @@ def learn(
     """Trains a member, in the place of `model.learn(...)`.
 
     A step is one iteration: of PPO and its like a rollout with its update, of SAC, DQN and their like `train_freq`
-    steps of the environments with the gradient steps after them. docs/frameworks.md says what changes in place.
+    steps of the environments with the gradient steps after them. docs/recipes/stable-baselines3.md says what changes in
+    place.
 
     Args:
         model: of SB3, with its environments in Monitors.
