@@ -82,7 +82,7 @@ class Mark:
         self.known = applied.until(lambda: self._names(""), "its location can be listed")
         self._newest: dict[int, int] = {}
         for key in self.known:
-            if key.startswith(keys.BIRTHS):
+            if key.startswith(keys.CLAIMS):
                 member, incarnation = keys.life_in(key)
                 self._newest[member] = max(incarnation, self._newest.get(member, 0))
 
@@ -91,7 +91,8 @@ class Mark:
 
         Args:
             members: those that the fault affected.
-            reborn: only records of incarnations that are younger than this moment count.
+            reborn: only records of incarnations count that no process had begun at this moment: one whose birth was
+                only ordered then goes on under that birth.
             seconds: the longest wait.
         """
 

@@ -10,6 +10,7 @@ from cluster.space import Space
 from faults.recovery import Mark, Printed, Recoveries, event, pbt_status
 from faults.unnoticed import ENDLESS, finish
 from kindcluster.faults import Faults
+from pbt_contract import keys
 from pbt_contract.records import Birth, Cause
 from pbt_operator.records.archive import Archive
 
@@ -45,6 +46,16 @@ def busiest(applied: Applied) -> tuple[str, list[int]]:
     return node, held[node]
 
 
+def is_settled(applied: Applied) -> bool:
+    """Whether each member's newest birth is lived."""
+    known = applied.keys
+    born, lived = (
+        {keys.life_in(key) for key in known if key.startswith(prefix)}
+        for prefix in (keys.BIRTHS, keys.CLAIMS)
+    )
+    return {max(life for life in born if life.member == member) for member in applied.live} <= lived
+
+
 @dataclass(frozen=True)
 class Passed:
     """A population that lost a node for good, until its members trained elsewhere.
@@ -71,6 +82,7 @@ def passed(space: Space, breaking: Breaking, *, local: Archive) -> Passed:
     """Lets a population pass through the loss of a node; what it decides is the same as if it hadn't been."""
     applied = space.apply(space.population("broken", ENDLESS, template=template(space)))
     applied.until_round(1)
+    applied.until(lambda: is_settled(applied), "whoever the round replaced has begun anew")
     node, members = busiest(applied)
     mark = Mark(applied)
     with breaking(node):
