@@ -1,12 +1,14 @@
 """What happens between two steps: train on, take the next birth over, make room, or save and leave."""
 
 import math
+import shutil
 import time
 from dataclasses import replace
 from typing import NoReturn
 
+from pbt_contract.errors import ExitCode
 from pbt_trainer.courier.messages import Offer
-from pbt_trainer.exit import restart
+from pbt_trainer.exit import leave, restart
 from pbt_trainer.log import logger
 from pbt_trainer.session.proposal import Declined, Proposal, propose
 from pbt_trainer.session.session import Session
@@ -203,6 +205,11 @@ def _restart(member: Session, offer: Offer, *, why: str) -> NoReturn:
     logger.info("incarnation %d can't be taken over by the running loop: %s; starting anew", number, why)
     downloads = member.link.keep()
     member.close()
+    if (
+        member.link.termination.requested
+    ):  # it came since that was asked; the next image would never hear of it
+        shutil.rmtree(downloads, ignore_errors=True)
+        leave(ExitCode.DONE, "SIGTERM before the process started anew")
     restart(
         replace(
             member.assignment,

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+RUNNERS_SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 REAP_SECONDS = 0.01
 LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
 
@@ -29,7 +30,7 @@ LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
 def main(fd: int) -> None:
     """Serves one runner until it is gone."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in RUNNERS_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # the runner decides when the trainers end
     warden = Warden.open(socket.socket(fileno=fd))
     try:
@@ -100,7 +101,7 @@ class Warden:
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
-                    preexec_fn=_die_with_parent,  # noqa: PLW1509 - this process has one thread
+                    preexec_fn=_begin_trainer,  # noqa: PLW1509 - this process has one thread
                 )
         except OSError as error:
             self._tell(name=message["name"], error=str(error))
@@ -190,8 +191,14 @@ def _environment(pid: int) -> list[bytes]:
         return []
 
 
-def _die_with_parent() -> None:
+def _begin_trainer() -> None:
+    """In the trainer's process, before its program: it dies with the warden, and a signal ends it.
+
+    What the warden ignores a program would go on ignoring, until the SDK listens: through all its imports.
+    """
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    for number in RUNNERS_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _prctl(option: int, value: int) -> None:

@@ -309,6 +309,23 @@ def test_a_second_ctrl_c_ends_trainers_that_will_not_leave(runner):
     run.assert_no_stray_process()
 
 
+def test_ctrl_c_ends_a_trainer_that_is_still_importing(runner):
+    """It hasn't come to `join`, so that nobody listens: the signal itself must end it, long before the grace period."""
+    importing = "import time; print('importing', flush=True); time.sleep(600)"
+    template = {"spec": {"containers": [{"name": "t", "command": ["python", "-c", importing]}]}}
+    run = runner(population("importing", SMALL, members=2, template=template))
+    process = run.start()
+    while not any("importing" in log.read_text() for log in run.location.glob("logs/*.log")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert time.monotonic() < began + 15, output
+    assert process.returncode == 130
+    run.assert_no_stray_process()
+
+
 def test_trainers_that_ignore_sigterm_are_killed_after_the_grace_period(runner):
     containers = [{"name": "t", "command": ["python", "-c", STUBBORN]}]
     template = {"spec": {"containers": containers, "terminationGracePeriodSeconds": 1}}

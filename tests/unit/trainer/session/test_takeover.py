@@ -259,6 +259,17 @@ def test_starting_anew_ends_child_processes_and_runs_exit_functions(
     assert trainer.said[-1].endswith(" 2 2")
 
 
+def test_sigterm_right_before_it_starts_anew_is_not_lost(population: Population, donor: Report) -> None:
+    trainer = running(population, "asked_late.py")
+    trainer.step_until("step 2")
+    population.exploit(donor, hyperparameters={"rate": 0.25, "layers": 3})
+    with pytest.raises(AssertionError, match="it never said"):
+        trainer.step_until("joined 2")
+    assert trainer.end() == 0
+    assert "SIGTERM before the process started anew" in trainer.errors()
+    population.assert_no_leftovers()
+
+
 def test_a_takeover_that_somebody_else_claimed_ends_the_process(
     population: Population, donor: Report
 ) -> None:
