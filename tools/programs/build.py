@@ -1,6 +1,7 @@
 """Builds the programs that tests need: `python tools/programs/build.py minio helm` prints their paths.
 
-Each folder beside this file pins one group of programs by a go.mod and a go.sum; few have sources of their own.
+Each folder beside this file pins one group of programs by a go.mod and a go.sum; few have sources of their own. One is
+an example, which needs nothing but Go.
 Binaries lie outside the checkout, in `$PBT_CACHE` or ~/.cache/pbt-operator, by a hash of all they are made of: each is
 built once.
 """
@@ -34,6 +35,8 @@ class Group:
     tags: tuple[str, ...] = ()
     ldflags: tuple[str, ...] = ()
     cgo: bool = False
+    module: Path | None = None
+    """Where it is, if not beside this file."""
 
     @property
     def flags(self) -> list[str]:
@@ -43,6 +46,7 @@ class Group:
 
 
 KUBERNETES = "1.36.3"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 _VERSION = "k8s.io/component-base/version"
 _MAJOR, _MINOR, _ = KUBERNETES.split(".")
@@ -92,6 +96,7 @@ GROUPS = {
     "prometheus": Group({"promtool": "github.com/prometheus/prometheus/cmd/promtool"}, tags=("remove_all_sd",)),
     # Its own main.go, which calls libraries that have no program.
     "health": Group({"health": "."}),
+    "line": Group({"line": "."}, module=EXAMPLES / "other_languages"),
 }
 _FOLDERS = {program: folder for folder, group in GROUPS.items() for program in group.packages}
 
@@ -138,7 +143,8 @@ def source(folder: str, module: str) -> Path:
 
 
 def _of_group(folder: str, names: list[str]) -> dict[str, Path]:
-    group, module = GROUPS[folder], Path(__file__).parent / folder
+    group = GROUPS[folder]
+    module = group.module or Path(__file__).parent / folder
     go, version = _find_go(module)
     paths = {name: cache() / "bin" / _key(module, group, name, version) / name for name in names}
     if all(path.exists() for path in paths.values()):
@@ -170,8 +176,7 @@ def _key(module: Path, group: Group, name: str, version: str) -> str:
     """Names a binary by all that it is made of."""
     digest = hashlib.sha256()
     for part in (
-        (module / "go.mod").read_bytes(),
-        (module / "go.sum").read_bytes(),
+        *(file.read_bytes() for file in (module / "go.mod", module / "go.sum") if file.exists()),
         *(file.read_bytes() for file in sorted(module.glob("*.go"))),
         " ".join((version, group.packages[name], *group.flags, f"cgo={group.cgo}")).encode(),
     ):

@@ -1,0 +1,3 @@
+module pbt.dev/examples/line
+
+go 1.22
