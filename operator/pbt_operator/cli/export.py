@@ -14,6 +14,8 @@ from pbt_operator.cli.output import Mistake, read_population, whole_file
 from pbt_operator.records.rows import Cell, Table, table_of
 
 _INFINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""How a text begins that a spreadsheet would run, though it may be a crashed trainer's last words."""
 
 
 def export(location: str, *, form: str, table: str, to: Path | None) -> None:
@@ -50,8 +52,19 @@ class _Escaping:
         return self._stream.write(escaped(line.removesuffix("\n")) + "\n")
 
 
+class _Lines:
+    """Ends lines with a line feed alone: asked for that, Python's csv leaves a carriage return in a text unquoted."""
+
+    def __init__(self, stream: "TextIO | _Escaping") -> None:
+        self._stream = stream
+
+    def write(self, line: str) -> int:
+        """A row, with its end."""
+        return self._stream.write(line.removesuffix("\r\n") + "\n")
+
+
 def _write_csv(table: Table, stream: "TextIO | _Escaping") -> None:
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = csv.writer(_Lines(stream), lineterminator="\r\n")
     writer.writerow(table.columns)
     writer.writerows(map(_text, (row[column] for column in table.columns)) for row in table.rows)
 
@@ -67,7 +80,9 @@ FORMS: dict[str, Callable[[Table, "TextIO | _Escaping"], None]] = {"csv": _write
 
 
 def _text(value: Cell) -> str:
-    """A cell of a CSV file: empty for None, JSON for a list and for true and false."""
+    """A cell of a CSV file: empty for None, JSON for a list and for true and false, no formula of a spreadsheet."""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
     value = _as_json(value)
     if value is None:
         return ""

@@ -1,6 +1,7 @@
 """`pbt export`: what is in the file is what is in the records."""
 
 import csv
+import io
 import json
 import math
 
@@ -24,7 +25,7 @@ def run(tmp_path):
     newest = recorder.history.newest_birth(0)
     odd = {"val_accuracy": [0.1, "NaN"], 'a "quoted", name': 2.0, "loss": "-Infinity"}
     recorder.report(newest, 1400, 0.5, metrics=odd, notes=["a\nline"])
-    end = End(member=0, incarnation=1, pod="p", exit_code=1, message="red\x1b[31m\nand more")
+    end = End(member=0, incarnation=1, pod="p", exit_code=1, message="red\x1b[31m\nand\rmore")
     recorder.store.create(end.key, encode(end))
     return folder
 
@@ -68,21 +69,39 @@ def test_csv_holds_every_row_of_a_table(pbt, run, tmp_path, name):
 
 def read_back(row, like):
     """A row of the file, by the types of the one that it should be."""
-    return {
-        column: None
-        if text == "" and like[column] is None
-        else (text if isinstance(as_json(like[column]), str) else json.loads(text))
-        for column, text in row.items()
-    }
+    return {column: value_of(text, as_json(like[column])) for column, text in row.items()}
+
+
+def value_of(text, like):
+    """What a cell stands for."""
+    if isinstance(like, str):
+        return text.removeprefix("'")
+    return None if text == "" and like is None else json.loads(text)
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+def test_no_text_is_a_formula_of_a_spreadsheet_and_numbers_stay_numbers(pbt, tmp_path, text):
+    recorder = record_simulated(FolderStore(tmp_path / "run"), members=2, num_rounds=2, end=False)
+    end = End(member=0, incarnation=1, pod="p", exit_code=-9, message=text)
+    recorder.store.create(end.key, encode(end))
+    asked = ("export", tmp_path / "run", "--table", "ends", "--to")
+    [row] = csv.DictReader(io.StringIO(pbt(*asked, "csv").out, newline=""))
+    assert (row["message"], row["exit_code"]) == (f"'{text}", "-9")
+    assert json.loads(pbt(*asked, "jsonl").out)["message"] == text
+
+
+def test_a_number_that_is_none_stays_what_the_records_have(pbt, run):
+    rows = csv.DictReader(io.StringIO(pbt("export", run, "--to", "csv").out))
+    assert "-Infinity" in {row["metrics.loss"] for row in rows}
 
 
 def test_a_terminal_gets_nothing_to_obey_and_a_file_the_very_text(pbt, run, monkeypatch):
     asked = ("export", run, "--to", "csv", "--table", "ends")
-    assert '"red\x1b[31m\nand more"' in pbt(*asked).out
+    assert '"red\x1b[31m\nand\rmore"' in pbt(*asked).out
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     head, line = pbt(*asked).out.splitlines()
     assert head.startswith("member,incarnation,pod,")
-    assert '"red\\x1b[31m\\nand more"' in line
+    assert '"red\\x1b[31m\\nand\\rmore"' in line
 
 
 def test_a_folder_is_no_file_to_write(pbt, run, tmp_path):

@@ -1,6 +1,8 @@
 """The tables that `pbt export` and the Python API give: a row for each record, and each value is its record's."""
 
 import math
+import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,7 +12,14 @@ from pbt_contract import keys
 from pbt_contract.encoding import encode
 from pbt_operator.core.end_record import End
 from pbt_operator.records.archive import read_archive
-from pbt_operator.records.rows import BIRTH_COLUMNS, END_COLUMNS, TABLES, table_of
+from pbt_operator.records.rows import (
+    BIRTH_COLUMNS,
+    END_COLUMNS,
+    REPORT_COLUMNS,
+    ROUND_COLUMNS,
+    TABLES,
+    table_of,
+)
 from simulation.memory_store import MemoryStore
 from unit.page.populations import record_simulated, record_small
 
@@ -141,3 +150,14 @@ def test_the_columns_are_those_of_the_contract_whatever_was_recorded():
         ],
     }
     assert msgspec.json.encode([list(table_of(archive, name).rows) for name in TABLES])
+
+
+def test_the_page_lists_the_columns_in_their_order():
+    """Those of reports and saves are the same. What is no field of a record is explained in a table of its own."""
+    page = (Path(__file__).parents[3] / "docs" / "commands.md").read_text()
+    section = page.partition("\n## pbt export\n")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| [\w ,]+ \| ((?:`\w+`(?:, )?)+) \|", section, re.MULTILINE))
+    fixed = {"reports": REPORT_COLUMNS, "births": BIRTH_COLUMNS, "ends": END_COLUMNS, "rounds": ROUND_COLUMNS}
+    assert {name: tuple(re.findall(r"`(\w+)`", told)) for name, told in rows.items()} == fixed
+    assert {*fixed, "saves"} == set(TABLES)
+    assert "| `saves` | save between rounds | the same | the same |" in section
