@@ -29,6 +29,7 @@ def chart_data(archive: Archive, lives: Incarnations) -> Json:
     colours = {ancestor: i for i, ancestor in enumerate(list(lives.ancestors())[:NUM_COLOURS])}
     best = archive.best
     entries = [_life(life, lives, colours, archive.spec.hyperparameters, stride) for life in kept]
+    others, num_others = other_metrics(archive, lives, kept)
     low, high, outside = domain(
         (score for life in kept for r in life.reports if (score := lives.score(r)) is not None),
         goal=archive.spec.objective.goal,
@@ -44,8 +45,13 @@ def chart_data(archive: Archive, lives: Incarnations) -> Json:
         "axes": [_axis(h) for h in archive.spec.hyperparameters],
         "lives": entries,
         "best": None if best is None else [best.member, best.incarnation, best.step, best.score],
-        "others": other_metrics(archive, lives, kept),
-        "shown": {"lives": len(kept), "ofLives": len(lives.all), "everyReport": stride},
+        "others": others,
+        "shown": {
+            "lives": len(kept),
+            "ofLives": len(lives.all),
+            "everyReport": stride,
+            "ofOthers": num_others,
+        },
     }
 
 

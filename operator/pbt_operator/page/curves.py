@@ -11,11 +11,14 @@ from pbt_operator.core.search import Goal
 from pbt_operator.page.incarnations import Incarnation, Incarnations
 from pbt_operator.records.archive import Archive
 
-MAX_OTHERS = 24
-"""Metrics beside the objective; of more, those that most reports have."""
+MAX_CURVES = 60_000
+"""Of all metrics beside the objective together; of more metrics, those that most reports have."""
+
+MAX_OTHERS = 256
+"""Such metrics, which is more than a choice is made among."""
 
 MAX_VALUES = 100_000
-"""Of all those together."""
+"""Of all those curves together."""
 
 Point = list[float | None]
 
@@ -30,15 +33,22 @@ def thinned(reports: Sequence[Report], metric: str, stride: int) -> list[Point]:
     ]
 
 
-def other_metrics(archive: Archive, lives: Incarnations, kept: Sequence[Incarnation]) -> list[dict[str, Any]]:
-    """The metrics beside the objective, by name: for each its range and, life by life, what `kept` reported of it."""
+def other_metrics(
+    archive: Archive, lives: Incarnations, kept: Sequence[Incarnation]
+) -> tuple[list[dict[str, Any]], int]:
+    """The metrics beside the objective, by name: for each its range and, life by life, what `kept` reported of it.
+
+    Returns:
+        Those that are shown, and how many there are.
+    """
     names = Counter(
         name for life in kept for report in [*life.reports, *life.discarded] for name in report.metrics
     )
     names.pop(archive.spec.objective.metric, None)
-    chosen = sorted(name for name, _ in sorted(names.items(), key=lambda n: (-n[1], n[0]))[:MAX_OTHERS])
+    room = min(MAX_OTHERS, MAX_CURVES // max(1, len(kept)))
+    chosen = sorted(name for name, _ in sorted(names.items(), key=lambda n: (-n[1], n[0]))[:room])
     stride = max(1, math.ceil(sum(names[name] for name in chosen) / MAX_VALUES))
-    return [_metric(lives, kept, stride, name) for name in chosen]
+    return [_metric(lives, kept, stride, name) for name in chosen], len(names)
 
 
 def _metric(lives: Incarnations, kept: Sequence[Incarnation], stride: int, name: str) -> dict[str, Any]:

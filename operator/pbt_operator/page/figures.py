@@ -67,9 +67,12 @@ def _metrics(objective: str, data: Json) -> str:
         return ""
     names = [objective, *(other["name"] for other in data["others"])]
     options = "".join(f'<option value="{index}">{text(name)}</option>' for index, name in enumerate(names))
+    left_out = data["shown"]["ofOthers"] - len(data["others"])
+    whole = f"not shown: {counted(left_out, 'metric')} of fewer reports; <code>pbt export</code> has all"
+    told = f"<span>{whole}</span>" if left_out else ""
     return (
         f'<div class="filters" id="metrics" hidden><label>Metric <select id="metric">{options}</select></label>'
-        '<span id="metric-note" role="status"></span></div>'
+        f'{told}<span id="metric-note" role="status"></span></div>'
     )
 
 

@@ -53,11 +53,26 @@ def test_each_metric_has_a_curve_for_each_life_that_branches_off_at_its_own_valu
 def test_of_many_metrics_those_that_most_reports_have_are_shown(store, monkeypatch):
     recorder = record_small(store)
     recorder.raise_total(30)
-    monkeypatch.setattr(curves, "MAX_OTHERS", 2)
     for member, names in ((0, "abc"), (1, "bc")):
         metrics = {"val_accuracy": 0.5, **dict.fromkeys(names, 1.0)}
         recorder.report(recorder.history.newest_birth(member), 30, 0.5, metrics=metrics)
-    assert list(others(store)[1]) == ["b", "c"]
+    assert list(others(store)[1]) == ["a", "b", "c"]
+    assert "not shown: " not in page(read_archive(store))
+    monkeypatch.setattr(curves, "MAX_CURVES", 2 * 3 + 2)  # there are three lives
+    data, found = others(store)
+    assert list(found) == ["b", "c"]
+    assert data["shown"]["ofOthers"] == 3
+    [told] = [e.text for e in parse(page(read_archive(store))).all("span") if "not shown: " in e.text]
+    assert told == "not shown: 1 metric of fewer reports; pbt export has all"
+
+
+def test_all_metrics_that_a_report_may_have_are_shown(store):
+    recorder = record_small(store)
+    recorder.raise_total(30)
+    metrics = {"val_accuracy": 0.5, **{f"m{number}": 1.0 for number in range(255)}}
+    recorder.report(recorder.history.newest_birth(0), 30, 0.5, metrics=metrics)
+    data, found = others(store)
+    assert len(found) == data["shown"]["ofOthers"] == 255
 
 
 def test_too_many_values_are_thinned_in_each_life_but_for_its_ends(store, monkeypatch):
