@@ -6,9 +6,19 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from pbt_contract.errors import PbtError
 from pbt_operator.cli import program
 from pbt_operator.cli.cluster import ClusterOptions
-from pbt_operator.cli.output import read_population, say, say_json, say_table, standing
+from pbt_operator.cli.output import (
+    READERS,
+    complain,
+    opened_population,
+    read_population,
+    say,
+    say_json,
+    say_table,
+    standing,
+)
 from pbt_operator.cli.place import OnCluster, find, located
 from pbt_operator.cli.population_resource import PopulationResource
 from pbt_operator.core.status import MAX_MEMBERS, Best, MemberState, Status
@@ -28,6 +38,7 @@ from pbt_operator.page.words import (
     values_text,
 )
 from pbt_operator.records.archive import Archive
+from pbt_operator.records.newest_reports import Reached, newest_reports
 
 
 def show_status(target: str, options: ClusterOptions, *, from_store: bool, as_json: bool) -> None:
@@ -41,7 +52,10 @@ def show_status(target: str, options: ClusterOptions, *, from_store: bool, as_js
     """
     place = find(target, options)
     if isinstance(place, OnCluster) and not from_store:
-        _show_resource(place.population, as_json=as_json)
+        if as_json:
+            say_json(_resource_with_metrics(place))
+        else:
+            _show_resource(place.population)
         return
     with located(place) as location:
         _show_story(location, as_json=as_json)
@@ -82,10 +96,27 @@ def _with_metrics(status: Status, archive: Archive) -> dict[str, Any]:
     return told
 
 
-def _show_resource(population: PopulationResource, *, as_json: bool) -> None:
-    if as_json:
-        say_json(population.as_json())
-        return
+def _resource_with_metrics(place: OnCluster) -> dict[str, Any]:
+    """What the custom resource says, with the metrics from the store if it can be read from here."""
+    population = place.population
+    told = population.as_json()
+    reached = [Reached(member["member"], member["incarnation"], member["step"]) for member in told["members"]]
+    if not population.location or not reached:
+        return told
+    interval_steps = population.spec["schedule"]["intervalSteps"]
+    try:
+        with located(place) as location, opened_population(location) as store:
+            found = newest_reports(store, reached, interval_steps=interval_steps, readers=READERS)
+    except PbtError as error:
+        complain(f"no metrics: {error}")
+        return told
+    for member in told["members"]:
+        if member["member"] in found:
+            member["metrics"] = found[member["member"]].metrics
+    return told
+
+
+def _show_resource(population: PopulationResource) -> None:
     status, wanted = population.status(), population.spec["members"]
     say(f"{population.name}: {standing(status)}")
     for trouble in population.troubles():

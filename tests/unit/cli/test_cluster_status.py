@@ -51,9 +51,10 @@ def test_it_looks_as_the_status_of_the_records(pbt, told, digits):
     assert pbt("status", "digits") == (0, f"{both}records: s3://experiments/x\n", "")
 
 
-def test_json_has_the_words_of_the_records_and_what_a_cluster_knows(pbt, told, digits):
+def test_json_has_the_words_of_the_records_and_what_a_cluster_knows(pbt, namespace, told, digits):
+    namespace.tell(location=digits.as_uri())
     local, found = (json.loads(pbt("status", target, "-o", "json").out) for target in [digits, "digits"])
-    assert all(member.pop("metrics") for member in local["members"]), "what only the records tell"
+    assert all(member["metrics"] for member in local["members"])
     assert {name: found.pop(name) for name in local} == local
     assert set(found) == {"conditions", "location", "observedGeneration"}
 
@@ -212,8 +213,23 @@ def test_a_store_that_is_not_reached_from_here_names_the_remedy(pbt, stored, mon
     assert pbt("status", "digits").code == 0
 
 
+def test_json_without_access_to_the_store_lacks_the_metrics_and_says_why(pbt, namespace, stored, monkeypatch):
+    members = [{"member": m, "incarnation": 1 + m, "state": "Training", "step": 20} for m in range(2)]
+    namespace.tell(members=members)
+    known = json.loads(pbt("status", "digits", "-o", "json").out)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    ended = pbt("status", "digits", "-o", "json")
+    assert (ended.code, ended.err.count("\n")) == (0, 1)
+    assert ended.err.startswith("pbt: no metrics: ")
+    assert "AWS_PROFILE" in ended.err
+    assert all(member.pop("metrics") for member in known["members"])
+    assert json.loads(ended.out) == known
+
+
 def test_another_store_with_a_bucket_of_that_name_names_the_remedy(pbt, namespace, stored):
     namespace.tell(location=f"{stored}-elsewhere")
+    told = pbt("status", "digits", "-o", "json")
+    assert (told.code, told.err) == (0, ""), "there are no members to ask for"
     ended = pbt("lineage", "digits")
     assert (ended.code, ended.out) == (2, "")
     assert f"no population at {stored}-elsewhere; the cluster keeps digits there" in ended.err
