@@ -4,7 +4,7 @@ Which member a pod is for changes while it waits: a turn that is taken in a runn
 a pod that was made anew for each turn would go to the end of every queue.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from pbt_contract.keys import Life
 from pbt_operator.control.look import Seen
@@ -28,7 +28,7 @@ class Demand:
         *,
         waiters: Sequence[Waiter],
         heirs: Mapping[int, Life],
-        num_started: int = 0,
+        started: Collection[int] = (),
     ) -> None:
         """Gives each pod that waits a member that waits, makes those that lack, and ends those that are too many.
 
@@ -37,12 +37,12 @@ class Demand:
             spec: what is asked.
             waiters: members without a process.
             heirs: whom processes were asked to go on as: their former members wait from then on.
-            num_started: how many pods were made just now, which `seen` doesn't hold.
+            started: those of them that pods were made for just now, which `seen` doesn't hold.
         """
         pods = [pod for pod in seen.demand if not pod.stopping]
         promised = {to.member for to in heirs.values()}
-        needy = [waiter.member for waiter in in_turn(waiters) if waiter.member not in promised]
-        most = max(0, spec.slots - len(seen.live) - num_started)
+        needy = [one.member for one in in_turn(waiters) if one.member not in {*promised, *started}]
+        most = max(0, spec.slots - len(seen.live) - len(seen.leaving) - len(started))
         wanted = min(most, len(needy) + len(promised))
         lacking = self._vacancies.births(needy[:wanted], spec)
         idle = list[Pod]()

@@ -18,6 +18,7 @@ class Seen:
         ended: those to be accounted for.
         demand: those that wait for a place, while the members share the places that there are; and any whose birth
             another process has taken or another one follows, which waits for another birth.
+        leaving: those that run beside their member's own, and hold a slot until they have ended.
         is_short: whether the cluster lacks room.
         shares: whether members take turns because of that.
         makes_room: whether a process could go on as a member whose pod has no place; not asked where none lacks one.
@@ -26,6 +27,7 @@ class Seen:
     live: Mapping[int, Pod]
     ended: Sequence[Pod]
     demand: Sequence[Pod] = ()
+    leaving: Sequence[Pod] = ()
     is_short: bool = False
     shares: bool = False
     makes_room: bool = False
@@ -50,7 +52,7 @@ def look_at_pods(pods: Pods, repository: Repository, *, late: Collection[str]) -
     newest = [repository.history.newest_birth(pod.member) for pod in found if pod.ended]
     repository.learn_claims([birth for birth in newest if birth is not None])
     live: dict[int, Pod] = {}
-    ended, demand = list[Pod](), list[Pod]()
+    ended, demand, leaving = list[Pod](), list[Pod](), list[Pod]()
     short = is_short(found, refused_for=pods.refused_for)
     known = [_recognise(labelled, pods, repository) for labelled in found]
     # Who runs comes first: a pod that waits is only asked about where its member has a process already.
@@ -65,15 +67,16 @@ def look_at_pods(pods: Pods, repository: Repository, *, late: Collection[str]) -
         elif _is_to_wait(pod, repository, shares=shares, is_lived=pod.member in live):
             demand.append(pod)
         elif pod.member in live and _is_late(pod, repository):
-            if pod.phase is Phase.PENDING:  # else its trainer finds that out, and leaves
-                demand.append(pod)
+            # If it runs, its trainer finds that out, and leaves.
+            (demand if pod.phase is Phase.PENDING else leaving).append(pod)
         elif pod.member in live:
             older, newer = sorted((live[pod.member], pod), key=lambda p: p.incarnation)
             pods.stop(older)
+            leaving.append(older)
             live[pod.member] = newer
         else:
             live[pod.member] = pod
-    return Seen(live, ended, demand, is_short=short, shares=shares, makes_room=makes_room)
+    return Seen(live, ended, demand, leaving, is_short=short, shares=shares, makes_room=makes_room)
 
 
 def _makes_room(pod: Pod, repository: Repository, late: Collection[str]) -> bool:

@@ -71,7 +71,7 @@ class Placement:
     def clear(self, seen: Seen, spec: Spec, *, ended: bool) -> None:
         """Stops all pods; of a population that ended, trainers that are through may end by themselves for a while."""
         self.num_left, now, live = 0, self._clock(), seen.live
-        for pod in seen.demand:
+        for pod in (*seen.demand, *seen.leaving):
             self._stop(pod)
         self._timers.keep({pod.uid for pod in live.values()})
         for pod in live.values():
@@ -220,7 +220,7 @@ class Placement:
                 leaving=pod.stopping,
             )
             for member, pod in live.items()
-        ]
+        ] + [Holder(pod.member, 0, leaving=True) for pod in seen.leaving]
         allotment = allot(
             slots=slots,
             holders=holders,
@@ -237,8 +237,7 @@ class Placement:
             self._pods.start(birth)
         self.num_left += max(0, len(starts) - STARTS_A_PASS)
         if seen.shares or seen.demand:
-            waiters = [waiter for waiter in waiters if waiter.member not in started]
-            self._demand.keep_up(seen, spec, waiters=waiters, heirs=heirs, num_started=len(started))
+            self._demand.keep_up(seen, spec, waiters=waiters, heirs=heirs, started=started)
 
     def _end_lingering(self, live: Live) -> None:
         """Stops trainers that are through and don't end by themselves, while others wait for their slots."""

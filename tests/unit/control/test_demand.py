@@ -45,16 +45,18 @@ def waits_for(member: int) -> Pod:
     return Pod.pending(birth(member), uid=f"waits-{member}")
 
 
-def kept_up(*, runs: list[int], demand: list[Pod], started: tuple[int, ...] = ()) -> Asked:
+def kept_up(
+    *, runs: list[int], demand: list[Pod], leaving: list[Pod] | None = None, started: tuple[int, ...] = ()
+) -> Asked:
     asked = Asked()
     live = {m: replace(waits_for(m), uid=f"runs-{m}", phase=Phase.RUNNING) for m in runs}
-    waiters = [Waiter(member=m, position=0) for m in range(MEMBERS) if m not in {*live, *started}]
+    waiters = [Waiter(member=m, position=0) for m in range(MEMBERS) if m not in live]
     Demand(asked, vacancies=asked, stop=asked.stop).keep_up(  # type: ignore[arg-type]
-        Seen(live, [], demand),
+        Seen(live, [], demand, leaving or []),
         to_core(spec(DETERMINISTIC, members=MEMBERS)),
         waiters=waiters,
         heirs=dict[int, Life](),
-        num_started=len(started),
+        started=started,
     )
     return asked
 
@@ -79,3 +81,9 @@ def test_who_was_just_given_a_slot_has_its_pod(started: int) -> None:
     """Else it had two, and the population one more than its slots."""
     asked = kept_up(runs=[2, 3, 4], demand=[waits_for(2)], started=(started,))
     assert (asked.started, asked.readdressed, asked.stopped) == ([], [("waits-2", 1 - started)], [])
+
+
+def test_a_pod_that_is_to_end_holds_its_slot_until_then() -> None:
+    leaving = replace(waits_for(3), uid="leaves", phase=Phase.RUNNING)
+    asked = kept_up(runs=[2, 3, 4], demand=[waits_for(0)], leaving=[leaving])
+    assert (asked.started, asked.readdressed, asked.stopped) == ([], [], [])

@@ -21,6 +21,7 @@ from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.records import audit
 from pbt_operator.records.archive import Archive, read_archive
+from pbt_trainer.courier.incarnation import Incarnation
 from simulation import Simulation
 from simulation.pods import Durations, SimulatedTrainer
 
@@ -164,6 +165,42 @@ def test_where_each_member_that_waits_has_a_pod_nobody_gets_a_second_one(monkeyp
     assert started == []
     run.reconciler._placement._fill(Seen(live, [], demand[:1]), {0: Life(member=3, incarnation=1)}, run.spec)
     assert started == [2]
+
+
+def beside_its_members_own(run: Simulation, monkeypatch: pytest.MonkeyPatch, *, is_late: bool) -> Seen:
+    """Member 0's pod lives its second birth; another one runs as its first, whose claim a third process may have."""
+    while not run.repository.history.members:
+        run.reconciler._decisions.scale(run.spec)
+    own = run.repository.birth(0, 1)
+    following = replace_birth(own, incarnation=2, cause=Cause.EXPLOIT, source=None, round=1)
+    run.reconciler._recorder.births([following])
+    if is_late:
+        third = Incarnation(run.store, member=0, incarnation=1, pod="third", nonce="third")
+        third.open()
+        assert third.claim()
+    lives = {"0": following.life, "beside": own.life, "2": Life(2, 1)}
+    shown = [
+        Pod(name=uid, uid=uid, member=life.member, incarnation=life.incarnation, phase=Phase.RUNNING)
+        for uid, life in lives.items()
+    ]
+    run.repository.claims.begin_pass()
+    monkeypatch.setattr(run.pods, "observe", lambda: shown)
+    return look_at_pods(run.pods, run.repository, late=())
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_pod_beside_its_members_own_holds_a_slot_until_it_has_ended(monkeypatch, is_late):
+    """Members 1 and 3 wait, and three of four slots are taken. Who is late finds that out and leaves unasked."""
+    run = Simulation(spec(DETERMINISTIC, members=4, restart="InPlace"), Deterministic())
+    started, stopped = list[int](), list[str]()
+    monkeypatch.setattr(run.pods, "start", lambda birth: started.append(birth.member))
+    monkeypatch.setattr(run.pods, "stop", lambda pod: stopped.append(pod.uid))
+    seen = beside_its_members_own(run, monkeypatch, is_late=is_late)
+    assert stopped == ([] if is_late else ["beside"])
+    run.reconciler._placement._fill(seen, {}, run.spec)
+    assert started == [1]
+    run.reconciler._placement.clear(seen, run.spec, ended=True)
+    assert set(stopped) == {"0", "beside", "2"}
 
 
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
