@@ -13,6 +13,7 @@ from simulate.apiserver import ApiServer, Body
 from simulate.bucket import Bucket
 from simulate.laws.blame_laws import BlameLaws
 from simulate.laws.budget_laws import BudgetLaws
+from simulate.laws.demand_laws import DemandLaws
 from simulate.laws.end_laws import EndLaws
 from simulate.laws.exploit_laws import ExploitLaws
 from simulate.laws.facts import Facts
@@ -44,11 +45,13 @@ class Laws:
         """Takes what is watched, and what the trainers' script does by itself."""
         self.facts = facts = Facts(world, bucket, server, base=base)
         self.pods, quorums, terms = PodLaws(facts), QuorumLaws(facts), TermLaws(facts)
+        turns = TurnLaws(facts)
         self._judges: Sequence[Judge] = (
             LifeLaws(facts),
             self.pods,
             quorums,
-            TurnLaws(facts),
+            turns,
+            DemandLaws(facts, turns),
             LeadLaws(facts, quorums),
             BlameLaws(facts, script),
             ExploitLaws(facts),

@@ -1,4 +1,4 @@
-"""The laws of turns: while room lacks, slots are kept, the demand stays, and each member gets its turn (15)."""
+"""The laws of turns: while room lacks, slots are kept, and each member gets its turn (15)."""
 
 from collections.abc import Iterator
 
@@ -22,9 +22,6 @@ LAG_SECONDS = 30.0
 SWAP_SECONDS = 60.0
 """How long a process may take at the least to go on with its member's next birth."""
 
-DEMAND_SECONDS = 150.0
-"""How long pods may lack, with a working operator."""
-
 MOST_TURNS = 2
 """How often each other member that is as far or further may be given a slot while one waits."""
 
@@ -35,7 +32,6 @@ class TurnLaws(Judge):
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts)
         self._leaving: set[str] = set()  # pods whose deletion was asked for
-        self._lacks_since: float | None = None
         self._turns: dict[int, dict[int, int]] = {}  # by member that waits, how many turns the others began
         self._lived: dict[str, int] = {}  # by pod, whose life its process lived last
 
@@ -52,7 +48,7 @@ class TurnLaws(Judge):
         is_asked = " drives " in facts.world.current.name
         if spec is None or trainer is None or not is_asked or self._is_lawless or not facts.is_at_work:
             return
-        there = [one for one in self._pods() if not one.stopping or one.uid == uid]
+        there = [one for one in self.pods() if not one.stopping or one.uid == uid]
         waiting = self._waiting(spec)
         if not waiting or not self._is_short(there) or not self._is_to_stay(trainer, there, spec):
             return
@@ -70,7 +66,7 @@ class TurnLaws(Judge):
     def _is_lawless(self) -> bool:
         return self.facts.is_lawless or self.facts.had_zombies
 
-    def _pods(self) -> list[Pod]:
+    def pods(self) -> list[Pod]:
         """The pods of the population that haven't ended."""
         facts, owner = self.facts, self.facts.owner
         body = facts.server.populations.get(owner.name) if owner is not None else None
@@ -112,10 +108,10 @@ class TurnLaws(Judge):
         """The members that need a slot and have none."""
         facts = self.facts
         living = {facts.lives_now(t) for t in facts.trainers.values() if t.alive}
-        placed = {pod.member for pod in self._pods() if pod.placed_for is not None}
-        return set(self._needy(spec)) - living - placed
+        placed = {pod.member for pod in self.pods() if pod.placed_for is not None}
+        return set(self.needy(spec)) - living - placed
 
-    def _needy(self, spec: Spec) -> Iterator[int]:
+    def needy(self, spec: Spec) -> Iterator[int]:
         """Those that have something left to train, and that no crash holds back."""
         for member in range(spec.members):
             birth = self.facts.newest_birth(member)
@@ -123,21 +119,7 @@ class TurnLaws(Judge):
             if not is_over and not self.facts.is_through(member, spec):
                 yield member
 
-    # the demand stays, and each gets its turn
-
-    def on_tick(self) -> None:
-        """With a working operator, there are as many pods as members that need one, up to the slots asked for."""
-        facts, spec = self.facts, self.facts.in_force
-        there = [pod for pod in self._pods() if not pod.stopping]
-        wanted = 0 if spec is None else min(spec.slots, len(list(self._needy(spec))))
-        if spec is None or not facts.is_at_work or len(there) >= wanted:
-            self._lacks_since = None
-            return
-        if self._lacks_since is None:
-            self._lacks_since = max(self.now, facts.written[facts.specs[max(facts.specs)].key])
-        if self.now > self._lacks_since + DEMAND_SECONDS:
-            told = f"{len(there)} pods since {self._lacks_since:.1f} s"
-            self.blame(f"15: there are {told}, {wanted} members need one")
+    # each gets its turn
 
     def on_begin(self, trainer: Trainer, birth: Birth, state: object) -> None:
         """A process that goes on as another member takes a turn; who waits sees few of them."""
@@ -162,7 +144,7 @@ class TurnLaws(Judge):
 
     def _coming(self) -> set[int]:
         """The members whose own pods may get a place at any moment: nobody need know yet that room lacks."""
-        there = [pod for pod in self._pods() if not pod.stopping]
+        there = [pod for pod in self.pods() if not pod.stopping]
         return set() if self._is_short(there) else {pod.member for pod in there if pod.placed_for is None}
 
     def _may_train(self, member: int, spec: Spec) -> bool:
