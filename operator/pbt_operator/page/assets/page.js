@@ -86,9 +86,13 @@ function metricChoice() {
   const choice = document.getElementById("metric");
   if (!choice) return;
   document.getElementById("metrics").hidden = false;
+  const intro = choice.closest("section").querySelector("p");
+  const [ofScores, ofAll] = [intro.textContent, "One line for each life of a member"];
+  const rest = ofScores.slice(ofScores.indexOf(ofAll)).replace(/ Far worse ones are drawn at the edge: [\d,]+ reports?\./, "");
   choice.addEventListener("change", () => {
     shown = [objective, ...data.others][Number(choice.value)];
     document.getElementById("zoom").hidden = !shown.scores;
+    intro.textContent = shown.scores ? ofScores : `${shown.name} over steps. Members are compared by ${objective.name}. ${rest}`;
     const away = shown.scores ? 0 : shown.outside; // those of the objective are told above
     document.getElementById("metric-note").textContent = away ? `drawn at the edge, for they lie far away: ${steps(away)}` : "";
     draw();
