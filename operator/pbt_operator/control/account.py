@@ -13,6 +13,7 @@ from pbt_operator.control.events import Event
 from pbt_operator.control.occupancy import is_starting
 from pbt_operator.control.pods import Pod, Pods
 from pbt_operator.control.record import Recorder
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.blame import (
     LONGEST_START_SECONDS,
     MISTAKE_SECONDS,
@@ -66,22 +67,32 @@ class Accounting:
         self._brake = Brake(clock)
         self._mistaken: dict[int, float] = {}  # until when each may be held back; forgotten by a restart
 
-    def settle(self, ended: Sequence[Pod], spec: Spec) -> None:
-        """Draws the consequence of each pod's end. A resume is written later, once a slot is free."""
-        for pod in ended:
+    def settle(self, ended: Sequence[Pod], spec: Spec, allowance: Allowance) -> int:
+        """Draws the consequence of each pod's end. A resume is written later, once a slot is free.
+
+        Returns:
+            How many ends the allowance leaves to the next pass; one of them at least is accounted for.
+        """
+        for number, pod in enumerate(ended):
+            if number and allowance.is_spent:
+                return len(ended) - number
             self._settle(pod, spec)
             self._forget(pod)
+        return 0
 
     def waits(self, member: int) -> bool:
         """Whether the member may not start yet."""
         return self._clock() < self.not_before.get(member, -math.inf)
 
-    def hold_back(self, live: Iterable[Pod]) -> None:
-        """Lets who met a mistake wait while others start: they are to meet it too, and nobody need start twice."""
+    def hold_back(self, live: Iterable[Pod], allowance: Allowance) -> None:
+        """Lets who met a mistake wait while others start: they are to meet it too, and nobody need start twice.
+
+        Who can't be looked for within the allowance may be starting.
+        """
         now = self._clock()
         held = {} if self._history.has_reported else self._mistaken
         self._mistaken = {member: until for member, until in held.items() if now < until}
-        if self._mistaken and any(is_starting(self._repository, pod) for pod in live):
+        if self._mistaken and any(allowance.is_spent or is_starting(self._repository, pod) for pod in live):
             self.not_before |= dict.fromkeys(self._mistaken, now + MISTAKE_SECONDS)
 
     def forget(self, ended: Sequence[Pod]) -> None:

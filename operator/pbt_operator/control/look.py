@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from pbt_operator.control.occupancy import asked_for, has_claimed, is_taken, life_to_ask, lived
 from pbt_operator.control.pods import Phase, Pod, Pods
 from pbt_operator.control.shortage import is_short
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.records.repository import Repository
+
+UNLIMITED = Allowance()
+
+READS_OF_AN_END = 12
+"""What it takes at the most to account for a process that ended: its claim, its requests, its newest records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,9 @@ class Seen:
         is_short: whether the cluster lacks room.
         shares: whether members take turns because of that.
         makes_room: whether a process could go on as a member whose pod has no place; not asked where none lacks one.
+        num_left: how many are left to the next pass, of those that ended, were asked something or may make room. Then
+            nothing follows but the account of those that ended.
+        without_room: the pods of which it is known that they make none, where some are left.
     """
 
     live: Mapping[int, Pod]
@@ -31,6 +40,8 @@ class Seen:
     is_short: bool = False
     shares: bool = False
     makes_room: bool = False
+    num_left: int = 0
+    without_room: frozenset[str] = frozenset()
 
     @property
     def lacks_room(self) -> bool:
@@ -40,31 +51,68 @@ class Seen:
         )
 
 
-def look_at_pods(pods: Pods, repository: Repository, *, late: Collection[str]) -> Seen:
+def look_at_pods(
+    pods: Pods,
+    repository: Repository,
+    *,
+    late: Collection[str],
+    allowance: Allowance = UNLIMITED,
+    before: Seen | None = None,
+) -> Seen:
     """Looks at all pods; labels are made to follow the processes, and of two pods for a member the older is stopped.
 
     Args:
         pods: of the population.
         repository: its records.
         late: the pods whose processes were asked to go on with another birth, and didn't in time.
+        allowance: what looking for their ends, for what they were asked and for room may take.
+        before: what the look before has seen, which this one goes on with if something was left.
     """
-    found = pods.observe()
-    newest = [repository.history.newest_birth(pod.member) for pod in found if pod.ended]
-    repository.learn_claims([birth for birth in newest if birth is not None])
-    live: dict[int, Pod] = {}
-    ended, demand, leaving = list[Pod](), list[Pod](), list[Pod]()
+    found: Sequence[Pod] = list(pods.observe())
+    if unread := _learn_requests(found, repository, allowance):
+        return Seen({}, [], num_left=unread)
+    found, later = _accounted_now(found, repository, allowance)
     short = is_short(found, refused_for=pods.refused_for)
     known = [_recognise(labelled, pods, repository) for labelled in found]
     # Who runs comes first: a pod that waits is only asked about where its member has a process already.
     known.sort(key=lambda pod: pod.phase is Phase.PENDING)
+    ended = [pod for pod in known if pod.ended]
     running = [pod for pod in known if pod.phase is Phase.RUNNING]
     lacks = short or any(not pod.ended and pod.unplaced_for is not None for pod in known)
-    makes_room = lacks and any(_makes_room(pod, repository, late) for pod in running)
+    passed = before.without_room if before is not None and before.num_left else frozenset[str]()
+    unpassed = [pod for pod in running if lacks and pod.uid not in passed]
+    makes_room, unasked = _looks_for_room(unpassed, repository, late, allowance)
+    if unasked:
+        passed |= {pod.uid for pod in unpassed[: len(unpassed) - unasked]}
+        return Seen({}, ended, num_left=later + unasked, without_room=passed)
     shares = short and (makes_room or not running)
+    live, demand, leaving = _sorted(known, pods, repository, shares=shares)
+    return Seen(
+        live, ended, demand, leaving, is_short=short, shares=shares, makes_room=makes_room, num_left=later
+    )
+
+
+def _accounted_now(
+    found: Sequence[Pod], repository: Repository, allowance: Allowance
+) -> tuple[Sequence[Pod], int]:
+    """The pods without those that ended and are left to the next pass, and how many these are."""
+    over = [pod for pod in found if pod.ended]
+    most = allowance.at_once(len(over), each=READS_OF_AN_END)
+    newest = [repository.history.newest_birth(pod.member) for pod in over[:most]]
+    repository.learn_claims([birth for birth in newest if birth is not None])
+    later = {pod.uid for pod in over[most:]}
+    return [pod for pod in found if pod.uid not in later], len(later)
+
+
+def _sorted(
+    known: Sequence[Pod], pods: Pods, repository: Repository, *, shares: bool
+) -> tuple[dict[int, Pod], list[Pod], list[Pod]]:
+    """The pod of each member that hasn't ended, those that wait, and those that leave by themselves."""
+    live, demand, leaving = dict[int, Pod](), list[Pod](), list[Pod]()
     for pod in known:
         if pod.ended:
-            ended.append(pod)
-        elif _is_to_wait(pod, repository, shares=shares, is_lived=pod.member in live):
+            continue
+        if _is_to_wait(pod, repository, shares=shares, is_lived=pod.member in live):
             demand.append(pod)
         elif pod.member in live and _is_late(pod, repository):
             # If it runs, its trainer finds that out, and leaves.
@@ -76,7 +124,31 @@ def look_at_pods(pods: Pods, repository: Repository, *, late: Collection[str]) -
             live[pod.member] = newer
         else:
             live[pod.member] = pod
-    return Seen(live, ended, demand, leaving, is_short=short, shares=shares, makes_room=makes_room)
+    return live, demand, leaving
+
+
+def _learn_requests(found: Sequence[Pod], repository: Repository, allowance: Allowance) -> int:
+    """Learns what processes were asked, where only the request's name is known; returns how many are left."""
+    yields = repository.yields
+    unread = [pod for pod in found if yields.unread(pod.member, since=pod.incarnation)]
+    for number, pod in enumerate(unread):
+        if number and allowance.is_spent:
+            return len(unread) - number
+        next(yields.known(pod.member, since=pod.incarnation), None)
+    return 0
+
+
+def _looks_for_room(
+    running: Sequence[Pod], repository: Repository, late: Collection[str], allowance: Allowance
+) -> tuple[bool, int]:
+    """Whether any of these makes room, and of how many that isn't known yet."""
+    for number, pod in enumerate(running, start=1):
+        before = repository.store.num_reads
+        if _makes_room(pod, repository, late):
+            return True, 0
+        if repository.store.num_reads > before and allowance.is_spent:
+            return False, len(running) - number
+    return False, 0
 
 
 def _makes_room(pod: Pod, repository: Repository, late: Collection[str]) -> bool:

@@ -15,8 +15,8 @@ class PassResult:
 
     Attributes:
         spec: what the pass ran under.
-        cursor: what it has left unread because its allowance was spent; None if nothing. A pass with a cursor has done
-            nothing but read: the next one is due at once, after others had their turn.
+        cursor: what it has left because its allowance was spent; None if nothing. A pass with a cursor has gone no
+            further than that: the next one is due at once, after others had their turn.
         outcome: why the population ended; None while it hasn't, and until that is recorded.
         concludes: whether it has ended, and more is to be read at once before that is recorded.
         result: the record of that end; None while there is none.

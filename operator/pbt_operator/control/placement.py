@@ -14,6 +14,7 @@ from pbt_operator.control.account import Accounting
 from pbt_operator.control.demand import Demand
 from pbt_operator.control.events import Event
 from pbt_operator.control.handing_over import HandingOver
+from pbt_operator.control.knowledge import READS_OF_A_START, Knowledge, Live
 from pbt_operator.control.look import Seen
 from pbt_operator.control.occupancy import asked_for, has_claimed, lived
 from pbt_operator.control.pods import Phase, Pod, Pods
@@ -21,6 +22,7 @@ from pbt_operator.control.record import Recorder
 from pbt_operator.control.tenancy import Stay, Tenant, Waited
 from pbt_operator.control.timers import Timed, Timers
 from pbt_operator.control.vacancies import Vacancies
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.gates import is_at_bound
 from pbt_operator.core.outcome import finished
 from pbt_operator.core.round_record import Round
@@ -29,9 +31,6 @@ from pbt_operator.core.spec import Restart, Spec
 from pbt_operator.records.repository import Repository
 
 STARTS_A_PASS = 128  # each takes requests, and what has begun is to go on meanwhile
-
-Live = Mapping[int, Pod]
-"""The pod of each member that hasn't ended."""
 
 
 class Placement:
@@ -56,7 +55,8 @@ class Placement:
         self._accounting = accounting
         self._vacancies = Vacancies(repository, pods=pods, accounting=accounting, recorder=recorder)
         self._handing_over = HandingOver(repository, recorder=recorder, vacancies=self._vacancies)
-        self._demand = Demand(pods, vacancies=self._vacancies, stop=self._stop)
+        self._knowledge = Knowledge(repository)
+        self._demand = Demand(pods, vacancies=self._vacancies, knowledge=self._knowledge, stop=self._stop)
         self._clock, self._emit = clock, emit
         self._timers = Timers()
         self._takeover: tuple[Round | None, float] | None = None
@@ -82,28 +82,31 @@ class Placement:
             if not through or waited > tenancy.TAKEOVER_SECONDS:
                 self._stop(pod)
 
-    def place(self, seen: Seen, spec: Spec) -> None:
-        """Stops what shouldn't run and starts what should."""
+    def place(self, seen: Seen, spec: Spec, allowance: Allowance) -> None:
+        """Stops what shouldn't run and starts what should, as far as the allowance goes."""
         self.num_left, live = 0, seen.live
         self._timers.keep({pod.uid for pod in live.values()})
         found = {member: asked_for(self._repository, pod) for member, pod in live.items()}
         asked = {member: to for member, to in found.items() if to is not None}
         self._late = {uid: to for m, to in asked.items() if self._late.get(uid := live[m].uid) == to}
         asked = {member: to for member, to in asked.items() if live[member].uid not in self._late}
-        self._supersede(seen, asked, spec)
+        self._supersede(seen, asked, spec, allowance)
         # Who is asked to go on with what follows its own life makes no room.
-        self._fill(seen, {member: to for member, to in asked.items() if to.member != member}, spec)
+        heirs = {member: to for member, to in asked.items() if to.member != member}
+        self._fill(seen, heirs, spec, allowance)
 
     def _stop(self, pod: Pod) -> None:
         self._accounting.asked.add(pod.uid)
         self._pods.stop(pod)
 
-    # stop what is wrong
-
-    def _supersede(self, seen: Seen, asked: Mapping[int, Life], spec: Spec) -> None:
+    def _supersede(self, seen: Seen, asked: Mapping[int, Life], spec: Spec, allowance: Allowance) -> None:
         """Stops the pods that shouldn't run what they run."""
         now, live = self._clock(), seen.live
-        later = self._left_to_later(live, spec, keeps=seen.lacks_room)
+        # Each of them may take over by itself at any time, in place or asked; else they only wait to be stopped.
+        may_take_over = seen.lacks_room or spec.restart is Restart.IN_PLACE
+        stops = None if may_take_over else STARTS_A_PASS
+        later = self._knowledge.learn_successors(live, allowance, most=stops)
+        self.num_left += 0 if may_take_over else len(later)
         for member, pod in live.items():
             if member in later:
                 continue
@@ -137,21 +140,6 @@ class Placement:
             heir=asked if asked is not None and asked.member != pod.member else None,
             is_asked=is_asked,
         )
-
-    def _left_to_later(self, live: Live, spec: Spec, *, keeps: bool) -> set[int]:
-        """Looks at once who has taken newer births, and tells whose pods are too many to be stopped in this pass."""
-        newer = [
-            birth
-            for member, pod in live.items()
-            if (birth := self._history.newest_birth(member)) is not None
-            if birth.incarnation > pod.incarnation and not pod.stopping
-        ]
-        # Each of them may take over by itself at any time, in place or asked; else they only wait to be stopped.
-        most = len(newer) if keeps or spec.restart is Restart.IN_PLACE else STARTS_A_PASS
-        self._repository.learn_claims(newer[:most])
-        later = {birth.member for birth in newer[most:]}
-        self.num_left += len(later)
-        return later
 
     def _has_claimed(self, pod: Pod, birth: Birth | None) -> bool:
         claim = self._repository.claim(birth) if birth is not None else None
@@ -193,20 +181,19 @@ class Placement:
             self._takeover = (newest, tenancy.takeover_seconds(self._history))
         return self._takeover[1]
 
-    # share the slots
-
-    def _fill(self, seen: Seen, heirs: Mapping[int, Life], spec: Spec) -> None:
+    def _fill(self, seen: Seen, heirs: Mapping[int, Life], spec: Spec, allowance: Allowance) -> None:
         """Shares the slots out: starts who waits, asks to yield who is ahead."""
         live = seen.live
         slots = min(spec.slots, len(live)) if seen.shares else spec.slots - len(seen.demand)
         taken = {*live, *(to.member for to in heirs.values())}
-        self._accounting.hold_back(live.values())
+        self._accounting.hold_back(live.values(), allowance)
         waiting = {pod.member for pod in seen.demand}
         waiters = sharing.waiters(
             self._history, spec, taken=taken, not_before=self._accounting.not_before, now=self._clock()
         )
-        # Else nobody need yield, and looking takes requests.
-        is_contested = len(waiters) > slots - len(live)
+        is_contested = len(waiters) > slots - len(live)  # else nobody need yield, and looking takes requests
+        if is_contested and not self._knowledge.learn_holders(live, allowance):
+            is_contested, self.num_left = False, self.num_left + 1
         through = {member for member in live if finished(self._history, member, spec)}
         self._end_lingering({m: live[m] for m in through} if is_contested else {})
         holders = [
@@ -229,15 +216,22 @@ class Placement:
             ],
             interval_steps=spec.schedule.interval_steps,
         )
-        heirs = {**heirs, **self._hand_over(allotment.yields, live, spec, keeps=seen.lacks_room)}
+        heirs = {**heirs, **self._hand_over(allotment.yields, seen, spec, allowance, num_asked=len(heirs))}
         # A pod that waits for a place is for one of the others, whichever: nobody needs a second one.
-        starts = allotment.start[: max(0, len(waiters) - len(seen.demand))]
-        started = self._vacancies.births(starts[:STARTS_A_PASS], spec)
+        started = self._start(allotment.start[: max(0, len(waiters) - len(seen.demand))], spec, allowance)
+        if seen.shares or seen.demand:
+            self.num_left += self._demand.keep_up(
+                seen, spec, waiters=waiters, heirs=heirs, allowance=allowance, started=started
+            )
+
+    def _start(self, members: Sequence[int], spec: Spec, allowance: Allowance) -> Mapping[int, Birth]:
+        """Starts as many of these as there is time for; returns their births."""
+        most = allowance.at_once(STARTS_A_PASS, each=READS_OF_A_START)
+        started = self._vacancies.births(members[:most], spec)
         for birth in started.values():
             self._pods.start(birth)
-        self.num_left += max(0, len(starts) - STARTS_A_PASS)
-        if seen.shares or seen.demand:
-            self._demand.keep_up(seen, spec, waiters=waiters, heirs=heirs, started=started)
+        self.num_left += max(0, len(members) - most)
+        return started
 
     def _end_lingering(self, live: Live) -> None:
         """Stops trainers that are through and don't end by themselves, while others wait for their slots."""
@@ -259,24 +253,29 @@ class Placement:
         return (has_reported or self._waits(pod.member, spec)) and self._has_claimed(pod, birth)
 
     def _hand_over(
-        self, handovers: Sequence[Handover], live: Live, spec: Spec, *, keeps: bool
+        self, wanted: Sequence[Handover], seen: Seen, spec: Spec, allowance: Allowance, *, num_asked: int
     ) -> dict[int, Life]:
         """Makes holders yield: to a member that their process goes on as where it can, else by their end.
 
         Args:
-            handovers: who yields to whom.
-            live: the pod of each member that hasn't ended.
+            wanted: who yields to whom. More are asked once some of those that were have answered.
+            seen: the pods. Where a slot that is given back goes to somebody else, who can't go on as another keeps it.
             spec: what is asked.
-            keeps: a slot that is given back goes to somebody else: who can't go on as another member keeps it.
+            allowance: of the pass.
+            num_asked: how many were asked before and haven't answered.
 
         Returns:
             Whom the processes were asked to go on as, by member.
         """
-        heirs = {}
+        heirs, live, keeps = dict[int, Life](), seen.live, seen.lacks_room
+        asks = keeps or spec.restart is Restart.IN_PLACE
+        most = STARTS_A_PASS - num_asked if asks else len(wanted)
+        handovers = wanted[: min(max(0, most), allowance.at_once(len(wanted), each=READS_OF_A_START))]
+        self.num_left += max(0, min(most, len(wanted)) - len(handovers))
         asked = {
             handover.holder: handover.waiter
             for handover in handovers
-            if handover.waiter is not None and (keeps or spec.restart is Restart.IN_PLACE)
+            if handover.waiter is not None and asks
             if self._handing_over.is_possible(live[handover.holder])
         }
         answers = self._handing_over.ask(asked, live, spec)

@@ -18,9 +18,9 @@ from pbt_operator.control.pass_result import PassResult
 from pbt_operator.control.placement import Placement
 from pbt_operator.control.pods import Pods
 from pbt_operator.control.record import Recorder
+from pbt_operator.control.spending import used_by
 from pbt_operator.control.sweep import Retention
 from pbt_operator.core.allowance import Allowance, Cursor
-from pbt_operator.core.budget import Used
 from pbt_operator.core.cost import Costs
 from pbt_operator.core.denied import refusal_of
 from pbt_operator.core.mistakes import mistake_of
@@ -109,7 +109,7 @@ class Reconciler:
 
         Args:
             looks: how it learns of reports. What it doesn't look for, a later pass finds.
-            allowance: what it may spend on that; None is as much as it takes.
+            allowance: what it may spend; None is as much as it takes.
 
         Returns:
             How the population stands now.
@@ -118,36 +118,61 @@ class Reconciler:
             StoreUnavailable: the store can't be reached; nothing is lost, try again later.
         """
         self._keep_time()
+        allowance = allowance or Allowance()
         self._look(looks, allowance)
-        if self._cursor is not None:
-            return self._answer()
-        seen = self._seen = look_at_pods(self._pods, self._repository, late=self._placement.late)
+        if self._cursor is None:
+            self._act(allowance)
+        return self._answer()
+
+    def _act(self, allowance: Allowance) -> None:
+        """What follows from all that is known; what the allowance has no room for is left, and all that comes after."""
+        allowance.watch(self._repository.store)
+        seen = self._seen = look_at_pods(
+            self._pods, self._repository, late=self._placement.late, allowance=allowance, before=self._seen
+        )
+        left = seen.num_left
         if self._outcome is None:
-            self._accounting.settle(seen.ended, self.spec)
+            left += self._accounting.settle(seen.ended, self.spec, allowance)
         else:  # whatever became of them, nothing follows from it
             self._accounting.forget(seen.ended)
-        self._repository.ledgers.read()
+        self._repository.ledgers.read(allowance)
         self._tell_news()  # also of what was found of processes that have ended
+        if left:
+            self._cursor = Cursor(ends=left)
+            return
         goes_on = self._outcome is None
-        if goes_on:
-            self._decisions.scale(self.spec)
-            if self._failed is not None:
-                self._decisions.retry(self._failed, self.spec)
-                self._failed = None
-            if not self.spec.suspend:
-                living = self._living.members(seen, self.spec, now=self._clock())
-                self._decisions.decide(self.spec, spec_number=self.spec_number, living=living)
-                self._decisions.open(self.spec, spec_number=self.spec_number, living=living)
-            self._outcome = self._ended(seen.live)
-            self._ended_at = None if self._outcome is None else self._clock()
+        if goes_on and (orders := self._decide(seen, allowance)):
+            self._cursor = Cursor(orders=orders)
+            return
         if self._outcome is not None or self.spec.suspend:
             self._placement.clear(seen, self.spec, ended=self._outcome is not None)
         else:
-            self._placement.place(seen, self.spec)
+            self._placement.place(seen, self.spec, allowance)
         if self._outcome is not None and self._result is None and self._is_counted:
-            self._conclude(self._outcome)
-        self._retention.sweep(self.spec, begins=goes_on, is_last=self._outcome is not None)
-        return self._answer()
+            self._conclude(self._outcome, allowance)
+        self._retention.sweep(
+            self.spec, begins=goes_on, is_last=self._outcome is not None, allowance=allowance
+        )
+
+    def _decide(self, seen: Seen, allowance: Allowance) -> int:
+        """What is to be decided; returns how much of what follows is left to the next pass."""
+        decisions = self._decisions
+        decisions.begin_pass(allowance)
+        decisions.scale(self.spec)
+        if self._failed is not None and not decisions.num_left:
+            decisions.retry(self._failed, self.spec)
+            if not decisions.num_left:
+                self._failed = None
+        if not self.spec.suspend:
+            living = self._living.members(seen, self.spec, now=self._clock())
+            if not decisions.num_left:
+                decisions.decide(self.spec, spec_number=self.spec_number, living=living)
+            if not decisions.num_left:  # who waits at a gate finds its successor first
+                decisions.open(self.spec, spec_number=self.spec_number, living=living)
+        if not decisions.num_left:
+            self._outcome = self._ended(seen.live)
+            self._ended_at = None if self._outcome is None else self._clock()
+        return decisions.num_left
 
     def replace_spec(self, spec: Spec, number: int) -> None:
         """Goes on under another spec, also when the population ended under the one before."""
@@ -155,6 +180,7 @@ class Reconciler:
         self.spec, self.spec_number = spec, number
         self._outcome = self._result = None
         self._accounting.refused.clear()
+        self._recorder.begin_again()
 
     @property
     def retries(self) -> bool:
@@ -223,7 +249,8 @@ class Reconciler:
         """How the population has ended, if it has; these members have a process."""
         mistake = mistake_of(self._history, self.spec, running=live, logs=self._accounting.logs)
         refusal = refusal_of(self._history, self.spec, refused=self._accounting.refused)
-        return mistake or refusal or outcome_of(self._history, self.spec, used=self._used())
+        used = used_by(self._repository, self.spec, active_seconds=self._clock() - self._active_since)
+        return mistake or refusal or outcome_of(self._history, self.spec, used=used)
 
     @property
     def _concludes(self) -> bool:
@@ -234,31 +261,17 @@ class Reconciler:
         """Whether the times are known that a result tells: those of a long life are read over several passes."""
         return self._history.ledger is None or self._history.ledger.is_whole
 
-    def _conclude(self, outcome: Outcome) -> None:
+    def _conclude(self, outcome: Outcome, allowance: Allowance) -> None:
         """Records how the population ended. Nothing more is decided, even if the store's answer is lost.
 
-        It may take long to read what the result tells, so its pods were stopped before.
+        It may take long to read what the result tells, over several passes, so its pods were stopped before.
         """
-        ended = self._recorder.end(outcome, self.spec, spec_number=self.spec_number)
+        ended = self._recorder.end(outcome, self.spec, spec_number=self.spec_number, allowance=allowance)
+        if ended is None:
+            return
         self._stay(ended)  # another operator may have found another end before
         failed = ended.phase is PopulationPhase.FAILED
         self._emit(Event(ended.reason, ended.message, warning=failed))
-
-    def _used(self) -> Used:
-        """What the population has used, as far as it has limits, and how good it was a while ago."""
-        spec, history, repository = self.spec, self._history, self._repository
-        ledger = history.ledger
-        if ledger is None and spec.limits.of_records:
-            in_place, total_steps = spec.restart is Restart.IN_PLACE, spec.schedule.total_steps
-            ledger = repository.count(takeovers=in_place, total_steps=total_steps)
-        newest = history.newest_round
-        return Used(
-            active_seconds=self._clock() - self._active_since,
-            gpu_seconds=0.0 if ledger is None else spec.gpus * ledger.spent.total,
-            member_steps=0 if ledger is None else ledger.productive + ledger.discarded,
-            best_before=None if spec.plateau is None else repository.rounds.best_before(spec.plateau.rounds),
-            best=None if newest is None else newest.best,
-        )
 
     @property
     def _decides(self) -> bool:

@@ -16,6 +16,7 @@ from pbt_contract.gates import Gate
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Ending, Report
 from pbt_contract.yields import LifeName, Yield
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.end_record import End
 from pbt_operator.core.outcome import Outcome
 from pbt_operator.core.round_record import Round
@@ -23,6 +24,7 @@ from pbt_operator.core.spec import Spec
 from pbt_operator.core.status import Result
 from pbt_operator.records import results, specs
 from pbt_operator.records.repository import Repository
+from pbt_operator.records.results import Conclusion
 
 NO_TIME: dict[str, Any] = {"seconds": 0.0, "waited": UNSET, "starting": UNSET}
 """What a record has that was made of another one: the time is the other's."""
@@ -34,6 +36,7 @@ class Recorder:
     def __init__(self, repository: Repository) -> None:
         """Writes nothing yet."""
         self._repository = repository
+        self._conclusion: Conclusion | None = None  # while what it tells is read
 
     def births(self, wanted: Sequence[Birth]) -> list[Birth]:
         """Orders lives of different members; the only place where births are written.
@@ -47,15 +50,17 @@ class Recorder:
         """Records a round's decisions; returns the newest round, a later one if another operator is ahead."""
         return self._repository.write_round(wanted)
 
-    def gate(self, wanted: Gate) -> Gate:
+    def gate(self, wanted: Gate, allowance: Allowance) -> Gate:
         """Records how far members may train; returns what is stored, which another operator may have written first.
 
-        That one may know later rounds and births than this one: they are learned.
+        That one may know later rounds and births than this one: they are learned, as far as the allowance goes.
         """
         stored = self._repository.gates.write(wanted)
         if stored != wanted:
             self._repository.learn_rounds()
-            for name in stored.without:
+            for number, name in enumerate(stored.without):
+                if number and allowance.is_spent:
+                    break
                 self._repository.learn_birth(*name.life)
         return stored
 
@@ -92,13 +97,26 @@ class Recorder:
         heir = LifeName(member=to.member, incarnation=to.incarnation)
         return self._repository.yields.write(Yield(member=own.member, incarnation=own.incarnation, to=heir))
 
-    def end(self, outcome: Outcome, spec: Spec, *, spec_number: int) -> Result:
-        """Records how the population ended; returns the record under the newest spec, whoever wrote it."""
+    def begin_again(self) -> None:
+        """Nothing has ended: another spec is in force."""
+        if self._conclusion is not None:
+            self._repository.ledgers.begin_again()
+        self._conclusion = None
+
+    def end(self, outcome: Outcome, spec: Spec, *, spec_number: int, allowance: Allowance) -> Result | None:
+        """Records how the population ended; returns the record under the newest spec, whoever wrote it.
+
+        None if the allowance was spent before all was read that it tells, or that its writer had ordered.
+        """
         store = self._repository.store
         newest = specs.newest(store)  # another operator may have accepted a later one
         number = newest.number if newest is not None else spec_number
-        ended = results.result_under(store, number)
+        ended, found = results.result_under(store, number), None
         if ended is None:
-            found = results.conclude(self._repository, spec, outcome, spec_number=number)
-            ended = results.write_result(store, found)
-        return ended
+            self._conclusion = self._conclusion or Conclusion(self._repository)
+            found = self._conclusion.go_on(spec, outcome, spec_number=number, allowance=allowance)
+            ended = results.write_result(store, found) if found is not None else None
+        if ended is None:
+            return None
+        self._conclusion = None
+        return ended if self._repository.learn_births(allowance, in_company=ended != found) else None

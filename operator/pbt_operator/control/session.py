@@ -173,12 +173,13 @@ class Opening(Generic[P]):
         generation: int | None = None,
     ) -> None:
         """Takes the location and accepts the spec; reads no more than that yet."""
-        store = runner.open_store(manifest)
+        self._store = store = runner.open_store(manifest)
         self.manifest = manifest
         self._record, self._is_new = take(store, manifest, ownership, emit, retry, generation)
         self._repository = _unread(store, manifest, runner, emit)
         self._runner, self._ownership, self._emit = runner, ownership, emit
         self._counts, self._active, self._is_loaded = counts, active, False
+        self._last_step = specs.LastStep(store, readers=runner.readers)
         self.left: Cursor | None = Cursor()
 
     @property
@@ -193,7 +194,7 @@ class Opening(Generic[P]):
             return None
         repository = self._repository
         as_run = _as_run(recorded(self._record), self.manifest, self._runner.parallelism)
-        pods = self._runner.open_pods(repository.store, as_run)
+        pods = self._runner.open_pods(self._store, as_run)
         reconciler = Reconciler(
             repository=repository,
             pods=pods,
@@ -208,15 +209,18 @@ class Opening(Generic[P]):
 
     def _read(self, allowance: Allowance) -> Cursor | None:
         repository, asked = self._repository, self.manifest
-        left = None if self._is_loaded else repository.load(allowance)
-        self._is_loaded = left is None
-        if left is not None or not self._counts:
-            return left
-        if births := repository.ledgers.count_births(allowance):
-            return Cursor(births=births)
-        in_place = asked.restart is Restart.IN_PLACE
-        repository.count(takeovers=in_place, total_steps=asked.schedule.total_steps)
-        return None
+        if not self._is_loaded:
+            if unread := self._last_step.go_on(allowance):
+                return Cursor(names=unread)
+            repository.names.train_to(self._last_step.found)  # before any name of a report is looked at
+            if (left := repository.load(allowance)) is not None:
+                return left
+            self._is_loaded = True
+        if not self._counts:
+            return None
+        in_place, total_steps = asked.restart is Restart.IN_PLACE, asked.schedule.total_steps
+        counted = repository.count(takeovers=in_place, total_steps=total_steps, allowance=allowance)
+        return Cursor(names=1) if counted is None else None
 
 
 def earlier_result(store: Store, manifest: PopulationSpec) -> Result | None:
@@ -244,7 +248,7 @@ def _unread(
     return Repository(
         store,
         interval_steps=manifest.schedule.interval_steps,
-        last_step=specs.last_step(store, readers=runner.readers),
+        last_step=0,  # until the specs are read
         objective=manifest.objective.metric,
         on_refused=refuse,
         readers=runner.readers,

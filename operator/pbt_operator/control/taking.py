@@ -70,7 +70,7 @@ def failed_result(store: Store) -> str | None:
 
     None also where that would find the same: see `Result.can_be_retried`.
     """
-    known, ended = specs.newest(store), results.newest_result(store)
+    known, ended = specs.newest(store), results.newest_head(store)
     if known is None or ended is None or not ended.can_be_retried:
         return None
     return keys.spec(ended.spec) if ended.spec == known.number else None

@@ -13,10 +13,14 @@ from pbt_operator.core.standing import standing_of
 
 def first_births(history: History, spec: Spec) -> list[Birth]:
     """The lines of a new population that are still to be opened."""
+    return [births.first(spec, member=member) for member in unborn(history, spec)]
+
+
+def unborn(history: History, spec: Spec) -> list[int]:
+    """The members of a new population whose lines are still to be opened."""
     if history.decided > 0:
         return []
-    unborn = [member for member in range(spec.members) if history.newest_birth(member) is None]
-    return [births.first(spec, member=member) for member in unborn]
+    return [member for member in range(spec.members) if history.newest_birth(member) is None]
 
 
 def leaving(history: History, spec: Spec) -> list[int]:

@@ -14,10 +14,13 @@ from pbt_contract.stores import Store
 from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.crashed import AFTER_CRASHES
 from pbt_operator.core.history import History
+from pbt_operator.records.paged_names import PagedNames
 from pbt_operator.records.parallel import create_each, decoded, read_each
 
 UNROUNDED = frozenset({Cause.SCALE, Cause.REMOVED})
 """The causes of births that may come at any time since the newest round."""
+
+MOST_AHEAD = 500  # births of one member, that another operator may have ordered while this one was at work
 
 
 class BirthLog:
@@ -35,14 +38,20 @@ class BirthLog:
         self.alone = True
         self._num_read = 0
         self.unread: deque[Life] = deque()
+        self._listed, self._newest = PagedNames.below(store, keys.BIRTHS), dict[int, int]()
+        self._relisted = PagedNames.below(store, keys.BIRTHS), dict[int, int]()
         self._in_doubt: set[Life] = set()  # sent and never answered: they may be stored all the same
 
     # reading
 
-    def begin_load(self) -> None:
-        """Learns each member's newest birth by name."""
-        newest = newest_lives(self.store.names(keys.BIRTHS))
-        self.unread = deque(Life(member, incarnation) for member, incarnation in newest.items())
+    def begin_load(self, allowance: Allowance) -> bool:
+        """Learns each member's newest birth by name; returns whether that was all."""
+        if not self._listed.is_whole:
+            newest_lives(self._listed.go_on(allowance), self._newest)
+            if self._listed.is_whole:
+                self.unread = deque(Life(*newest) for newest in self._newest.items())
+                self._newest.clear()
+        return self._listed.is_whole
 
     def load(self, allowance: Allowance) -> None:
         """Reads those that are `unread`, and those before them as far as they go on with one another or crashed."""
@@ -63,10 +72,6 @@ class BirthLog:
         """Whether what comes before a birth is needed: its line does, or lives may have crashed there since a round."""
         replaces = birth.round is not None and birth.round >= self._history.decided
         return birth.cause.resumes or birth.cause in AFTER_CRASHES or birth.cause in UNROUNDED or replaces
-
-    def lives(self) -> Iterator[Life]:
-        """Of all births that there ever were."""
-        return (life for life, _ in by_life(self.store.names(keys.BIRTHS)))
 
     def peek(self, life: Life) -> Birth:
         """One birth, which the history need not know or remember.
@@ -93,8 +98,10 @@ class BirthLog:
         known = self._history.birth(member, incarnation)
         if known is not None:
             return known
-        found = self._read(Life(member, incarnation))
         newest = self._history.newest_birth(member)
+        if incarnation > (newest.incarnation if newest else 0) + MOST_AHEAD:
+            raise NotFound(f"{keys.birth(member, incarnation)}: nobody orders so many births unseen")
+        found = self._read(Life(member, incarnation))
         self.alone = self.alone and newest is not None and newest.incarnation > incarnation
         for earlier in range(newest.incarnation + 1 if newest else 1, incarnation):
             self._history.add_birth(self._read(Life(member, earlier)))
@@ -108,10 +115,18 @@ class BirthLog:
             with suppress(NotFound):
                 self.birth(member, incarnation)
 
-    def learn_newest(self) -> None:
-        """Learns of each member's newest birth, whoever ordered it."""
-        for member, incarnation in newest_lives(self.store.names(keys.BIRTHS)).items():
+    def learn_newest(self, allowance: Allowance) -> bool:
+        """Learns of each member's newest birth, whoever ordered it; returns whether that was all."""
+        listed, newest = self._relisted
+        newest_lives(listed.go_on(allowance), newest)
+        for member, incarnation in list(newest.items()) if listed.is_whole else ():
             self.learn(member, incarnation)
+            del newest[member]  # only now: who could not be read is asked for again
+            if newest and allowance.is_spent:
+                return False
+        if listed.is_whole:
+            self._relisted = PagedNames.below(self.store, keys.BIRTHS), {}
+        return listed.is_whole
 
     def learn_successors(self, member: int, incarnation: int) -> None:
         """Makes sure that the births which say whether a life's records count are known."""
@@ -164,9 +179,9 @@ def _birth_of(data: bytes | RecordRefused | None, key: str) -> Birth:
     return decoded(Birth, data, key=key)
 
 
-def newest_lives(names: Iterable[str]) -> dict[int, int]:
-    """By member, the newest incarnation that has a birth."""
-    newest: dict[int, int] = {}
+def newest_lives(names: Iterable[str], known: dict[int, int] | None = None) -> dict[int, int]:
+    """By member, the newest incarnation that has a birth, among these and those that are known."""
+    newest = {} if known is None else known
     for (member, incarnation), _ in by_life(names):
         newest[member] = max(incarnation, newest.get(member, 0))
     return newest

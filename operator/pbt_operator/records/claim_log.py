@@ -1,6 +1,8 @@
 """The claims of one population: which process took which birth."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from msgspec import UnsetType
 
@@ -10,10 +12,13 @@ from pbt_contract.errors import NewerFormat, RecordRefused
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Claim
 from pbt_contract.stores import Store
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.history import History
+from pbt_operator.core.takeovers import TakeoverCount
 from pbt_operator.records.parallel import read_each
 
 VOID = "void"
+CLAIMS_AT_ONCE = 256
 
 
 class ClaimLog:
@@ -35,6 +40,8 @@ class ClaimLog:
         self._claims: dict[Life, Claim] = {}
         self._fresh: list[Claim] = []
         self._unclaimed: set[Life] = set()  # in this pass
+        # Whose claims takeovers lack; None unless they are being counted.
+        self._uncounted: deque[Life] | None = None
 
     def begin_pass(self) -> None:
         """What was unclaimed in the pass before may be claimed now."""
@@ -60,19 +67,37 @@ class ClaimLog:
             if claim is None:
                 self._unclaimed.add(life)
 
+    def presume(self, lives: Iterable[Life]) -> None:
+        """Until the end of the pass nobody has taken these, but for those that are known to be taken."""
+        self._unclaimed.update(lives)
+
     def take_fresh(self) -> list[Claim]:
         """Those of processes that trained already, which were learned since the last call."""
         fresh, self._fresh = self._fresh, []
         return fresh
 
-    def count(self) -> None:
-        """Lets the ledger of the history learn of every claim that it lacks."""
-        if self._history.ledger is None:
-            return
-        takeovers = self._history.ledger.takeovers
-        for claim in [*self._claims.values(), *self._read(sorted(takeovers.unclaimed - self._claims.keys()))]:
-            if isinstance(claim, Claim):
+    def begin_count(self) -> None:
+        """What `count` has begun before is too old to be gone on with."""
+        self._uncounted = None
+
+    def count(self, takeovers: TakeoverCount, allowance: Allowance) -> bool:
+        """Lets them learn of every claim that they lack; returns whether that was all."""
+        if self._uncounted is None:
+            for claim in self._claims.values():
                 takeovers.add_claim(claim)
+            self._uncounted = deque(sorted(takeovers.unclaimed - self._claims.keys()))
+        while self._uncounted:
+            some = list(islice(self._uncounted, allowance.at_once(CLAIMS_AT_ONCE)))
+            for found in self._read(some):
+                if isinstance(found, Claim):
+                    takeovers.add_claim(found)
+            for _ in some:
+                self._uncounted.popleft()
+            allowance.spend(reads=len(some))
+            if self._uncounted and allowance.is_spent:
+                return False
+        self._uncounted = None
+        return True
 
     def note_new(self, birth: Birth) -> None:
         """A birth was written a moment ago: who takes it over in place, is seen in the next pass."""

@@ -1,6 +1,8 @@
 """How lives ended: each is written once, and what is stored counts."""
 
+from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from pbt_contract import keys
 from pbt_contract.encoding import decode, encode
@@ -8,10 +10,14 @@ from pbt_contract.errors import NewerFormat, RecordRefused
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Cause
 from pbt_contract.stores import Store
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.end_record import End
 from pbt_operator.core.known_ends import ENDS_KEPT, KnownEnds
 from pbt_operator.records.birth_log import by_life
+from pbt_operator.records.paged_names import PagedNames
 from pbt_operator.records.parallel import decoded, read_each
+
+ENDS_AT_ONCE = 256
 
 
 class EndLog:
@@ -30,13 +36,28 @@ class EndLog:
         """
         self._store, self._known = store, known
         self._readers, self._on_refused = readers, on_refused
+        self._listed = PagedNames.below(store, keys.ENDS)  # ascending, so the newest of a member come last
+        self._newest: dict[int, deque[int]] = {}
+        self._unread: deque[Life] = deque()
 
-    def load(self) -> None:
-        """Learns of the newest few of each member."""
-        lives: dict[int, list[int]] = {}
-        for (member, incarnation), _ in by_life(self._store.names(keys.ENDS)):
-            lives.setdefault(member, []).append(incarnation)
-        self.learn(Life(m, n) for m, found in lives.items() for n in sorted(found)[-ENDS_KEPT:])
+    def load(self, allowance: Allowance) -> bool:
+        """Learns of the newest few of each member; returns whether that was all. A page of names counts as a read."""
+        if not self._listed.is_whole:
+            for (member, incarnation), _ in by_life(self._listed.go_on(allowance)):
+                self._newest.setdefault(member, deque(maxlen=ENDS_KEPT)).append(incarnation)
+            if not self._listed.is_whole:
+                return False
+            self._unread = deque(Life(m, n) for m, found in self._newest.items() for n in found)
+            self._newest.clear()
+        while self._unread:
+            some = list(islice(self._unread, allowance.at_once(ENDS_AT_ONCE)))
+            self.learn(some)
+            for _ in some:
+                self._unread.popleft()
+            allowance.spend(reads=len(some))
+            if allowance.is_spent:
+                break
+        return not self._unread
 
     def learn(self, lives: Iterable[Life]) -> None:
         """Learns how these lives ended, whoever recorded it; of those that haven't nothing is remembered."""

@@ -13,6 +13,8 @@ from pbt_contract.errors import KeyRefused, NewerFormat, NotFound, RecordRefused
 from pbt_contract.keys import Life
 from pbt_contract.stores import Store
 from pbt_contract.yields import Yield
+from pbt_operator.core.allowance import Allowance
+from pbt_operator.records.paged_names import PagedNames
 
 KEPT = 4  # of each member: what is older, the labels of pods have followed long ago
 
@@ -23,16 +25,18 @@ class Handovers:
     def __init__(self, store: Store, *, on_refused: Callable[[str, str], None]) -> None:
         """Reads nothing yet; `on_refused` is called once for each record that is refused."""
         self._store, self._on_refused = store, on_refused
+        self._listed = PagedNames.below(store, keys.YIELDS)
         # By member and incarnation; None where a record is known by name only.
         self._known: dict[int, dict[int, Life | None]] = {}
         self._refused: set[Life] = set()
         self._in_doubt: set[Life] = set()
 
-    def load(self) -> None:
-        """Learns the names of all."""
-        for key in self._store.names(keys.YIELDS):
+    def load(self, allowance: Allowance) -> bool:
+        """Learns the names of the newest; returns whether that was all. A page of names counts as a read."""
+        for key in self._listed.go_on(allowance):
             with suppress(KeyRefused):
                 self._note(*keys.life_in(key), None)
+        return self._listed.is_whole
 
     def settle_doubts(self) -> None:
         """What was sent and never answered may be stored all the same."""
@@ -48,6 +52,12 @@ class Handovers:
                 if to is not None:
                     yield incarnation, to
 
+    def unread(self, member: int, *, since: int) -> bool:
+        """Whether the newest of these is known by name only."""
+        found = self._known.get(member, {})
+        newest = max(found, default=0)
+        return newest >= since and found[newest] is None and Life(member, newest) not in self._refused
+
     def ask(self, member: int, incarnation: int) -> Life | None:
         """Whom the process of an incarnation was asked to go on as, by whichever operator."""
         life = Life(member, incarnation)
@@ -57,6 +67,7 @@ class Handovers:
         try:
             return self._read(life, self._store.read(keys.yielded(*life)))
         except NotFound:
+            self._known.get(member, {}).pop(incarnation, None)  # it was, if its name was listed
             return None
 
     def write(self, asked: Yield) -> Life | None:

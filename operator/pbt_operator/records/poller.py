@@ -80,8 +80,8 @@ class Poller:
         born = {member: self._newest_birth(member).incarnation for member in self._history.members}
         self._to_read = deque(self.names.newest_reports(born, RECORDS_PER_MEMBER, allowance))
 
-    def begin(self) -> None:
-        """The reports that are new since the last time."""
+    def begin(self, allowance: Allowance) -> None:
+        """The reports that are new since the last time; a page of their names counts as a read."""
         following = {member: self._next_round(member) for member in self._laggards()}
         first = first_round(
             Counter(following.values()),
@@ -95,7 +95,7 @@ class Poller:
         if self.names.held is not None:
             self._read_what_is_lacking(self._history.members)
             return
-        names = self.names.since(start, members=len(self._history.members))
+        names = self.names.since(start, allowance, members=len(self._history.members))
         if names is None:
             self.begin_glance(self._history.members)
             return

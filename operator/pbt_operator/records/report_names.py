@@ -10,10 +10,11 @@ from pbt_contract.keys import Life
 from pbt_contract.stores import Store
 from pbt_operator.core.allowance import Allowance
 from pbt_operator.records.birth_log import by_life
+from pbt_operator.records.paged_names import NAMES_A_READ, PagedNames
 from pbt_operator.records.refusals import Refusals
 
 NAMES_PER_MEMBER, NAMES_BESIDES = 16, 10_000  # that one listing may show, for each member and besides
-NAMES_A_READ = 1000  # a page of an object store's listing takes as long as a record
+SAVES_LISTED = 100_000  # of one life; who has made more goes on from one of these
 AFTER_ALL = "~"  # sorts behind whatever a key may hold
 
 
@@ -43,10 +44,11 @@ class ReportNames:
             self.seen.clear()
             self._refused.keep(lambda _key: False)
 
-    def since(self, start: str, *, members: int) -> list[str] | None:
+    def since(self, start: str, allowance: Allowance, *, members: int) -> list[str] | None:
         """All names of reports after `start`; None if they are more than so many members can have made."""
         most = NAMES_BESIDES + NAMES_PER_MEMBER * members
         names = list(islice(self.reports(after=start), most + 1))
+        allowance.spend(reads=1 + len(names) // NAMES_A_READ)
         self.overrun = len(names) if len(names) > most else None
         return names if self.overrun is None else None
 
@@ -61,15 +63,17 @@ class ReportNames:
         Returns:
             Nothing where the allowance was spent before: `is_listing`, call it again with another one.
         """
-        found = self._newest = self._newest or _Newest(born, count)
-        for number, key in enumerate(self.reports(after=found.after), start=1):
+        found = self._newest = self._newest or _Newest(self.all_reports(), born, count)
+        for key in found.listed.go_on(allowance):
             found.add(key)
-            if number % NAMES_A_READ == 0:
-                allowance.spend(reads=1)
-                if allowance.is_spent:
-                    return []
+        if not found.listed.is_whole:
+            return []
         self._newest = None
         return found.names()
+
+    def all_reports(self) -> PagedNames:
+        """The names of all reports, see `reports`."""
+        return PagedNames(lambda after: self.reports(after=after))
 
     @property
     def is_listing(self) -> bool:
@@ -79,7 +83,7 @@ class ReportNames:
     def newest_save(self, life: Life) -> str | None:
         """The key of the last save of a life."""
         newest = None
-        for key in self._store.names(keys.saves_of(*life)):
+        for key in islice(self._store.names(keys.saves_of(*life)), SAVES_LISTED):
             with suppress(KeyRefused):
                 if keys.life_in(key) == life and keys.step_in(key, self._interval_steps) <= self.last_step:
                     newest = key
@@ -99,18 +103,17 @@ class ReportNames:
 
 
 class _Newest:
-    """The newest reports of each member among the names so far; `after` is the last one of these."""
+    """The newest reports of each member among the names so far, which are `listed`."""
 
-    def __init__(self, born: Mapping[int, int], count: int) -> None:
+    def __init__(self, listed: PagedNames, born: Mapping[int, int], count: int) -> None:
         """See `ReportNames.newest_reports`."""
-        self.after = ""
+        self.listed = listed
         self._born, self._count = born, count
         self._reports: dict[int, list[tuple[int, str]]] = {}
         self._of_nobody: list[str] = []
 
     def add(self, key: str) -> None:
         """Learns of a name, which comes after all that are known."""
-        self.after = key
         for (member, incarnation), _ in by_life([key]):
             if incarnation > self._born.get(member, 0):
                 self._of_nobody += [key] if len(self._of_nobody) < self._count else []

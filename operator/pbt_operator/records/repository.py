@@ -25,6 +25,7 @@ from pbt_operator.records.end_log import EndLog
 from pbt_operator.records.gate_log import GateLog
 from pbt_operator.records.handovers import Handovers
 from pbt_operator.records.ledger_log import LedgerLog
+from pbt_operator.records.metered import Metered
 from pbt_operator.records.parallel import abandon_each
 from pbt_operator.records.poller import Poller
 from pbt_operator.records.round_log import RoundLog
@@ -43,6 +44,7 @@ class Repository:
     """The records of one population, over one store.
 
     Attributes:
+        store: with a count of what is read.
         history: what was read so far.
         rounds: those that are decided.
         claims: who took which birth.
@@ -75,7 +77,8 @@ class Repository:
             on_refused: called once for each record that is refused, with its key and the reason.
             is_alone: whether nobody else can write rounds and births here.
         """
-        self.store, self.history = store, History(kept_per_member=RECORDS_PER_MEMBER)
+        self.store = store = Metered(store)
+        self.history = History(kept_per_member=RECORDS_PER_MEMBER)
         self.yields = Handovers(store, on_refused=on_refused)
         self._readers, self._objective = readers, objective
         self._births, self.gates = BirthLog(store, self.history, readers=readers), GateLog(store)
@@ -104,11 +107,12 @@ class Repository:
         """
         allowance = allowance or Allowance()
         if self._load is _Load.NAMES:
-            self.rounds.load()
+            parts = (self.rounds.load, self._births.begin_load, self.yields.load, self.ends.load)
+            if not all(load(allowance) for load in parts):  # what is whole takes nothing
+                return Cursor(names=1)
             self.gates.load()
             self.history.has_reported = any(self.store.names(keys.REPORTS))
             self.history.has_recorded = self.history.has_reported or any(self.store.names(keys.SAVES))
-            self._births.begin_load()
             self._load = _Load.BIRTHS
         if self._load is _Load.BIRTHS:
             self._births.load(allowance)
@@ -121,8 +125,6 @@ class Repository:
             if self._poller.num_to_read:
                 return self._cursor()
             self._poller.note_loaded()
-            self.yields.load()
-            self.ends.load()
             left = self.refresh(allowance)
             self._load = _Load.NEWS
         else:
@@ -131,19 +133,18 @@ class Repository:
             self.take_fresh()
         return left
 
-    def count(self, *, takeovers: bool, total_steps: int = MAX_STEPS) -> Ledger:
-        """Lets the history count from now on, once loaded: reads every birth, and the names of all records.
-
-        Where it counts already, it is brought up to date. The times of records are read later, by `ledgers`.
+    def count(
+        self, *, takeovers: bool, total_steps: int = MAX_STEPS, allowance: Allowance | None = None
+    ) -> Ledger | None:
+        """Lets the history count from now on, once loaded; see `LedgerLog.count`.
 
         Args:
             takeovers: whether it reads the claims of the births that rounds decided, too.
             total_steps: of each member; the last round may be shorter than the others.
+            allowance: what it may spend; None is as much as it takes.
         """
-        ledger = self.ledgers.count(total_steps=total_steps)
-        if takeovers:
-            self.claims.count()
-        return ledger
+        claims = self.claims if takeovers else None
+        return self.ledgers.count(allowance or Allowance(), total_steps=total_steps, claims=claims)
 
     def refresh(self, allowance: Allowance | None = None) -> Cursor | None:
         """Begins a pass: learns of the reports that are new since the last time.
@@ -154,8 +155,9 @@ class Repository:
         Returns:
             What is left, if the allowance was spent: `read_on` goes on with it. None if everything is read.
         """
+        allowance = allowance or Allowance()
         self._begin_pass()
-        self._poller.begin()
+        self._poller.begin(allowance)
         return self._read(allowance)
 
     def glance(self, members: Collection[int], allowance: Allowance | None = None) -> Cursor | None:
@@ -232,10 +234,10 @@ class Repository:
         """Learns of a birth, if it is there and newer than all that were known."""
         self._births.learn(member, incarnation)
 
-    def learn_births(self) -> None:
-        """Learns of all that other operators have ordered, if there are others: what retention must not miss."""
-        if not (self._births.alone and self.rounds.alone):
-            self._births.learn_newest()
+    def learn_births(self, allowance: Allowance, *, in_company: bool = False) -> bool:
+        """Whether all is known that other operators have ordered, if there are others: retention must not miss it."""
+        self._births.alone = self._births.alone and not in_company
+        return (self._births.alone and self.rounds.alone) or self._births.learn_newest(allowance)
 
     def write_births(self, births: Sequence[Birth]) -> list[Birth]:
         """Orders incarnations of different members at once.

@@ -1,10 +1,14 @@
 """The decided rounds of one population: written once, and the newest ones kept."""
 
+from itertools import islice
+
 from pbt_contract import keys
 from pbt_contract.stores import Store
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.history import History
 from pbt_operator.core.round_record import Round, Standing
 from pbt_operator.records.large_records import read_head_only, read_large, write_large
+from pbt_operator.records.paged_names import NAMES_A_READ, PagedNames
 
 ROUNDS_KEPT = 4  # stragglers are judged by older ones
 
@@ -19,7 +23,7 @@ class RoundLog:
     def __init__(self, store: Store, history: History, *, readers: int = 1, is_alone: bool = False) -> None:
         """Reads nothing yet; nobody else writes rounds where it `is_alone`: then it looks for none of theirs."""
         self._store, self._history, self._is_alone = store, history, is_alone
-        self._readers = readers
+        self._readers, self._listed = readers, PagedNames.below(store, keys.ROUNDS)
         self.alone = True
         self._rounds: dict[int, Round] = {}
         self._decided: set[int] = set()  # all of them, by number
@@ -27,26 +31,25 @@ class RoundLog:
         self._best_before: tuple[int, int, Standing | None] = (0, 0, None)
         self._in_doubt = False  # one was sent and never answered: it may be stored all the same
 
-    def load(self) -> None:
-        """Learns of the newest round."""
-        if self.count():
+    def load(self, allowance: Allowance) -> bool:
+        """Learns of the newest round; returns whether all their names are known. A page of them counts as a read."""
+        if not self._listed.is_whole:
+            self._decided.update(keys.numbers(self._listed.go_on(allowance)))
+        if self._listed.is_whole and self._decided and not self._history.decided:
             self._history.add_round(self.round(max(self._decided)))
+        return self._listed.is_whole
 
     @property
     def num_decided(self) -> int:
         """How many rounds are decided, as far as is known; skipped ones are not."""
         return len(self._decided)
 
-    def count(self) -> int:
-        """Looks how many there are, whoever recorded them."""
-        self._decided.update(keys.numbers(self._store.names(keys.ROUNDS)))
-        return self.num_decided
-
     def look_back(self, rounds: int) -> None:
         """Lets the history have so many of the newest rounds, from now on; reads those that it lacks."""
         self._history.rounds.keep(rounds)
         if rounds > self._looked_back:
-            for number in sorted(keys.numbers(self._store.names(keys.ROUNDS)))[-rounds:]:
+            self.learn()
+            for number in sorted(self._decided)[-rounds:]:
                 self._history.add_round(self.round(number))
         self._looked_back = rounds
 
@@ -101,12 +104,13 @@ class RoundLog:
 
     def _learn(self, *, since: int) -> None:
         """Learns of the newest rounds after that one, whoever recorded them."""
-        names = list(self._store.names(keys.ROUNDS, start_after=keys.round_(since)))
-        newer = sorted(keys.numbers(names))
+        listed = self._store.names(keys.ROUNDS, start_after=keys.round_(since))
+        # Among more than a page, a round is found when it is written.
+        newer = sorted(keys.numbers(islice(listed, NAMES_A_READ)))
         self._decided.update(newer)
         for number in newer[-self._looked_back :]:
             self._history.add_round(self.round(number))
-        self.alone = self.alone and len(names) <= 1
+        self.alone = self.alone and len(newer) <= 1
         self._in_doubt = False
 
     def _remember(self, decided: Round) -> None:

@@ -1,6 +1,8 @@
 """The spec records: the accepted spec of a population, as it changed."""
 
+from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from msgspec import UNSET
@@ -10,9 +12,13 @@ from pbt_contract.encoding import decode, encode
 from pbt_contract.errors import NewerFormat, RecordRefused
 from pbt_contract.records import Record
 from pbt_contract.stores import Store
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.location_records import SpecHistory, SpecRecord
 from pbt_operator.manifest.env_values import without_env_values
+from pbt_operator.records.paged_names import newest_number, numbers
 from pbt_operator.records.parallel import decoded, read_each
+
+SPECS_AT_ONCE = 256
 
 
 class _Schedule(Record, frozen=True):
@@ -31,7 +37,7 @@ class _Totals(Record, frozen=True):
 
 def newest(store: Store) -> SpecRecord | None:
     """The spec record in force; None if the location is empty."""
-    number = keys.newest_number(store.names(keys.SPECS))
+    number = newest_number(store, keys.SPECS)
     return read(store, number) if number else None
 
 
@@ -57,20 +63,49 @@ def history(store: Store) -> SpecHistory | None:
     return SpecHistory(known if known.number == 1 else read(store, 1), known)
 
 
+class LastStep:
+    """The largest totalSteps that was ever accepted: members may have trained to there.
+
+    Attributes:
+        found: among the specs that were read; 0 if the location is empty.
+        unread: the keys of the others.
+    """
+
+    def __init__(self, store: Store, *, readers: int = 1) -> None:
+        """Knows the names of all specs, and reads so many at once."""
+        self._store, self._readers = store, readers
+        self.found = 0
+        self.unread = deque(keys.spec(number) for number in numbers(store, keys.SPECS))
+
+    def go_on(self, allowance: Allowance) -> int:
+        """Reads on; returns how many the allowance leaves unread."""
+        while self.unread:
+            some = list(islice(self.unread, allowance.at_once(SPECS_AT_ONCE)))
+            for key, data in zip(some, read_each(self._store, some, readers=self._readers), strict=True):
+                if data is not None:
+                    self.found = max(self.found, _total_steps(data, key))
+            for _ in some:
+                self.unread.popleft()
+            allowance.spend(reads=len(some))
+            if allowance.is_spent:
+                break
+        return len(self.unread)
+
+
+def _total_steps(data: bytes | RecordRefused, key: str) -> int:
+    try:
+        return decoded(_Totals, data, key=key).spec.schedule.total_steps
+    except NewerFormat:
+        raise
+    except RecordRefused:
+        return 0  # whoever follows it tells of it
+
+
 def last_step(store: Store, *, readers: int = 1) -> int:
-    """The largest totalSteps that was ever accepted: members may have trained to there. 0 if the location is empty."""
-    names = [keys.spec(number) for number in sorted(keys.numbers(store.names(keys.SPECS)))]
-    last = 0
-    for key, data in zip(names, read_each(store, names, readers=readers), strict=True):
-        try:
-            last = (
-                last if data is None else max(last, decoded(_Totals, data, key=key).spec.schedule.total_steps)
-            )
-        except NewerFormat:
-            raise
-        except RecordRefused:
-            continue  # whoever follows it tells of it
-    return last
+    """All that `LastStep` finds, at once."""
+    last = LastStep(store, readers=readers)
+    last.go_on(Allowance())
+    return last.found
 
 
 def is_in_force(

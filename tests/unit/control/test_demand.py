@@ -10,6 +10,7 @@ from pbt_contract.records import Birth, Cause
 from pbt_operator.control.demand import Demand
 from pbt_operator.control.look import Seen
 from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.slots import Waiter
 from pbt_operator.manifest.population import to_core
 
@@ -33,6 +34,9 @@ class Asked:
     def stop(self, pod: Pod) -> None:
         self.stopped.append(pod.uid)
 
+    def learn_waiting(self, _members: list[int], _demand: object, _allowance: Allowance) -> set[int]:
+        return set()
+
     def births(self, members: list[int], _spec: object) -> dict[int, Birth]:
         return {member: birth(member) for member in members}
 
@@ -51,11 +55,12 @@ def kept_up(
     asked = Asked()
     live = {m: replace(waits_for(m), uid=f"runs-{m}", phase=Phase.RUNNING) for m in runs}
     waiters = [Waiter(member=m, position=0) for m in range(MEMBERS) if m not in live]
-    Demand(asked, vacancies=asked, stop=asked.stop).keep_up(  # type: ignore[arg-type]
+    Demand(asked, vacancies=asked, knowledge=asked, stop=asked.stop).keep_up(  # type: ignore[arg-type]
         Seen(live, [], demand, leaving or []),
         to_core(spec(DETERMINISTIC, members=MEMBERS)),
         waiters=waiters,
         heirs=dict[int, Life](),
+        allowance=Allowance(),
         started=started,
     )
     return asked

@@ -18,6 +18,7 @@ from pbt_operator.control.ownership import Ownership
 from pbt_operator.control.reconcile import Active
 from pbt_operator.control.session import Session
 from pbt_operator.control.taking import failed_result
+from pbt_operator.core import births
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.manifest.population import to_core, to_wire, written_out
 from pbt_operator.page import page
@@ -327,6 +328,27 @@ def test_nothing_is_decided_after_an_end_whose_answer_was_lost():
     assert [*store.names(keys.ROUNDS), *store.names(keys.BIRTHS)] == decided
     assert simulation.last is not None
     assert simulation.last.result == results.newest_result(store)
+
+
+def test_births_that_another_operator_ordered_before_it_recorded_the_end_are_known():
+    """Its location was adopted a moment ago, say: it let a member go on from a report before the best one."""
+    ahead = Durations(step=lambda member: 1.0 if member == 0 else 1.2)
+    simulation = until(Simulation(spec(DETERMINISTIC), Deterministic(), durations=ahead), 85)
+    found = read_archive(simulation.store)
+    assert found.best is not None
+    assert (found.best.member, found.best.step, found.rounds[-1].step) == (0, 80, 70)
+    closed = found.births[found.best.life]
+    before = next(r for r in found.reports.values() if r.life == closed.life and r.step < 80)
+    other = Simulation(spec(DETERMINISTIC), Deterministic(), store=simulation.store)
+    other.repository.write_births([births.resumed(closed, before, reason="its pod was taken for lost")])
+    replace_spec(other, finish=True)
+    other.passes()
+    simulation.reconciler.replace_spec(other.reconciler.spec, other.reconciler.spec_number)
+    simulation.run()
+    assert simulation.last is not None
+    assert simulation.last.result == results.newest_result(simulation.store)
+    counts = read_archive(simulation.store).best
+    assert simulation.repository.history.best(simulation.spec.objective) == counts != found.best
 
 
 def test_a_process_that_crashes_after_the_end_has_no_consequence():

@@ -5,11 +5,13 @@ from random import Random
 
 import pytest
 
+from fixtures.decided import decisions
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
 from pbt_operator.core.allowance import Allowance, Cursor
-from pbt_operator.records import report_names
+from pbt_operator.records import audit, paged_names
+from pbt_operator.records.archive import read_archive
 from pbt_operator.records.repository import Repository
 from simulation import Simulation
 from simulation.memory_store import MemoryStore
@@ -42,7 +44,7 @@ def run(changes: dict[str, object], *, seed: int, limits: dict[str, float]) -> S
 SCHEDULE = DETERMINISTIC["schedule"]
 
 
-@pytest.mark.parametrize("limit", TINY)
+@pytest.mark.parametrize("limit", ["bytes", "seconds"])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -56,6 +58,18 @@ def test_a_tiny_allowance_changes_no_record(changes, limit):
     whole, pieces = run(changes, seed=5, limits={}), run(changes, seed=5, limits=TINY[limit])
     assert records(pieces.store) == records(whole.store)
     assert [e.message for e in pieces.events] == [e.message for e in whole.events]
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"restart": "InPlace", "parallelism": 3}], ids=["in order", "in place"]
+)
+def test_of_few_reads_few_pods_start_in_a_pass_and_no_decision_changes(changes):
+    """What starts later takes other seconds and other turns, so all are waited for."""
+    waits = {**changes, "schedule": {**SCHEDULE, "quorumPercent": 100}}
+    whole, pieces = run(waits, seed=5, limits={}), run(waits, seed=5, limits=TINY["reads"])
+    found, at_once = read_archive(pieces.store), read_archive(whole.store)
+    assert decisions(found.rounds) == decisions(at_once.rounds) != []
+    assert audit.violations(pieces.store, found) == []
 
 
 def test_a_pass_that_has_something_left_to_read_does_nothing_else():
@@ -113,7 +127,7 @@ class _Listing(MemoryStore):
 
 def test_names_of_reports_are_listed_at_the_start_in_pieces_too(monkeypatch):
     """However many there are; a page of them costs as much as a record."""
-    monkeypatch.setattr(report_names, "NAMES_A_READ", 10)
+    monkeypatch.setattr(paged_names, "NAMES_A_READ", 10)
     store = _Listing(Simulation(spec(DETERMINISTIC), Deterministic()).run().store)
     for number in range(200):
         store.put(f"reports/0000003/junk-{number:04}", b"{}")

@@ -11,6 +11,7 @@ from pbt_contract import keys
 from pbt_contract.encoding import encode
 from pbt_contract.records import Cause, Ending
 from pbt_operator.core import retention
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.retention import unread_saves
 from pbt_operator.core.standing import standing_of
 from pbt_operator.records import audit
@@ -135,7 +136,7 @@ def test_what_a_round_names_the_best_that_another_operator_has_just_recorded_sta
     standing = standing_of(second, simulation.spec.objective)
     assert standing is not None
     store.put(newest.key, encode(replace(newest, best=replace(standing, score=1e9))))
-    simulation.reconciler._retention.sweep(simulation.spec, begins=True)
+    simulation.reconciler._retention.sweep(simulation.spec, begins=True, allowance=Allowance())
     assert [any(True for _ in store.names(checkpoint)) for checkpoint in gone] == [True, False]
 
 

@@ -18,6 +18,7 @@ from pbt_contract.yields import Yield
 from pbt_operator.control.look import Seen, look_at_pods
 from pbt_operator.control.occupancy import asked_for, lived
 from pbt_operator.control.pods import Phase, Pod
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.records import audit
 from pbt_operator.records.archive import Archive, read_archive
@@ -123,6 +124,31 @@ def test_an_operator_that_begins_anew_during_a_shortage_changes_nothing(passes, 
     assert decisions(told(run).rounds) == decisions(told(simulation(MEMBERS).run()).rounds)
 
 
+@pytest.mark.parametrize("restart", ["InPlace", "Recreate"])
+@pytest.mark.parametrize("yields", [True, False], ids=["turns are taken", "nobody makes room"])
+def test_passes_of_few_reads_come_to_an_end_during_a_shortage(monkeypatch, restart, yields):
+    """Whom each process was asked to go on as, and whether it makes room, takes reads in each of them."""
+    monkeypatch.setattr(SimulatedTrainer, "yields", yields)
+    changes = {"members": MEMBERS, "restart": restart, "exploit": {"truncation": {"percent": 50}}}
+    run = Simulation(
+        spec(
+            DETERMINISTIC, **changes, schedule={**QUORUM_75, "totalSteps": 50, "stragglerTimeoutSeconds": 100}
+        ),
+        Deterministic(),
+        durations=Durations(step=lambda _: 5.0),
+        allowance=lambda: Allowance(reads=1),
+    )
+    run.pods.places, passes = PLACES, 0
+    while not run.ended:
+        if yields and passes % 20 == 0 and not (run.last is not None and run.last.concludes):
+            run.operator_restarts()
+        run.step()
+        passes += 1
+    found = told(run)
+    assert found.status().phase is PopulationPhase.COMPLETE
+    assert bool(list(run.store.names(keys.YIELDS))) is yields
+
+
 @pytest.mark.parametrize(("what", "value"), [("ranks", 2), ("yields", False)])
 @pytest.mark.parametrize("restart", ["InPlace", "Recreate"])
 def test_who_can_not_go_on_as_another_member_keeps_its_slot(monkeypatch, what, value, restart):
@@ -147,7 +173,7 @@ def test_a_pod_that_waits_for_another_birth_gets_a_member_that_was_not_started_j
     monkeypatch.setattr(run.pods, "readdress", lambda _pod, birth: readdressed.append(birth.member))
     live = {m: Pod(name=f"{m}", uid=f"{m}", member=m, incarnation=1, phase=Phase.RUNNING) for m in (0, 2)}
     idle = Pod(name="idle", uid="idle", member=0, incarnation=1, phase=Phase.PENDING)
-    run.reconciler._placement._fill(Seen(live, [], [idle]), {}, run.spec)
+    run.reconciler._placement._fill(Seen(live, [], [idle]), {}, run.spec, Allowance())
     assert (started, readdressed) == ([1], [3])
 
 
@@ -161,9 +187,13 @@ def test_where_each_member_that_waits_has_a_pod_nobody_gets_a_second_one(monkeyp
     monkeypatch.setattr(run.pods, "readdress", lambda _pod, _birth: None)
     live = {0: Pod(name="0", uid="0", member=0, incarnation=1, phase=Phase.RUNNING)}
     demand = [Pod(name=f"{m}", uid=f"{m}", member=m, incarnation=1, phase=Phase.PENDING) for m in (1, 2)]
-    run.reconciler._placement._fill(Seen(live, [], demand), {0: Life(member=3, incarnation=1)}, run.spec)
+    run.reconciler._placement._fill(
+        Seen(live, [], demand), {0: Life(member=3, incarnation=1)}, run.spec, Allowance()
+    )
     assert started == []
-    run.reconciler._placement._fill(Seen(live, [], demand[:1]), {0: Life(member=3, incarnation=1)}, run.spec)
+    run.reconciler._placement._fill(
+        Seen(live, [], demand[:1]), {0: Life(member=3, incarnation=1)}, run.spec, Allowance()
+    )
     assert started == [2]
 
 
@@ -197,7 +227,7 @@ def test_a_pod_beside_its_members_own_holds_a_slot_until_it_has_ended(monkeypatc
     monkeypatch.setattr(run.pods, "stop", lambda pod: stopped.append(pod.uid))
     seen = beside_its_members_own(run, monkeypatch, is_late=is_late)
     assert stopped == ([] if is_late else ["beside"])
-    run.reconciler._placement._fill(seen, {}, run.spec)
+    run.reconciler._placement._fill(seen, {}, run.spec, Allowance())
     assert started == [1]
     run.reconciler._placement.clear(seen, run.spec, ended=True)
     assert set(stopped) == {"0", "beside", "2"}
@@ -294,7 +324,7 @@ def test_a_process_that_goes_on_as_another_member_during_the_pass_is_not_stopped
     while keys.claim(*to) not in run.store.names(keys.CLAIMS):
         run.time.advance()
     run.repository.claims.begin_pass()
-    run.reconciler._placement.place(seen, run.spec)
+    run.reconciler._placement.place(seen, run.spec, Allowance())
     assert [one.stopping for one in run.pods.observe() if one.uid == pod.uid] == [False]
 
 

@@ -7,6 +7,7 @@ from pbt_contract.encoding import encode
 from pbt_contract.errors import NewerFormat, StoreUnavailable
 from pbt_contract.keys import Life
 from pbt_contract.yields import LifeName, Yield
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.records.handovers import KEPT, Handovers
 from simulation.memory_store import MemoryStore
 
@@ -43,7 +44,7 @@ def test_an_operator_that_begins_knows_of_them_and_reads_what_it_needs(store, yi
     reads, read = [], store.read
     store.read = lambda key: reads.append(key) or read(key)
     other = Handovers(store, on_refused=lambda *_: None)
-    other.load()
+    assert other.load(Allowance())
     assert reads == []
     assert list(other.known(0, since=2)) == [(2, Life(member=4, incarnation=1))]
     assert list(other.known(0, since=2)) == [(2, Life(member=4, incarnation=1))]
@@ -70,7 +71,7 @@ def test_a_request_whose_answer_was_lost_is_learned_of(store, yields):
 def test_what_makes_no_sense_is_told_once_and_asks_nobody(store, yields, refused, stored):
     """Whoever can write there can keep a process from yielding in place; it is stopped then."""
     store.put(keys.yielded(0, 1), stored)
-    yields.load()
+    yields.load(Allowance())
     assert list(yields.known(0, since=1)) == []
     assert yields.write(asks(3)) is None
     assert yields.ask(0, 1) is None
@@ -79,7 +80,7 @@ def test_what_makes_no_sense_is_told_once_and_asks_nobody(store, yields, refused
 
 def test_a_newer_format_stops_the_operator(store, yields):
     store.put(keys.yielded(0, 1), b'{"format": 2}')
-    yields.load()
+    yields.load(Allowance())
     with pytest.raises(NewerFormat):
         list(yields.known(0, since=1))
 

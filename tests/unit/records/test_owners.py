@@ -7,6 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbt_contract import keys
+from pbt_contract.encoding import encode
+from pbt_contract.errors import NotFound
+from pbt_operator.core.location_records import OwnerRecord
 from pbt_operator.records import owners
 from simulation.memory_store import MemoryStore
 
@@ -88,3 +91,12 @@ def test_of_racing_adopters_one_is_current_and_all_know_it_afterwards(owned):
     for uid in told:
         assert settle(store, uid, adopt=True) == told[-1]
     assert answers[told[-1]] == told[-1]
+
+
+def test_an_owner_that_was_deleted_is_missed_though_the_newest_one_is_there():
+    store = MemoryStore()
+    for number in (1, 3):
+        mine = OwnerRecord(number=number, uid="a", name="pop", namespace="team")
+        store.put(keys.owner(number), encode(mine))
+    with pytest.raises(NotFound, match=keys.owner(2)):
+        settle(store, "a", adopt=False)

@@ -8,6 +8,7 @@ from pbt_contract import keys
 from pbt_contract.encoding import encode
 from pbt_contract.errors import StoreUnavailable
 from pbt_contract.records import Birth, Cause, Report
+from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.crashed import crashed_since
 from pbt_operator.core.retention import doomed
 from pbt_operator.core.round_record import Entry, Round
@@ -196,3 +197,55 @@ def test_a_checkpoint_of_a_life_that_another_operator_ordered_is_never_deleted()
     names = [f"{keys.checkpoint(0, incarnation, 1, 'nonce')}state.json" for incarnation in (1, 2, 3)]
     names.append(f"{keys.checkpoint(7, 1, 1, 'nonce')}state.json")
     assert doomed(names, history=repository.history, spec=to_core(spec(DETERMINISTIC))) == names[:1]
+
+
+class Away(MemoryStore):
+    """Can't be read as long as it `is_away`."""
+
+    is_away = False
+
+    def read(self, key: str) -> bytes:
+        if self.is_away:
+            raise StoreUnavailable("it is away")
+        return super().read(key)
+
+
+def test_births_of_another_operator_that_could_not_be_read_are_asked_for_again():
+    """Else retention would delete what they start from."""
+    store = Away()
+    one, other = journal_of(store), journal_of(store)
+    one.write_births([birth(member) for member in range(3)])
+    other.write_births([birth(0), birth(1)])  # it finds out that it isn't alone
+    one.write_births([birth(member, 2, cause=Cause.RESUME) for member in range(3)])
+    other.write_births([replace(birth(2), reason="another")])
+
+    def goes_on() -> bool:
+        allowance = Allowance(reads=1)
+        allowance.watch(other.store)
+        return other.learn_births(allowance)
+
+    store.is_away = True
+    with pytest.raises(StoreUnavailable):
+        goes_on()
+    store.is_away, passes = False, 1
+    while not goes_on():
+        passes += 1
+    assert passes > 1
+    newest = [other.history.newest_birth(member) for member in range(3)]
+    assert [b.incarnation for b in newest if b is not None] == [2, 2, 2]
+
+
+def test_what_was_begun_to_be_counted_under_another_spec_is_counted_anew():
+    store = MemoryStore()
+    repository = journal_of(store)
+    repository.write_births([birth(member) for member in range(2)])
+    store.put(report(0, 1).key, encode(report(0, 1)))
+    repository.refresh()
+    while repository.history.ledger is None:  # the names of reports come with the next pass
+        repository.count(takeovers=False, allowance=Allowance(reads=1))
+    store.put(report(1, 1).key, encode(report(1, 1)))
+    repository.ledgers.begin_again()
+    ledger = repository.count(takeovers=False)
+    assert ledger is not None
+    repository.ledgers.read_all(Allowance())
+    assert ledger.spent.total == 2.0

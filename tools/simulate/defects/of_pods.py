@@ -54,7 +54,7 @@ def _a_yield_that_was_asked_for_is_forgotten() -> Any:
     def told(self: Handovers, member: int, incarnation: int) -> Any:
         return self._known.get(member, {}).get(incarnation)
 
-    return both(patch.object(Handovers, "load", lambda _: None), patch.object(Handovers, "ask", told))
+    return both(patch.object(Handovers, "load", lambda *_: True), patch.object(Handovers, "ask", told))
 
 
 def _relabelling_is_forgotten() -> Any:

@@ -26,8 +26,8 @@ def _a_slot_is_handed_back_to_be_handed_over() -> Any:
 def _of_the_pods_that_wait_one_stays() -> Any:
     keep_up = Demand.keep_up
 
-    def one_only(self: Demand, seen: Any, spec: Any, **options: Any) -> None:
-        keep_up(self, seen, replace(spec, parallelism=min(spec.slots, len(seen.live) + 1)), **options)
+    def one_only(self: Demand, seen: Any, spec: Any, **options: Any) -> int:
+        return keep_up(self, seen, replace(spec, parallelism=min(spec.slots, len(seen.live) + 1)), **options)
 
     return patch.object(Demand, "keep_up", one_only)
 

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from pbt_operator.core.allowance import Allowance, Cursor
 from pbt_operator.runners.kubernetes.conditions import Condition
 
-READS, BYTES, SECONDS = 1000, 64 * 2**20, 10.0
-"""A thousand reports are the round of a large population; an object store answers so many in a few seconds."""
+READS, BYTES, SECONDS = 950, 64 * 2**20, 10.0
+"""A thousand reports are the round of a large population; an object store answers so many in a few seconds. What each
+station of a pass does in any case comes on top of that."""
 
 TOLD_AFTER_SECONDS = 60.0
 
@@ -49,8 +50,7 @@ class PassLimits:
         elif left is None:
             yield Condition("StorageReady", "True", "Ready", location)
         elif self._reading_since is not None and self._clock() - self._reading_since > TOLD_AFTER_SECONDS:
-            known = left.births + left.reports + left.members
-            told = f"{known} or more records are left to read, and a pass reads {READS} or {BYTES >> 20} MiB"
+            told = f"{left.total} or more records are left, and a pass takes {READS} or {BYTES >> 20} MiB"
             yield Condition(
                 "StorageReady", "True", "Reading", f"{location}: {told}; nothing is decided before"
             )

@@ -38,7 +38,7 @@ BODY: dict[str, Any] = {
     "spec": {**SPEC, "template": {"spec": {"containers": [{"name": "trainer", "image": "x"}]}}},
     "status": {},
 }
-BESIDE = 300  # the times of records for the ledger, births and claims of a few members
+BESIDE = 50  # what each station does in any case
 
 
 class Api:
@@ -114,7 +114,7 @@ def test_a_backlog_is_read_in_passes_that_others_come_between(store: Counting) -
     drive._pace._listing_at = 0.0
     reads = passes(drive, store, lambda: history.decided > 0)
     assert len(reads) >= 4
-    assert max(reads[:-1]) <= READS + 10
+    assert max(reads) <= READS + BESIDE
 
 
 def test_births_and_reports_are_read_in_pieces_when_a_location_is_opened(store: Counting) -> None:
@@ -151,7 +151,7 @@ def test_who_reads_for_longer_than_a_minute_is_told_what_is_left() -> None:
     [told] = limits.storage("s3://b/x", Cursor(reports=3000))
     assert (told.status, told.reason) == ("True", "Reading")
     assert told.message == (
-        f"s3://b/x: 3000 or more records are left to read, and a pass reads {READS} or {BYTES >> 20} MiB; "
+        f"s3://b/x: 3000 or more records are left, and a pass takes {READS} or {BYTES >> 20} MiB; "
         "nothing is decided before"
     )
     [ready] = limits.storage("s3://b/x", None)

@@ -22,7 +22,7 @@ from pbt_operator.records import specs
 from pbt_operator.records.archive import read_archive
 from pbt_operator.records.poller import RECORDS_PER_MEMBER
 from pbt_operator.records.repository import Repository
-from pbt_operator.records.results import conclude
+from pbt_operator.records.results import Conclusion
 from simulation import Simulation
 from simulation.memory_store import MemoryStore
 from unit.page.populations import concluded
@@ -332,7 +332,8 @@ def test_the_end_is_told_as_the_whole_story_tells_it():
     simulation = Simulation(spec(DETERMINISTIC), Deterministic()).run()
     outcome = Outcome(PopulationPhase.COMPLETE, "AllStepsDone", "a test")
     told = read_archive(simulation.store)
-    found = conclude(simulation.repository, simulation.spec, outcome, spec_number=told.record.number)
+    found = Conclusion(simulation.repository).go_on(simulation.spec, outcome, spec_number=told.record.number)
+    assert found is not None
     assert len(found.lineage) > 1
     assert found == concluded(told, phase=outcome.phase, reason=outcome.reason, message=outcome.message)
 
@@ -350,6 +351,7 @@ def test_the_end_reads_nothing_again_but_what_is_behind_the_best():
     population.repository.count(takeovers=True)
     population.store.requests.clear()
     outcome = Outcome(PopulationPhase.COMPLETE, "Finished", "a test")
-    found = conclude(population.repository, population.spec, outcome, spec_number=1)
+    found = Conclusion(population.repository).go_on(population.spec, outcome, spec_number=1)
+    assert found is not None
     assert set(population.store.requests) <= {f"list {kind}" for kind in LISTED_AT_END} | {"read births"}
     assert population.store.requests["read births"] <= len(found.lineage)
