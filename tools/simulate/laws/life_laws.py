@@ -24,7 +24,9 @@ class LifeLaws(Judge):
         self._ended: set[str] = set()  # pods that ended by themselves: they stay until an operator has looked
 
     def on_pod(self, pod: Body, *, gone: bool) -> None:
-        """Notes who ended before anybody asked for it."""
+        """Notes who ended before anybody asked for it, unless anybody but an operator took the pod away."""
+        if gone and not self.facts.world.current.name.startswith("operator"):
+            self._ended.discard(pod["metadata"]["uid"])
         is_over = pod["status"].get("phase") in {"Failed", "Succeeded"}
         if is_over and not gone and "deletionTimestamp" not in pod["metadata"]:
             self._ended.add(pod["metadata"]["uid"])
