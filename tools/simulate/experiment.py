@@ -10,8 +10,8 @@ from uuid import UUID
 from pbt_contract.assignment import Assignment
 from pbt_contract.stores import probe, s3
 from pbt_contract.stores.s3 import S3Store
-from pbt_operator.records import large_records
-from pbt_operator.runners.kubernetes import cluster_runner, store_clients
+from pbt_operator.records import large_records, metered, paged_names
+from pbt_operator.runners.kubernetes import cluster_runner, pass_limits, store_clients
 from pbt_operator.runners.kubernetes.config import OperatorConfig
 from simulate.apiserver import ApiServer, Body
 from simulate.bucket import BUCKET, Bucket
@@ -30,6 +30,7 @@ DELETION_SECONDS = 3600.0
 SCARCE = 0.12  # of the worlds
 CALM_WHERE_SCARCE = 0.6  # else members die more often than they take turns
 IN_PIECES = 0.15  # of the worlds: rounds and results don't fit in one object
+FEW_READS = 0.15  # of the worlds: no pass has enough for what there is to do
 PATIENCE_SECONDS = 6 * 3600.0
 """How long after the last fault a population may take to end."""
 
@@ -59,6 +60,7 @@ class Experiment:
     Attributes:
         is_scarce: it lacks room until the end, and its members are to take turns in it.
         sizes: how large a record may be as one object, and a piece of one that is larger; empty where nothing is drawn.
+        few: how much a pass may read, and how many names a page has; empty where nothing is drawn.
     """
 
     def __init__(self, seed: int | str) -> None:
@@ -75,7 +77,7 @@ class Experiment:
                 "pollSeconds": plan.choice((2, 10)),
             }
         )
-        self.sizes = _draw_sizes(world)
+        self.sizes, self.few = _draw_sizes(world), _draw_few(world)
         self.script = Script(world)
         if self.script.is_pure:
             self.weather.spare("script crashes", "out of memory", "hangs", "trainer dies", "bad node")
@@ -219,6 +221,23 @@ def _draw_sizes(world: World) -> dict[str, int]:
     return {"WHOLE_BYTES": random.choice((500, 1500)), "CUT_BYTES": random.choice((200, 800))}
 
 
+def _draw_few(world: World) -> dict[str, int]:
+    random = world.chance("few reads")
+    if not world.knows_few_reads or random.random() >= FEW_READS:
+        return {}
+    return {"reads": random.choice((2, 5, 20)), "names": random.choice((2, 5))}
+
+
+@contextmanager
+def _with_few(*, reads: int, names: int) -> Iterator[None]:
+    with (
+        patch.object(pass_limits, "READS", reads),
+        patch.object(paged_names, "NAMES_A_READ", names),
+        patch.object(metered, "NAMES_A_READ", names),
+    ):
+        yield
+
+
 @contextmanager
 def _in(experiment: Experiment) -> Iterator[None]:
     """The product runs in this world: its one client of S3, and the pauses that it makes itself."""
@@ -231,6 +250,7 @@ def _in(experiment: Experiment) -> Iterator[None]:
         patch.object(probe, "uuid4", lambda: UUID(int=ids.getrandbits(128))),
         patch.object(s3, "random", experiment.world.chance("pauses")),
         patch.multiple(large_records, **experiment.sizes) if experiment.sizes else nullcontext(),
+        _with_few(**experiment.few) if experiment.few else nullcontext(),
     ):
         yield
 

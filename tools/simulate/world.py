@@ -18,6 +18,9 @@ ROOM_FROM = 10_000
 """From this seed on worlds may lack room for long, in several ways. Those before stay as they were: of some deliberate
 defects few seeds tell."""
 
+READS_FROM = 20_000
+"""From this seed on a pass may have few reads, and a page few names."""
+
 
 class Killed(BaseException):
     """Ends a process where it is, as SIGKILL does; product code must not catch it."""
@@ -95,6 +98,11 @@ class World:
     def knows_room(self) -> bool:
         """Whether it is one of those in which room may lack for long."""
         return isinstance(self.seed, int) and self.seed >= ROOM_FROM
+
+    @property
+    def knows_few_reads(self) -> bool:
+        """Whether it is one of those in which a pass may have few reads."""
+        return isinstance(self.seed, int) and self.seed >= READS_FROM
 
     def chance(self, purpose: str) -> Random:
         """A generator of its own for each purpose, so that what one draws doesn't change the others."""

@@ -103,4 +103,5 @@ NOTED: dict[str, int] = {
     "a sub population never decides": 10146,
     "a round is written before its pieces": 10501,
     "pieces are not checked": 10584,
+    "a listing is over after its first page": 20071,
 }

@@ -15,13 +15,14 @@ from simulate.defects import (
     of_pieces,
     of_pods,
     of_quorums,
+    of_reads,
     of_records,
     of_rounds,
     of_turns,
 )
 from simulate.defects.caught_at import NOTED
 from simulate.experiment import Experiment, run
-from simulate.world import ROOM_FROM
+from simulate.world import READS_FROM, ROOM_FROM
 
 AREAS = (
     of_records,
@@ -37,6 +38,7 @@ AREAS = (
     of_turns,
     of_parts,
     of_pieces,
+    of_reads,
 )
 
 DEFECTS: dict[str, Callable[[], Any]] = {
@@ -69,8 +71,10 @@ def planted(name: str) -> Iterator[None]:
 
 
 def seeds_of(name: str) -> range:
-    """The seeds that may show a defect: those in which room may lack, and rounds lie in pieces, begin later."""
+    """The seeds that may show a defect: those where room or reads may lack, and rounds lie in pieces, begin later."""
     made = DEFECTS[name]
+    if made in of_reads.MADE:
+        return range(READS_FROM, READS_FROM + MOST)
     if made in of_pieces.MADE:  # few worlds tell of what is read of pieces, and none of the first ones
         return range(ROOM_FROM + MOST // 2, ROOM_FROM + MOST)
     first = ROOM_FROM if made in {*of_turns.MADE, *of_parts.MADE} else 0
@@ -83,5 +87,7 @@ def shown_by(name: str) -> int | None:
     seeds: Iterable[int] = (*noted, *seeds_of(name))
     if DEFECTS[name] in of_pieces.MADE:  # few worlds have pieces
         seeds = (seed for seed in seeds if Experiment(seed).sizes)
+    if DEFECTS[name] in of_reads.MADE:
+        seeds = (seed for seed in seeds if Experiment(seed).few)
     with planted(name):
         return next((seed for seed in seeds if is_caught(name, run(seed).wrong)), None)
