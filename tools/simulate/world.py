@@ -124,6 +124,11 @@ class World:
         """The process that runs now."""
         return self._processes[getcurrent()]
 
+    def is_running(self, name: str) -> bool:
+        """Whether what happens now is done by a process whose name begins like this, not by the world itself."""
+        process = self._processes.get(getcurrent())
+        return process is not None and process.name.startswith(name)
+
     def sleep(self, seconds: float) -> None:
         """Time passes for the current process."""
         self.current.pause(seconds)

@@ -12,6 +12,7 @@ from simulate.laws.ending_laws import born_though_done
 from simulate.laws.facts import JOURNAL, Facts
 from simulate.laws.judge import Judge
 from simulate.trainer import Trainer
+from simulate.world import Process
 
 MOST_BIRTHS = 2000  # each turn is one: with twelve members in two places they come to hundreds
 
@@ -22,10 +23,13 @@ class LifeLaws(Judge):
     def __init__(self, facts: Facts) -> None:
         super().__init__(facts)
         self._ended: set[str] = set()  # pods that ended by themselves: they stay until an operator has looked
+        self._taken_by: dict[str, Process] = {}  # who took them away: it may have taken them for running
 
     def on_pod(self, pod: Body, *, gone: bool) -> None:
         """Notes who ended before anybody asked for it, unless anybody but an operator took the pod away."""
-        if gone and not self.facts.world.current.name.startswith("operator"):
+        if gone and self.facts.world.is_running("operator"):
+            self._taken_by[pod["metadata"]["uid"]] = self.facts.world.current
+        elif gone:
             self._ended.discard(pod["metadata"]["uid"])
         is_over = pod["status"].get("phase") in {"Failed", "Succeeded"}
         if is_over and not gone and "deletionTimestamp" not in pod["metadata"]:
@@ -77,6 +81,9 @@ class LifeLaws(Judge):
         facts = self.facts
         if facts.is_lawless or facts.had_zombies or facts.results or writer.pod not in self._ended:
             return False
+        taker = self._taken_by.get(writer.pod)
+        if taker is not None and not taker.alive:
+            return False  # it died before it saw what it had taken away
         return facts.lives_now(writer) == previous.member and previous.life not in facts.ends
 
     def on_round(self, decided: Round) -> None:
