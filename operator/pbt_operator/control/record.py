@@ -66,7 +66,7 @@ class Recorder:
 
     def void(self, birth: Birth, *, pod: str) -> None:
         """Makes sure that a process which is over never takes this birth."""
-        self._repository.void(birth, pod=pod)
+        self._repository.claims.void(birth, pod=pod)
 
     def ended(self, end: End) -> End:
         """Records how a life ended, before any birth that follows from it; returns what is stored, which counts."""

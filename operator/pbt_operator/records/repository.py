@@ -266,10 +266,6 @@ class Repository:
         """Looks at once who took each of these; that nobody has, is remembered to the end of the pass."""
         self.claims.learn(births)
 
-    def void(self, birth: Birth, *, pod: str) -> Claim:
-        """Takes an unclaimed birth away from a process that is over, so that it can never start."""
-        return self.claims.void(birth, pod=pod)
-
     def abandon_uploads(self, *, most: int) -> int:
         """Drops unfinished uploads of so many superseded incarnations at most; returns how many are left."""
         some = self._dead[:most]
