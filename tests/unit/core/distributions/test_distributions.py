@@ -1,5 +1,7 @@
 import json
 import math
+import re
+from pathlib import Path
 from random import Random
 
 import msgspec
@@ -169,6 +171,19 @@ def test_a_uniform_that_contains_zero_moves_by_a_fifth_of_its_range(value):
             0.6: {"+20 %, reflected", "-20 %"},
         }[value]
     )
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.5), (-0.5, 0.0), (-0.25, 0.25)])
+def test_the_reference_says_by_how_much_a_uniform_around_zero_moves(low, high):
+    reference = (Path(__file__).parents[4] / "docs" / "manifest.md").read_text()
+    (told,) = set(
+        re.findall(
+            r"where 0 is one of the bounds or between them, it moves by (\d+) % of the range", reference
+        )
+    )
+    space = uniform(low, high)
+    moves = {space.perturb((low + high) / 2, Random(seed), UP)[0] for seed in range(20)}
+    assert max(moves) - min(moves) == pytest.approx(2 * int(told) / 100 * (high - low))
 
 
 def test_an_ordered_choice_goes_to_either_neighbour():
