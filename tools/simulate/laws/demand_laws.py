@@ -31,7 +31,7 @@ class DemandLaws(Judge):
         """Notes whom an operator ends."""
         is_over = pod["status"].get("phase") in {"Failed", "Succeeded"}
         is_to_go = gone or "deletionTimestamp" in pod["metadata"]
-        if is_to_go and not is_over and " drives " in self.facts.world.current.name:
+        if is_to_go and not is_over and self.facts.world.is_running("operator"):
             self._stopped.add(pod["metadata"]["uid"])
 
     def on_record(self, record: Report) -> None:

@@ -45,7 +45,7 @@ class TurnLaws(Judge):
         self._leaving.add(uid)
         facts, spec = self.facts, self.facts.in_force
         trainer = facts.trainers.get(uid)
-        is_asked = " drives " in facts.world.current.name
+        is_asked = facts.world.is_running("operator")
         if spec is None or trainer is None or not is_asked or self._is_lawless or not facts.is_at_work:
             return
         there = [one for one in self.pods() if not one.stopping or one.uid == uid]
