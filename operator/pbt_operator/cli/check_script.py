@@ -14,7 +14,7 @@ from pbt_operator.cli.show_check import progress, show
 from pbt_operator.core.chance import chance
 from pbt_operator.core.explore import initial
 from pbt_operator.core.spec import Copy, Restart, Spec
-from pbt_operator.manifest.errors import ManifestError
+from pbt_operator.manifest.errors import ManifestError, Problem
 from pbt_operator.manifest.load import load, parse
 from pbt_operator.manifest.population import Population, to_core
 from pbt_operator.manifest.template import with_trainer
@@ -54,7 +54,8 @@ def check_script(
         with Trials.open(population, source=source) as trials, progress() as tell:
             checked = _Check(trials, asked, seconds=seconds, tell=tell).run()
     except ManifestError as error:
-        print(error, file=sys.stderr)
+        problems = error.problems if file else [Problem((), problem.text) for problem in error.problems]
+        print(ManifestError(error.source, problems), file=sys.stderr)
         return _BAD_MANIFEST
     except KeyboardInterrupt:
         complain("stopped; nothing is left of it")

@@ -5,7 +5,7 @@ from pbt_contract.records import Birth, Claim, Report
 from pbt_operator.control.events import Event
 from pbt_operator.control.pods import Pod
 from pbt_operator.core.blame import Crash, Setting, waits_for_others
-from pbt_operator.core.crash_words import last_line
+from pbt_operator.core.crash_words import is_mistake, last_line
 from pbt_operator.core.end_record import End
 
 STORAGE_SECONDS = 15.0  # before a trainer that gave up on the store is started again
@@ -29,8 +29,9 @@ def crash_event(crash: Crash, stored: Birth, setting: Setting) -> Event:
     """What is told of a crash, once the birth that follows is stored."""
     member = crash.birth.member
     if waits_for_others(crash, setting):  # who says so, too, ends the population, with these words once
-        told = f"member {member} said that the script or the manifest is mistaken, and waits for others to say so too"
-        return Event("Crashed", told, member, warning=True)
+        said = "said that the script or the manifest is mistaken, and waits for others to say so too"
+        what = said if is_mistake(crash.end) else "could not begin, and waits for others to try"
+        return Event("Crashed", f"member {member} {what}", member, warning=True)
     if crash.fails:
         told = f"member {member} failed: {crash.reason}"
         return Event("MemberFailed", told, member, warning=True)

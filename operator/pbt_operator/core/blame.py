@@ -17,7 +17,7 @@ from pbt_contract.keys import Life
 from pbt_contract.records import Birth, Cause, Ending, Report, Source, Value
 from pbt_operator.core import births
 from pbt_operator.core.births import KEPT, MOST_BLAMED, Counters
-from pbt_operator.core.crash_words import fault_of, is_mistake
+from pbt_operator.core.crash_words import fault_of, is_mistake, is_unable
 from pbt_operator.core.end_record import End
 from pbt_operator.core.explore import sample
 from pbt_operator.core.history import History
@@ -262,7 +262,8 @@ def _from_donor(
 
 def waits_for_others(crash: Crash, setting: Setting) -> bool:
     """Whether the script may be mistaken, so that its member waits for others to meet that mistake too."""
-    return is_mistake(crash.end) and not setting.anyone_reported and not crash.fails
+    may_be = is_mistake(crash.end) or is_unable(crash.end)
+    return may_be and not setting.anyone_reported and not crash.fails
 
 
 def wait_seconds(crash: Crash, setting: Setting) -> float:

@@ -11,6 +11,8 @@ BLAMELESS = frozenset({ExitCode.UNCLAIMED, ExitCode.STORAGE, ExitCode.ACCESS})
 LAST_LINES = 3  # of a Python traceback: where, the line itself, and the error
 SEPARATOR = " | "
 MISTAKES = tuple(f"{kind.__module__}.{kind.__qualname__}: " for kind in (UsageError, StateError))
+CANNOT_START = frozenset({126, 127})  # as shells have it: the program isn't one, or isn't there
+UNABLE = re.compile(r"can't open file '|^(ModuleNotFoundError|SyntaxError|IndentationError|TabError): ")
 MARKS = "^~"  # by which a traceback points at a part of the line above
 ANNOUNCEMENT = re.compile(
     r"\bmember \d+, incarnation \d+, from step \d+: "
@@ -46,6 +48,13 @@ def is_mistake(end: End) -> bool:
     """
     told = any(line.startswith(MISTAKES) for line in end.message.split(SEPARATOR))
     return end.is_its_own and (end.exit_code == ExitCode.MISTAKE or (end.exit_code == 1 and told))
+
+
+def is_unable(end: End) -> bool:
+    """Whether a trainer could not begin, whatever its hyperparameters: a program, script or module is missing, say."""
+    if not end.is_its_own:
+        return False
+    return end.exit_code in CANNOT_START or (end.exit_code in {1, 2} and bool(UNABLE.search(last_line(end))))
 
 
 def last_words(output: str) -> str:

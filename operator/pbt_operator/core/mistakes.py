@@ -1,9 +1,10 @@
 """Whether the script is to blame for a population in which nobody has reported: then no retry of any member helps."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import takewhile
 
-from pbt_operator.core.crash_words import fault_of, is_mistake, last_line
+from pbt_operator.core.crash_words import fault_of, is_mistake, is_unable, last_line
 from pbt_operator.core.crashed import AFTER_CRASHES
 from pbt_operator.core.end_record import End
 from pbt_operator.core.history import History
@@ -16,13 +17,23 @@ ENDS_ALIKE = 2
 ENDS_ALIKE_IN_ALL = 8
 """Fewer may have been drawn from the same region that crashes; those of a member after two have other values."""
 
+_REMEDIES = (
+    (re.compile(r"No module named"), "; install it where the trainers run: beside pbt, or in their image"),
+    (
+        re.compile(r"can't open file '"),
+        "; the script has to be where the trainers run: paths are seen from there",
+    ),
+)
+"""What to do about what a process says, where that doesn't say so itself."""
+
 
 def mistake_of(
     history: History, spec: Spec, *, running: Collection[int], logs: Mapping[int, str]
 ) -> Outcome | None:
     """The end of a population whose script is mistaken; None while anybody may still train, or has reported.
 
-    Two members said so by their exit code, or all of them have ended again and again with the same last line.
+    Two members said so by their exit code, two could not even begin, or all of them have ended again and again with
+    the same last line.
 
     Args:
         history: what is known.
@@ -36,6 +47,9 @@ def mistake_of(
     mistaken = [member for member, found in ends.items() if found and is_mistake(found[0])]
     if len(mistaken) >= min(MEMBERS_MISTAKEN, spec.members):
         return _failed("said that the script or the manifest is mistaken", mistaken, ends, logs)
+    unable = [member for member, found in ends.items() if found and is_unable(found[0])]
+    if len(unable) >= min(MEMBERS_MISTAKEN, spec.members):
+        return _failed("could not begin", unable, ends, logs)
     if running or not _are_alike(ends):
         return None
     return _failed("ended with the same words again and again", list(ends), ends, logs)
@@ -67,5 +81,6 @@ def _failed(
     who = f"members {', '.join(map(str, members[:3]))}{' and others' if len(members) > 3 else ''}"
     who = f"member {members[0]}" if len(members) == 1 else who
     told = f"{who} {what}, and nobody has reported: {ends[first][0].message or 'no output'}"
+    told += next((remedy for pattern, remedy in _REMEDIES if pattern.search(told)), "")
     where = f"; all that member {first} printed: {logs[first]}" if logs.get(first) else ""
     return Outcome(PopulationPhase.FAILED, "Mistake", told + where)

@@ -241,6 +241,8 @@ def _name_of_variable(name: Any) -> Any:
 def _given_here(command: Any) -> Any:
     if command is None or command == []:
         raise broken(((), "is missing; should be given, for no image is there to tell it"))
+    if isinstance(command, str) and command.split():
+        raise broken(((), f"is {shown(command)}; should be a list of words, [{', '.join(command.split())}]"))
     return command
 
 

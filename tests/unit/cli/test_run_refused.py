@@ -19,6 +19,7 @@ UNSAID = {name: value for name, value in DETERMINISTIC.items() if name != "strat
 def refused(tmp_path, capsys, monkeypatch):
     """The message about a manifest with some changes, in one line."""
     monkeypatch.chdir(tmp_path)
+    Path("train.py").touch()
 
     def run(**changes):
         file = Path("digits.yaml")

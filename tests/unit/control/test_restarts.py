@@ -8,7 +8,7 @@ from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.control.restarts import blameless_event, crash_event, was_in_force
 from pbt_operator.core.births import Counters
 from pbt_operator.core.blame import Crash, Setting
-from pbt_operator.core.crash_words import fault_of, is_mistake
+from pbt_operator.core.crash_words import fault_of, is_mistake, is_unable
 from pbt_operator.core.end_record import End
 
 LATER = Setting(anyone_reported=True, is_bad_node=False)
@@ -94,6 +94,24 @@ def test_a_mistake_is_known_by_its_name_where_the_starter_ends_with_a_code_of_it
     exit_code, message, mistaken
 ):
     assert is_mistake(ended(exit_code=exit_code, message=message)) is mistaken
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "message", "unable"),
+    [
+        (127, "", True),
+        (126, "", True),
+        (2, "python: can't open file '/x/train.py': [Errno 2] No such file or directory", True),
+        (1, "import torch | ModuleNotFoundError: No module named 'torch'", True),
+        (1, "ModuleNotFoundError: No module named 'torch' | and then something else", False),
+        (1, "OSError: the loader can't find ModuleNotFoundError: ", False),
+        (0, "ModuleNotFoundError: No module named 'torch'", False),
+        (137, "", False),
+    ],
+)
+def test_who_could_not_begin_is_known_by_its_code_or_its_last_line(exit_code, message, unable):
+    assert is_unable(ended(exit_code=exit_code, message=message)) is unable
+    assert not is_unable(ended(exit_code=exit_code, message=message, stopped=True))
 
 
 def test_a_crash_is_told_with_where_its_member_goes_on():

@@ -158,7 +158,7 @@ def test_a_quantity_may_be_a_text(gpus: Any) -> None:
 
 def test_a_wrong_field_is_named_once() -> None:
     assert problems(template(trainer(command="python", env=[{"name": 5}, "x"]))) == [
-        f"{C}.command: is 'python'; should be a list",
+        f"{C}.command: is 'python'; should be a list of words, [python]",
         f"{C}.env[0].name: is 5; should be the name of a variable",
         f"{C}.env[1]: is 'x'; should be a mapping",
     ]

@@ -24,6 +24,7 @@ _STATE_OF = (
     ("RMSprop", "momentum", "momentum_buffer"),
 )
 """Classes of torch with an option that needs a part of the state which only a first step makes."""
+_NEVER = ". A hyperparameter that changes the form of a state needs `explore: Never`"
 _DEPTH = 3  # to which an object's state is searched for an optimizer's
 
 
@@ -51,7 +52,7 @@ def restore_objects(
         notes += _restore(family, terms, names)
     for entry in entries:
         if entry.name not in terms.unfit and entry.kind in {"module", "object"}:
-            with taking_over(entry.name):
+            with taking_over(entry.name, remedy=_NEVER if exploit else ""):
                 load(entry, checkpoint)
     for family in (each for each in found if each.optimizer is not None):
         notes += _restore(family, terms, names)
@@ -59,13 +60,13 @@ def restore_objects(
 
 
 @contextmanager
-def taking_over(name: str) -> Iterator[None]:
-    """What an object makes of a state that isn't its own may be any error; this one tells whose it was."""
+def taking_over(name: str, *, remedy: str = "") -> Iterator[None]:
+    """What an object makes of a state that isn't its own may be any error; this one says whose it was."""
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         reason = quoted(f"{type(error).__name__}: {error}", size=MAX_REASON)
-        raise StateError(f"{name} can't take the checkpoint's state over: {reason}") from error
+        raise StateError(f"{name} can't take the checkpoint's state over: {reason}{remedy}") from error
 
 
 def total_changed(checkpoint: Checkpoint, total_steps: int) -> bool:

@@ -14,9 +14,10 @@ from pbt_contract.stores import Store, open_store
 from pbt_operator.core.assignments import assign
 from pbt_operator.manifest.population import Population, PopulationSpec, to_core
 from pbt_operator.manifest.template import trainer_container
+from pbt_operator.runners.local.command_check import check_command
 from pbt_operator.runners.local.doorbell import Doorbell
 from pbt_operator.runners.local.gpus import Gpus
-from pbt_operator.runners.local.processes import LocalPods
+from pbt_operator.runners.local.processes import LocalPods, directory_of, search_path
 from pbt_operator.runners.local.run_folder import check_there, open_plain
 from pbt_operator.runners.local.starts import Starts
 from pbt_operator.runners.local.warden_link import WardenLink
@@ -80,7 +81,10 @@ class LocalRunner:
             StoreRefused: the location can't be used.
             Busy: another runner drives it.
         """
-        container = trainer_container(population.spec.template, source=source)
+        template = population.spec.template
+        container = trainer_container(template, source=source)
+        directory, path = directory_of(container), container.env.get("PATH", search_path())
+        check_command(template, command=container.command, directory=directory, path=path, source=source)
         store, home = _open(base, population.metadata.name)
         home.mkdir(parents=True, exist_ok=True)
         gpus = Gpus.of_this_machine()

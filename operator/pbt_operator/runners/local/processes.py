@@ -24,6 +24,7 @@ from pbt_operator.runners.local.run_folder import open_log
 from pbt_operator.runners.local.starts import Starts
 from pbt_operator.runners.local.warden_link import WardenLink
 
+NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as shells have it, for a program that can't be started
 LOOK_SECONDS = 2.0  # between two looks at the ends of the logs
 
 
@@ -149,7 +150,7 @@ class LocalPods:
         order = {
             "name": name,
             "command": list(container.command),
-            "directory": _directory(container),
+            "directory": directory_of(container),
             "environment": {
                 **self._machine(gpus),
                 TERMINATION_LOG: str(self._words(name)),
@@ -212,8 +213,7 @@ class LocalPods:
         """What the machine contributes to a trainer's environment: the template may override it."""
         return {
             **os.environ,
-            # The interpreter that runs us comes first, so that `python` is the one with the SDK.
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PATH": search_path(),
             "PYTHONUNBUFFERED": "1",
             "OMP_NUM_THREADS": str(self._threads),
             **({"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}),
@@ -228,7 +228,8 @@ class LocalPods:
             return
         self._starts.drop(process.pod.name)
         if "error" in message:
-            process.pod = replace(process.pod, phase=Phase.ENDED, message=message["error"])
+            code = NOT_FOUND if message["missing"] else NOT_EXECUTABLE
+            process.pod = replace(process.pod, phase=Phase.ENDED, exit_code=code, message=message["error"])
         else:
             code = message["code"]
             process.pod = replace(
@@ -239,7 +240,12 @@ class LocalPods:
             )
 
 
-def _directory(container: TrainerContainer) -> str:
+def directory_of(container: TrainerContainer) -> str:
     """The container's working directory where this machine has it, else the current one."""
     directory = container.working_dir
     return directory if directory and Path(directory).is_dir() else str(Path.cwd())
+
+
+def search_path() -> str:
+    """PATH of the trainers. The interpreter that runs us comes first, so that `python` is the one with the SDK."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

@@ -104,7 +104,8 @@ class Warden:
                     preexec_fn=_begin_trainer,  # noqa: PLW1509 - this process has one thread
                 )
         except OSError as error:
-            self._tell(name=message["name"], error=str(error))
+            is_missing = isinstance(error, FileNotFoundError)
+            self._tell(name=message["name"], error=str(error), missing=is_missing)
             return
         self._trainers[process.pid] = (message["name"], message["mark"])
         # The process is waited for by os.waitpid: tell Popen that it needn't.

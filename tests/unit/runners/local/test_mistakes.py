@@ -96,6 +96,28 @@ def test_a_mistake_of_ranks_is_told_in_their_words_not_in_those_of_what_starts_t
     assert {path.suffix for path in run.location.joinpath("logs").iterdir()} == {".log"}
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["sh", "-c", "exec python nothere.py"], "the script has to be where the trainers run"),
+        (["sh", "-c", "pythonx train.py"], "pythonx"),
+        (["python", "-c", "import nothere"], "install it where the trainers run: beside pbt"),
+        (["python", "-c", "def"], "SyntaxError: invalid syntax"),
+    ],
+    ids=["script", "program", "module", "syntax"],
+)
+def test_what_no_member_can_begin_with_is_told_at_the_second_start(runner, command, told):
+    template = {"spec": {"containers": [{"name": "trainer", "command": command}]}}
+    run = runner(manifest("unable", template=template, parallelism=2))
+    finished = run.run()
+    assert finished.returncode == 1, finished.stdout
+    assert "could not begin, and nobody has reported: " in finished.stdout
+    assert told in finished.stdout
+    assert len(run.records("ends")) == 2
+    (result,) = run.records("results")
+    assert result["reason"] == "Mistake"
+
+
 def test_a_population_without_a_finite_score_fails_the_command(runner):
     run = runner(
         manifest("hopeless", report=REPORT.replace("sum(weights.values)", "float('nan')"), members=2)
@@ -115,6 +137,9 @@ def test_a_checkpoint_that_fits_no_newborn_costs_no_member_for_its_values_are_to
     run = runner(manifest("shapes", exploit={"truncation": {"percent": 50}}))
     finished = run.run()
     assert "StateError" in finished.stdout
+    assert (
+        "places. A hyperparameter that changes the form of a state needs `explore: Never`" in finished.stdout
+    )
     births = run.records("births")
     assert [birth for birth in births if birth["cause"] == "Replace" and birth["blamed"] == 1]
     assert not {"Crash", "Failed"} & {birth["cause"] for birth in births}
