@@ -28,12 +28,14 @@ class Process:
         birth: that it lives; None where it has none yet.
         step: that it has done.
         since: when its interval began.
+        request: the number of the next one to its life.
     """
 
     pod: str
     birth: Birth | None = None
     step: int = 0
     since: float = 0.0
+    request: int = 1
 
 
 @dataclass
@@ -87,22 +89,32 @@ class TurnTakers:
         number = process.step // self.interval_steps + 1
         if number <= self._bound and time.monotonic() >= process.since + self.interval_seconds:
             self._report(process, birth, number)
-        other = self._yielded(own)
-        if other is not None and self._claim(process, other):
+        other = self._yielded(own, process.request)
+        if other is None:
+            return
+        if self._claim(process, other):
             self.turns += 1
+        else:  # somebody else has it: there may be another request
+            process.request += 1
 
     def _claim(self, process: Process, life: Life) -> bool:
         data = self._read(keys.birth(*life))
         if data is None:
             return False
         claim = Claim(
-            member=life.member, incarnation=life.incarnation, pod=process.pod, nonce=process.pod, yields=True
+            member=life.member,
+            incarnation=life.incarnation,
+            pod=process.pod,
+            nonce=process.pod,
+            yields=True,
+            requests=keys.MOST_REQUESTS,
         )
         stored = decode(Claim, self.store.create(claim.key, encode(claim)), key=claim.key)
         if stored.pod != process.pod:
             return False
         birth = decode(Birth, data, key=keys.birth(*life))
         process.birth, process.step, process.since = birth, birth.start_step, time.monotonic()
+        process.request = 1
         return True
 
     def _report(self, process: Process, birth: Birth, number: int) -> None:
@@ -126,8 +138,8 @@ class TurnTakers:
         self.store.create(report.key, encode(report))
         process.step, process.since = step, time.monotonic()
 
-    def _yielded(self, life: Life) -> Life | None:
-        key = keys.yielded(*life)
+    def _yielded(self, life: Life, number: int = 1) -> Life | None:
+        key = keys.yielded(*life, number)
         data = self._read(key)
         return None if data is None else decode(Yield, data, key=key).to.life
 

@@ -82,7 +82,7 @@ class Trainer:
         self._on_end: Callable[[], None] = lambda: None
         self._looked = 0.0
         self.gates = GateWait(world, self.life, poll_seconds=assignment.poll_seconds, ignores=ignores_gates)
-        self._may_yield = assignment.shared_slots
+        self._may_yield, self._request = assignment.shared_slots, 1
         self.is_on_bad_node = False
         self.waits_since: float | None = None
         self.recorded_at = 0.0
@@ -156,7 +156,7 @@ class Trainer:
             raise Left(1, "NotFound: the checkpoint to start from is gone")
         self._quality: float = state["quality"] if state else 0.0
         self.step = self.recorded = birth.start_step
-        self._may_yield = self.assignment.shared_slots
+        self._may_yield, self._request = self.assignment.shared_slots, 1
         self._birth, self.recorded_at = birth, self._world.time.now
         self.gates.seconds = 0.0
         self.gates.becomes(self.life, 0.0 if source is None else source.seconds)
@@ -292,7 +292,7 @@ class Trainer:
     def _make_room(self) -> bool:
         """Whether it goes on in the life that it was asked for; its own member is saved where that is another one's."""
         try:
-            other = self.life.yielded()
+            other = self.life.yielded(self._request)
             if other is None:
                 return False
             other.open()
@@ -305,7 +305,8 @@ class Trainer:
         started = Started.IN_PLACE if self.assignment.in_place else Started.ANEW
         why = UNSET if self.assignment.in_place else "restart is Recreate"
         if not self._patiently(lambda: other.claim(started, why=why)):
-            self._may_yield = False
+            self._request += 1
+            self._may_yield = self._request <= keys.MOST_REQUESTS
             return False
         self.life = other
         self._go_on()

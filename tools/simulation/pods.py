@@ -139,7 +139,7 @@ class SimulatedTrainer:
     made_at: float = 0.0
     placed_at: float | None = None
     _has_trained: bool = False
-    _declined: bool = False  # somebody else was faster where this one was asked to go on as
+    _request: int = 1  # the number of the next one; somebody else was faster where it was asked before
 
     def __post_init__(self) -> None:
         self.life, self.waiting = self.incarnation(self.pod.incarnation), Waiting(self.world.store)
@@ -196,7 +196,7 @@ class SimulatedTrainer:
 
     def _go_on(self) -> None:
         """In a life that is claimed."""
-        self._declined, self._has_trained = False, True
+        self._request, self._has_trained = 1, True
         self._restore()
         self.pod = replace(self.pod, phase=Phase.RUNNING)
         self._stretch()
@@ -303,8 +303,8 @@ class SimulatedTrainer:
             return
         is_in_place = self.world.spec.restart is Restart.IN_PLACE
         successor = self.life.successor() if is_in_place else None
-        asks = successor is None and self.yields and self.ranks == 1 and not self._declined
-        other = self.life.yielded() if asks else None
+        looks = successor is None and self.yields and self.ranks == 1 and self._request <= keys.MOST_REQUESTS
+        other = self.life.yielded(self._request) if looks else None
         if other is not None:
             self._make_room(other)
         elif successor is None:
@@ -331,7 +331,7 @@ class SimulatedTrainer:
             self.life, self.birth = other, other.open()
             self._go_on()
         else:
-            self._declined = True
+            self._request += 1
             self._stretch()
             self._look_for_successor()
 

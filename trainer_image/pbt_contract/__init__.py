@@ -31,5 +31,5 @@ Each is written once, and each move has one kind of writer.
 Of a superseded or resumed incarnation counts what it reported up to its successor's `previousStep`. The process of a
 superseded one leaves, or claims the next birth itself. One that was claimed and reported nothing is followed in the
 same ways, from its own start. `yields/M-N` (operator) asks its process to claim another member's birth instead; member
-M then waits to be resumed.
+M then waits to be resumed. Where somebody else has that birth `yields/M-N-2` asks it to claim another one.
 """

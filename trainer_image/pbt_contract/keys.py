@@ -21,7 +21,11 @@ GATES, ENDS, PROBES, PIECES = "gates/", "ends/", "probes/", "pieces/"
 CARDS = ("pbt-checkpoint.json", "checkpoint.json")
 """No keys: what `pbt fetch` writes beside a checkpoint's files. The first where the second is one of these itself."""
 
+MOST_REQUESTS = 8
+"""So often the process of one life is asked to continue with another birth at the most; the numbers have one digit."""
+
 _LIFE = re.compile(r"([0-9]{5})-([0-9]{6})")
+_REQUEST = re.compile(rf"([0-9]{{5}}-[0-9]{{6}})(?:-([2-{MOST_REQUESTS}]))?")
 
 
 class Life(NamedTuple):
@@ -29,6 +33,19 @@ class Life(NamedTuple):
 
     member: int
     incarnation: int
+
+
+class Request(NamedTuple):
+    """One of the requests to the process of one incarnation; they are numbered from 1."""
+
+    member: int
+    incarnation: int
+    number: int
+
+    @property
+    def life(self) -> Life:
+        """Whose process is asked."""
+        return Life(self.member, self.incarnation)
 
 
 def life(member: int, incarnation: int) -> str:
@@ -58,9 +75,9 @@ def claim(member: int, incarnation: int) -> str:
     return f"{CLAIMS}{life(member, incarnation)}.json"
 
 
-def yielded(member: int, incarnation: int) -> str:
-    """The record that asks the process of an incarnation to continue as another member."""
-    return f"{YIELDS}{life(member, incarnation)}.json"
+def yielded(member: int, incarnation: int, number: int = 1) -> str:
+    """The record that asks the process of an incarnation, the so-many-th time, to continue with another birth."""
+    return f"{YIELDS}{life(member, incarnation)}{f'-{number}' if number > 1 else ''}.json"
 
 
 def ended(member: int, incarnation: int) -> str:
@@ -136,14 +153,28 @@ def life_in(key: str) -> Life:
     """
     stem = key.removesuffix(".json")
     match stem.split("/") if stem != key else []:
-        case ["births" | "claims" | "yields" | "ends", text]:
+        case ["births" | "claims" | "ends", text]:
             return parse_life(text)
+        case ["yields", _]:
+            return request_in(key).life
         case ["reports", number, text] if _is_number(number, digits=ROUND_DIGITS):
             return parse_life(text)
         case ["saves", text, number] if _is_number(number, digits=STEP_DIGITS):
             return parse_life(text)
         case _:
             raise KeyRefused(f"{key!r} is no birth, claim, yield, end, report or save")
+
+
+def request_in(key: str) -> Request:
+    """The life and the number in the key of a yield.
+
+    Raises:
+        KeyRefused: it is none.
+    """
+    match = _REQUEST.fullmatch(key.removeprefix(YIELDS).removesuffix(".json"))
+    if match is None or key != f"{YIELDS}{match[0]}.json":
+        raise KeyRefused(f"{key!r} is no yield")
+    return Request(*parse_life(match[1]), int(match[2] or 1))
 
 
 def step_in(key: str, interval_steps: int) -> int:

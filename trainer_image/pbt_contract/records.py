@@ -176,8 +176,8 @@ class Claim(Record, frozen=True, kw_only=True):
         void: the operator closed an unclaimed birth.
         ranks: how many processes train the member together; absent where it is one.
         yields: whether the process looks for requests to continue with another birth; absent where it doesn't.
-        started: how the process came to it; absent for a process that begins with it, and in records of versions
-            that didn't say so.
+        requests: how many it looks for in this life, one after another; absent where it is one, or none.
+        started: how the process came to it; absent for one that begins with it, and in records of early versions.
         why: where it was started anew, what kept the running loop from continuing.
     """
 
@@ -189,6 +189,7 @@ class Claim(Record, frozen=True, kw_only=True):
     void: bool = False
     ranks: Annotated[int, msgspec.Meta(ge=1)] | UnsetType = UNSET
     yields: bool | UnsetType = UNSET
+    requests: Annotated[int, msgspec.Meta(ge=1)] | UnsetType = UNSET
     started: Started | UnsetType = UNSET
     why: str | UnsetType = UNSET
 

@@ -1,7 +1,12 @@
 """The record by which the process of a member is asked to go on with another birth."""
 
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
 from pbt_contract import keys
-from pbt_contract.keys import Life
+from pbt_contract.keys import Life, Request
 from pbt_contract.records import FORMAT, IncarnationNumber, MemberNumber, Record
 
 
@@ -28,12 +33,15 @@ class Yield(Record, frozen=True, kw_only=True):
         member: whose process is asked.
         incarnation: the life that the process has now.
         to: whose birth it is to claim.
+        number: which request to this life it is; absent in the first one. The one before came to nothing: another
+            process has claimed what it was to claim.
     """
 
     format: int = FORMAT
     member: MemberNumber
     incarnation: IncarnationNumber
     to: LifeName
+    number: Annotated[int, msgspec.Meta(ge=2, le=keys.MOST_REQUESTS)] | UnsetType = UNSET
 
     @property
     def life(self) -> Life:
@@ -41,6 +49,13 @@ class Yield(Record, frozen=True, kw_only=True):
         return Life(self.member, self.incarnation)
 
     @property
+    def request(self) -> Request:
+        """Which one it is."""
+        return Request(
+            self.member, self.incarnation, 1 if isinstance(self.number, UnsetType) else self.number
+        )
+
+    @property
     def key(self) -> str:
         """Where this record is stored."""
-        return keys.yielded(self.member, self.incarnation)
+        return keys.yielded(*self.request)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pbt_contract.keys import Life
 from pbt_contract.records import Birth
-from pbt_operator.control.occupancy import has_claimed, life_to_ask
+from pbt_operator.control.occupancy import has_claimed, next_request
 from pbt_operator.control.pods import Pod
 from pbt_operator.control.record import Recorder
 from pbt_operator.control.vacancies import Vacancies
@@ -21,8 +21,11 @@ class HandingOver:
 
     def is_possible(self, pod: Pod) -> bool:
         """Whether the process can be asked to go on as another member: it lives its own one's newest life."""
-        life, newest = life_to_ask(self._repository, pod), self._repository.history.newest_birth(pod.member)
-        return life is not None and newest is not None and life == newest.life
+        request, newest = (
+            next_request(self._repository, pod),
+            self._repository.history.newest_birth(pod.member),
+        )
+        return request is not None and newest is not None and request.life == newest.life
 
     def ask(self, waiters: Mapping[int, int], live: Mapping[int, Pod], spec: Spec) -> dict[int, Life | None]:
         """Asks processes to go on as other members.
@@ -39,16 +42,16 @@ class HandingOver:
         births = self._vacancies.births(list(waiters.values()), spec)
         answers = {}
         for member, waiter in waiters.items():
-            to, own = births.get(waiter), life_to_ask(self._repository, live[member])
-            if to is not None and own is not None:
-                answers[member] = self._recorder.handover(own, to)
+            to, request = births.get(waiter), next_request(self._repository, live[member])
+            if to is not None and request is not None:
+                answers[member] = self._recorder.handover(request, to)
         return answers
 
     def follows(self, pod: Pod, birth: Birth) -> bool:
         """Whether the process goes on with what follows its own life: it is asked, or will be once it has begun."""
         if birth.cause.resumes or birth.cause.closes:
             return False
-        life = life_to_ask(self._repository, pod)
-        if life is None:
+        request = next_request(self._repository, pod)
+        if request is None:
             return not has_claimed(self._repository, pod)
-        return self._recorder.handover(life, birth) is not None
+        return self._recorder.handover(request, birth) is not None

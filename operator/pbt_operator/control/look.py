@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from pbt_operator.control.occupancy import asked_for, has_claimed, is_taken, life_to_ask, lived
+from pbt_operator.control.occupancy import asked_for, has_claimed, is_taken, lived, next_request
 from pbt_operator.control.pods import Phase, Pod, Pods
 from pbt_operator.control.shortage import is_short
 from pbt_operator.core.allowance import Allowance
@@ -153,10 +153,9 @@ def _looks_for_room(
 
 def _makes_room(pod: Pod, repository: Repository, late: Collection[str]) -> bool:
     """Whether the process can go on as another member; one that has not begun yet may be one that can."""
-    if life_to_ask(repository, pod) is not None:
-        return True
-    is_asked = asked_for(repository, pod) is not None and pod.uid not in late
-    return is_asked or not has_claimed(repository, pod)
+    if asked_for(repository, pod) is not None:
+        return pod.uid not in late or not has_claimed(repository, pod)
+    return next_request(repository, pod) is not None or not has_claimed(repository, pod)
 
 
 def _is_to_wait(pod: Pod, repository: Repository, *, shares: bool, is_lived: bool) -> bool:

@@ -6,8 +6,10 @@ It trains what its labels say, or what it was asked to go on with and claimed.
 from collections.abc import Iterable
 from dataclasses import replace
 
+from msgspec import UnsetType
+
 from pbt_contract.errors import NotFound
-from pbt_contract.keys import Life
+from pbt_contract.keys import MOST_REQUESTS, Life, Request
 from pbt_contract.records import Birth, Claim
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.records.repository import Repository
@@ -29,7 +31,7 @@ def lived(repository: Repository, pod: Pod, *, ask: bool = False) -> Pod:
     while pod.life not in passed:
         passed.add(pod.life)
         if ask:
-            repository.yields.ask(pod.member, _newest_life(repository, pod))
+            _asked_last(repository, Life(pod.member, _newest_life(repository, pod)), pod.uid)
         for _, to in repository.yields.known(pod.member, since=pod.incarnation):
             if _claimed_by(repository, to, pod.uid):
                 pod = replace(pod, member=to.member, incarnation=to.incarnation)
@@ -48,7 +50,7 @@ def asked_for(repository: Repository, pod: Pod) -> Life | None:
 
 def has_left(repository: Repository, life: Life, uid: str) -> bool:
     """Whether the process that claimed a life has gone on as another member."""
-    to = repository.yields.ask(life.member, life.incarnation)
+    to = _asked_last(repository, life, uid)
     return to is not None and _claimed_by(repository, to, uid)
 
 
@@ -92,18 +94,48 @@ def is_starting(repository: Repository, pod: Pod) -> bool:
     return pod.phase is Phase.PENDING or not has_claimed(repository, pod)
 
 
-def life_to_ask(repository: Repository, pod: Pod) -> Life | None:
-    """The life in which the process can be asked to go on with another birth; None if it can't.
+def next_request(repository: Repository, pod: Pod) -> Request | None:
+    """The request by which the process can be asked to go on with another birth; None if it can't.
 
-    Its claim says whether it looks for requests: several ranks don't, nor does who knows nothing of them. In one life
-    it looks until it has found one.
+    Its claim says whether it looks for requests, and for how many: several ranks don't, nor does who knows nothing of
+    them. It is asked again only where the birth of the request before is lost to it, so that it never has two to choose
+    from. Whose own member another process lives is asked no more: it leaves.
     """
     life = Life(member=pod.member, incarnation=_newest_life(repository, pod))
     claim = _claim(repository, life)
     if claim is None or claim.pod != pod.uid or claim.void or claim.yields is not True:
         return None
     asked = next(repository.yields.known(life.member, since=life.incarnation), None)
-    return life if asked is None else None
+    number = repository.yields.number(life)
+    if asked is None:
+        return Request(
+            *life, max(1, number)
+        )  # what is stored under the number that is known can't be followed
+    incarnation, to = asked
+    if incarnation != life.incarnation or to.member == life.member or number >= _most_requests(claim):
+        return None
+    return Request(*life, number + 1) if _is_lost(repository, to, pod.uid) else None
+
+
+def _most_requests(claim: Claim) -> int:
+    return 1 if isinstance(claim.requests, UnsetType) else min(claim.requests, MOST_REQUESTS)
+
+
+def _asked_last(repository: Repository, life: Life, uid: str) -> Life | None:
+    """Whom the process of a life was asked last to go on as, by whichever operator."""
+    to = repository.yields.ask(*life)
+    while to is not None and _is_lost(repository, to, uid):
+        later = repository.yields.ask_again(life)
+        if later is None:
+            break
+        to = later
+    return to
+
+
+def _is_lost(repository: Repository, life: Life, uid: str) -> bool:
+    """Whether the process of a pod can't claim a birth any more, and hasn't."""
+    claim = _claim(repository, life)
+    return claim is not None and (claim.pod != uid or claim.void)
 
 
 def _begun(repository: Repository, pod: Pod) -> Pod:

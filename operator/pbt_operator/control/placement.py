@@ -243,7 +243,8 @@ class Placement:
 
     def _makes_room(self, pod: Pod, spec: Spec, *, is_through: bool, keeps: bool) -> bool:
         """Whether to yield costs the pod little now. One that is through just ends, unless its process is asked."""
-        can_ask = (keeps or spec.restart is Restart.IN_PLACE) and self._handing_over.is_possible(pod)
+        asks = (keeps or spec.restart is Restart.IN_PLACE) and pod.uid not in self._late
+        can_ask = asks and self._handing_over.is_possible(pod)
         return can_ask if is_through else self._has_reported(pod, spec) and (can_ask or not keeps)
 
     def _has_reported(self, pod: Pod, spec: Spec) -> bool:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from pbt_contract.encoding import decode_report, encode
 from pbt_contract.gates import Gate
-from pbt_contract.keys import Life
+from pbt_contract.keys import Life, Request
 from pbt_contract.records import Birth, Ending, Report
 from pbt_contract.yields import LifeName, Yield
 from pbt_operator.core.allowance import Allowance
@@ -87,15 +87,17 @@ class Recorder:
         store.create(save.key, encode(save))
         self._repository.learn_record(save.key)
 
-    def handover(self, own: Life, to: Birth) -> Life | None:
-        """Asks the process that lives `own` to go on with `to`, which must be stored.
+    def handover(self, request: Request, to: Birth) -> Life | None:
+        """Asks the process of a life, by a request that is its next one, to go on with `to`, which must be stored.
 
         Returns:
             With which life it is to go on; another operator may have asked first. None if nobody can follow what is
             stored.
         """
         heir = LifeName(member=to.member, incarnation=to.incarnation)
-        return self._repository.yields.write(Yield(member=own.member, incarnation=own.incarnation, to=heir))
+        number = request.number if request.number > 1 else UNSET
+        asked = Yield(member=request.member, incarnation=request.incarnation, to=heir, number=number)
+        return self._repository.yields.write(asked)
 
     def begin_again(self) -> None:
         """Nothing has ended: another spec is in force."""

@@ -34,7 +34,8 @@ def test_a_claim_says_that_its_process_looks_for_requests() -> None:
     own = born(store, 0)
     trainers(store).look({"pod": own})
     key = keys.claim(*own)
-    assert decode(Claim, store.read(key), key=key).yields is True
+    claim = decode(Claim, store.read(key), key=key)
+    assert (claim.yields, claim.requests) == (True, keys.MOST_REQUESTS)
 
 
 def gate(store: MemoryStore, number: int, *, up_to: int) -> None:
@@ -59,6 +60,20 @@ def test_a_process_trains_as_far_as_the_gate_says_and_goes_on_as_it_is_asked_to(
         made.look({"pod": own})
     assert (holder(store, other), made.turns) == ("pod", 1)
     assert keys.report(1, *other) in store.names(keys.REPORTS)
+
+
+def test_a_process_that_was_asked_in_vain_goes_on_as_it_is_asked_next() -> None:
+    store = MemoryStore()
+    own, other, third = born(store, 0), born(store, 1), born(store, 2)
+    made = trainers(store)
+    made.look({"pod": own, "other": other})
+    asked = Yield(member=0, incarnation=1, to=LifeName(member=1, incarnation=1))
+    store.create(asked.key, encode(asked))
+    made.look({"pod": own})
+    again = Yield(member=0, incarnation=1, to=LifeName(member=2, incarnation=1), number=2)
+    store.create(again.key, encode(again))
+    made.look({"pod": own})
+    assert (holder(store, other), holder(store, third), made.turns) == ("other", "pod", 1)
 
 
 def test_a_process_whose_birth_is_taken_takes_the_one_that_it_is_named_instead() -> None:

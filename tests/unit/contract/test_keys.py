@@ -78,7 +78,15 @@ def test_a_prefix_is_empty_or_a_key_and_a_slash(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [keys.birth(3, 2), keys.claim(3, 2), keys.report(7, 3, 2), keys.save(3, 2, 70)]
+    "key",
+    [
+        keys.birth(3, 2),
+        keys.claim(3, 2),
+        keys.yielded(3, 2),
+        keys.yielded(3, 2, keys.MOST_REQUESTS),
+        keys.report(7, 3, 2),
+        keys.save(3, 2, 70),
+    ],
 )
 def test_the_key_of_a_record_tells_its_incarnation(key):
     assert keys.life_in(key) == (3, 2)
@@ -90,6 +98,8 @@ def test_the_key_of_a_record_tells_its_incarnation(key):
         keys.round_(3),
         "births/00003-000002/x.json",
         "births/x.json",
+        "births/00003-000002-2.json",
+        "claims/00003-000002-2.json",
         "reports/00003-000002.json",
         "saves/00003-000002.json",
         "other/00003-000002.json",
@@ -98,6 +108,25 @@ def test_the_key_of_a_record_tells_its_incarnation(key):
 def test_other_keys_tell_no_incarnation(key):
     with pytest.raises(KeyRefused):
         keys.life_in(key)
+
+
+def test_requests_to_a_life_are_numbered_and_the_first_has_the_key_that_it_always_had():
+    assert keys.yielded(3, 2) == keys.yielded(3, 2, 1) == "yields/00003-000002.json"
+    assert keys.yielded(3, 2, 2) == "yields/00003-000002-2.json"
+    for number in range(1, keys.MOST_REQUESTS + 1):
+        assert keys.request_in(keys.yielded(3, 2, number)) == (3, 2, number)
+
+
+@pytest.mark.parametrize("name", ["0", "1", "9", "02", "-2", "10", "2/x", "\u0663"], ids=repr)
+def test_other_names_are_no_requests(name):
+    with pytest.raises(KeyRefused):
+        keys.request_in(f"yields/00003-000002-{name}.json")
+
+
+@pytest.mark.parametrize("key", ["00003-000002.json", "yields/00003-000002", keys.claim(3, 2)])
+def test_other_keys_are_no_requests(key):
+    with pytest.raises(KeyRefused):
+        keys.request_in(key)
 
 
 def test_the_newest_number_of_nothing_is_0():

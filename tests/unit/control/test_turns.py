@@ -5,23 +5,25 @@ from dataclasses import replace
 from random import Random
 
 import pytest
+from msgspec import UNSET
 from msgspec.structs import replace as replace_birth
 
 from fixtures.decided import decisions
 from fixtures.manifests import DETERMINISTIC, spec
 from fixtures.toys import Deterministic
 from pbt_contract import keys
-from pbt_contract.encoding import decode
+from pbt_contract.encoding import decode, encode
 from pbt_contract.keys import Life
-from pbt_contract.records import Cause
+from pbt_contract.records import Cause, Claim
 from pbt_contract.yields import Yield
 from pbt_operator.control.look import Seen, look_at_pods
-from pbt_operator.control.occupancy import asked_for, lived
+from pbt_operator.control.occupancy import asked_for, has_left, lived, next_request
 from pbt_operator.control.pods import Phase, Pod
 from pbt_operator.core.allowance import Allowance
 from pbt_operator.core.status import PopulationPhase
 from pbt_operator.records import audit
 from pbt_operator.records.archive import Archive, read_archive
+from pbt_operator.records.claims import claimed_lives
 from pbt_trainer.courier.incarnation import Incarnation
 from simulation import Simulation
 from simulation.pods import Durations, SimulatedTrainer
@@ -326,6 +328,76 @@ def test_a_process_that_goes_on_as_another_member_during_the_pass_is_not_stopped
     run.repository.claims.begin_pass()
     run.reconciler._placement.place(seen, run.spec, Allowance())
     assert [one.stopping for one in run.pods.observe() if one.uid == pod.uid] == [False]
+
+
+def asked_in_vain(run: Simulation) -> tuple[Pod, Life]:
+    """A process that was asked to go on with a birth, and the birth, which another process has claimed first."""
+    found = list[tuple[Pod, Life]]()
+    while not found:
+        run.step()
+        run.passes()
+        found = [(pod, to) for pod in there(run) if (to := asked_for(run.repository, pod)) is not None]
+    pod, to = found[0]
+    assert to.member != pod.member
+    claim = Claim(
+        member=to.member, incarnation=to.incarnation, pod="collected", nonce="its pod had got a place"
+    )
+    assert run.store.create(claim.key, encode(claim)) == encode(claim)
+    return pod, to
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["one operator", "another one in each pass"])
+@pytest.mark.parametrize("restart", ["InPlace", "Recreate"])
+def test_a_process_that_was_asked_in_vain_is_asked_again(restart, restarts):
+    """Where it has the only slot nobody else could make room, ever."""
+    run = simulation(1, restart=restart)
+    pod, lost = asked_in_vain(run)
+    until = run.time.now + 1_000
+    while (found := lived(run.repository, pod)) == pod:
+        assert run.time.now < until
+        if restarts:
+            run.operator_restarts()
+        run.step()
+    key = keys.yielded(*pod.life, 2)
+    assert decode(Yield, run.store.read(key), key=key).to.life == found.life != lost
+    assert keys.yielded(*pod.life, 3) not in run.store.names(keys.YIELDS)
+    assert not [event for event in run.events if event.reason == "TakeoverLate"]
+    told(run)
+
+
+def test_a_process_is_asked_again_as_often_as_its_claim_says_and_only_where_it_has_no_choice():
+    run = simulation(1)
+    pod, to = asked_in_vain(run)
+    assert next_request(run.repository, pod) is None  # as far as this operator knows, it may still follow
+    run.repository.claims.begin_pass()
+    assert next_request(run.repository, pod) == (*pod.life, 2)
+    assert asked_for(run.repository, pod) is None
+    own = run.repository.claim(run.repository.birth(*pod.life))
+    for requests, number in ((UNSET, None), (1, None), (2, 2), (10**9, 2)):
+        run.repository.claims._claims[pod.life] = replace_birth(own, requests=requests)
+        assert next_request(run.repository, pod) == (number and (*pod.life, number))
+    mine = run.repository.claim(run.repository.birth(*to))
+    for claim, number in ((replace_birth(mine, pod=pod.uid), None), (replace_birth(mine, void=True), 2)):
+        run.repository.claims._claims[to] = claim
+        assert next_request(run.repository, pod) == (number and (*pod.life, number))
+
+
+def test_a_second_operator_learns_what_a_process_was_asked_again_and_follows():
+    """It knew of the first request only; the labels still say whose process it was."""
+    run = simulation(1)
+    pod, _ = asked_in_vain(run)
+    other = simulation(1)
+    other.store, other.pods, other.time = run.store, run.pods, run.time
+    other.operator_restarts()
+    assert asked_for(other.repository, pod) is None
+    while run.repository.yields.number(pod.life) < 2:
+        run.step()
+    again = run.repository.yields.ask(*pod.life)
+    while again not in claimed_lives(run.store):
+        run.time.advance()
+    assert lived(other.repository, pod).life == pod.life
+    assert lived(other.repository, pod, ask=True).life == again
+    assert has_left(other.repository, pod.life, pod.uid)
 
 
 @pytest.mark.parametrize("is_known", [True, False])

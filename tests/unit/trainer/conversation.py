@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from pbt_contract import keys
 from pbt_contract.encoding import decode_report, encode
@@ -162,9 +163,10 @@ def begun(conversation: Conversation) -> Birth:
     return birth
 
 
-def asked(store: MemoryStore, *, member: int = 7) -> None:
-    """The process of member 0 is asked to go on as another one, which starts from scratch."""
+def asked(store: MemoryStore, *, member: int = 7, number: int = 1) -> None:
+    """The process of member 0 is asked, the so-many-th time, to go on as another one, which starts from scratch."""
     birth = Birth(member=member, incarnation=1, cause=Cause.INITIAL, hyperparameters={}, reason="")
     store.put(keys.birth(member, 1), encode(birth))
-    record = Yield(member=0, incarnation=1, to=LifeName(member=member, incarnation=1))
+    told = number if number > 1 else UNSET
+    record = Yield(member=0, incarnation=1, to=LifeName(member=member, incarnation=1), number=told)
     store.put(record.key, encode(record))

@@ -99,6 +99,7 @@ NOTED: dict[str, int] = {
     "who is furthest ahead has the next turn": 10040,
     "the same member has the next turn again and again": 10040,
     "who waits for its turn is dropped": 10030,
+    "a life is asked only once": 20160,
     "a sub population decides without its quorum": 10582,
     "a sub population never decides": 10146,
     "a round is written before its pieces": 10501,

@@ -52,7 +52,8 @@ def _a_yield_that_was_asked_for_is_forgotten() -> Any:
     """By the next operator, which doesn't look for it either."""
 
     def told(self: Handovers, member: int, incarnation: int) -> Any:
-        return self._known.get(member, {}).get(incarnation)
+        known = self._known.get(member, {}).get(incarnation)
+        return None if known is None else known.to
 
     return both(patch.object(Handovers, "load", lambda *_: True), patch.object(Handovers, "ask", told))
 

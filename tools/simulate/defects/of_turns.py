@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from pbt_operator.control import demand, placement
+from pbt_operator.control import demand, occupancy, placement
 from pbt_operator.control.demand import Demand
 from pbt_operator.control.living import Living
 from pbt_operator.control.pods import Phase
@@ -62,12 +62,21 @@ def _who_waits_for_its_turn_is_dropped() -> Any:
     return patch.object(Living, "members", hasty)
 
 
+def _a_life_is_asked_only_once() -> Any:
+    return patch.object(occupancy, "_most_requests", lambda _: 1)
+
+
 MADE = (
     _a_slot_is_handed_back_to_be_handed_over,
     _of_the_pods_that_wait_one_stays,
     _who_is_furthest_ahead_has_the_next_turn,
     _the_same_member_has_the_next_turn_again_and_again,
     _who_waits_for_its_turn_is_dropped,
+    _a_life_is_asked_only_once,
 )
 
-CAUGHT_BY = {**dict.fromkeys(MADE, 15), _who_waits_for_its_turn_is_dropped: 10}
+CAUGHT_BY = {
+    **dict.fromkeys(MADE, 15),
+    _who_waits_for_its_turn_is_dropped: 10,
+    _a_life_is_asked_only_once: 7,
+}

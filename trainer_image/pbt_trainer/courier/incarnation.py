@@ -88,6 +88,7 @@ class Incarnation:
             nonce=self._nonce,
             ranks=self._ranks if self._ranks > 1 else UNSET,
             yields=self._yields or UNSET,
+            requests=keys.MOST_REQUESTS if self._yields else UNSET,
             started=started,
             why=why if isinstance(why, UnsetType) else shortened(why, MAX_NOTE),
         )
@@ -161,13 +162,16 @@ class Incarnation:
         except NotFound:
             return None
 
-    def yielded(self) -> "Incarnation | None":
+    def yielded(self, number: int = 1) -> "Incarnation | None":
         """The life that this process is asked to continue with, if it is asked: another member's, or its own next one.
+
+        Args:
+            number: of the request; after the first one there is another only where the one before came to nothing.
 
         Raises:
             RecordRefused: the record is not one that this version can follow.
         """
-        key = keys.yielded(self.member, self.number)
+        key = keys.yielded(self.member, self.number, number)
         try:
             to = decode(Yield, self.store.read(key), key=key).to
         except NotFound:

@@ -4,6 +4,7 @@ import threading
 import time
 from typing import Protocol
 
+from pbt_contract import keys
 from pbt_contract.errors import PbtError, StoreUnavailable
 from pbt_contract.records import Birth
 from pbt_trainer.courier.incarnation import Incarnation
@@ -44,6 +45,7 @@ class SuccessorWatch:
         """
         self._life, self._listener = life, listener
         self._follows, self._shares = follows, shares
+        self._request = 1  # the number of the next one
         self._pace = Pace(poll_seconds, time.monotonic())
         self._woken = threading.Event()
         self._closed = self._hurried = False
@@ -70,7 +72,9 @@ class SuccessorWatch:
                 if birth is not None:
                     self._announce(birth)
                     return
-                self._shares = self._shares and not self._offer_asked()
+                if self._shares and self._offer_asked():
+                    self._request += 1
+                    self._shares = self._request <= keys.MOST_REQUESTS
             except StoreUnavailable:
                 pass
             except PbtError as error:  # a new pod comes instead, and says the same if it fails as well
@@ -101,9 +105,12 @@ class SuccessorWatch:
             self._listener.offer(birth, self._life.next(), life=self._life)
 
     def _offer_asked(self) -> bool:
-        """Whether the process was asked to continue with another birth, possible or not: it is asked only once."""
+        """Whether the process was asked once more to continue with another birth, possible or not.
+
+        It is asked again only where somebody else has the birth before, which can't be taken any more.
+        """
         try:
-            other = self._life.yielded()
+            other = self._life.yielded(self._request)
             if other is not None:
                 self._listener.offer(other.open(), other, life=self._life)
         except StoreUnavailable:

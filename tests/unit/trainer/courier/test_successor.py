@@ -4,11 +4,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from pbt_contract import keys
-from pbt_contract.encoding import encode
-from pbt_contract.records import Birth, Cause
+from pbt_contract.encoding import decode, encode
+from pbt_contract.records import Birth, Cause, Claim
 from pbt_trainer.courier import pace
 from pbt_trainer.courier.messages import Failed, Look, Offer, Replaced, Take, Taken, Uploaded
 from simulation.memory_store import MemoryStore
@@ -93,6 +94,77 @@ def test_whoever_loses_another_members_birth_is_still_told_of_its_own(
     conversation.channel.send(Take(member=7, incarnation=1))
     assert conversation.hear(Taken).won is False
     assert born(store, 2, Cause.EXPLOIT) == conversation.hear(Offer).birth
+
+
+def test_whoever_loses_another_members_birth_can_be_asked_again(
+    store: Flaky, talk: Callable[..., Conversation]
+) -> None:
+    conversation = talk(watch=False, shares=True)
+    begun(conversation)
+    asked(store)
+    conversation.hear(Offer)
+    begun(talk(member=7, nonce="the new pod"))
+    conversation.channel.send(Take(member=7, incarnation=1))
+    assert conversation.hear(Taken).won is False
+    asked(store, member=8, number=2)
+    assert conversation.hear(Offer).birth.member == 8
+    conversation.channel.send(Take(member=8, incarnation=1))
+    assert conversation.hear(Taken).won
+
+
+def test_requests_are_told_in_their_order_though_none_is_taken(
+    store: Flaky, talk: Callable[..., Conversation]
+) -> None:
+    """Also those that came to nothing before they were found: the newest is told last, and is the one that stays."""
+    for number, member in ((1, 7), (2, 8)):
+        asked(store, member=member, number=number)
+    conversation = talk(watch=False, shares=True)
+    begun(conversation)
+    assert [conversation.hear(Offer).birth.member for _ in range(2)] == [7, 8]
+    asked(store, member=9, number=3)
+    assert conversation.hear(Offer).birth.member == 9
+
+
+def test_a_request_that_cannot_be_followed_hides_no_later_one(
+    store: Flaky, talk: Callable[..., Conversation], caplog: pytest.LogCaptureFixture
+) -> None:
+    store.put(keys.yielded(0, 1), b"{}")
+    asked(store, member=8, number=2)
+    conversation = talk(watch=False, shares=True)
+    begun(conversation)
+    assert conversation.hear(Offer).birth.member == 8
+    assert caplog.text.count("can't be taken over by this process") == 1
+
+
+def test_after_the_last_request_that_a_life_can_get_none_is_looked_for(
+    store: Flaky, talk: Callable[..., Conversation]
+) -> None:
+    read, asked_for = store.read, list[str]()
+
+    def counted(key: str) -> bytes:
+        asked_for.append(key)
+        return read(key)
+
+    for number in range(1, keys.MOST_REQUESTS + 1):
+        asked(store, member=6 + number, number=number)
+    conversation = talk(watch=True, shares=True)
+    begun(conversation)
+    for number in range(1, keys.MOST_REQUESTS + 1):
+        assert conversation.hear(Offer).birth.member == 6 + number
+    store.read = counted  # type: ignore[method-assign]
+    until(lambda: asked_for.count(keys.birth(0, 2)) > 5)
+    store.read = read  # type: ignore[method-assign]
+    assert set(asked_for) == {keys.birth(0, 2)}
+
+
+def test_a_claim_says_how_many_requests_its_process_looks_for(
+    store: Flaky, talk: Callable[..., Conversation]
+) -> None:
+    for incarnation, shares, told in ((1, True, keys.MOST_REQUESTS), (2, False, UNSET)):
+        born(store, incarnation)
+        begun(talk(incarnation=incarnation, shares=shares))
+        key = keys.claim(0, incarnation)
+        assert decode(Claim, store.read(key), key=key).requests == told
 
 
 def test_its_own_next_birth_is_told_after_an_offer_that_nobody_took(

@@ -36,8 +36,9 @@ def running(population: Population, script: str = "plain.py", **given: Any) -> T
     return trainer
 
 
-def ask(population: Population, *, member: int = OTHER, incarnation: int = 2) -> None:
-    asked = Yield(member=0, incarnation=1, to=LifeName(member=member, incarnation=incarnation))
+def ask(population: Population, *, member: int = OTHER, incarnation: int = 2, number: int = 1) -> None:
+    to, told = LifeName(member=member, incarnation=incarnation), number if number > 1 else UNSET
+    asked = Yield(member=0, incarnation=1, to=to, number=told)
     population.store.create(asked.key, encode(asked))
 
 
@@ -226,6 +227,25 @@ def test_whoever_took_the_birth_before_keeps_it(
     assert trainer.end() == 0
     assert max(save.step for save in population.saves()) >= 2
     assert population.saves(member=OTHER, incarnation=2) == []
+
+
+@BOTH
+def test_whoever_was_asked_in_vain_goes_on_as_it_is_asked_next(
+    population: Population, waiting: Report, restart: dict[str, Any]
+) -> None:
+    trainer = running(population, **restart)
+    claim = Claim(member=OTHER, incarnation=2, pod="new", nonce="theirs")
+    population.store.create(keys.claim(OTHER, 2), encode(claim))
+    ask(population)
+    while "going on as member 0" not in trainer.errors():
+        trainer.go()
+        trainer.hear("step")
+    population.resume(waiting, member=OTHER, incarnation=3)
+    ask(population, incarnation=3, number=2)
+    trainer.step_until("restored 4 8.0")
+    assert pod_of(population, OTHER, 3) == "pod-0-1"
+    trainer.terminate()
+    assert trainer.end() == 0
 
 
 def test_a_birth_that_somebody_else_took_leaves_values_and_random_state_as_they_were(
