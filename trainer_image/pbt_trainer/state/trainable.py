@@ -96,7 +96,8 @@ class Trainable:
         if differing := [name for name, digest in left_out.items() if now.get(own[name]) != digest]:
             raise StateError(
                 "The checkpoint holds only what was trained, and here other weights lie below it: "
-                f"{_some(differing)}. Load the same base model before track()"
+                f"{_some(differing)}. Load the same base model before track(); one that is made of random numbers "
+                "needs the same seed in each member, or is tracked whole"
             )
         live = self._model.state_dict()
         unlike = [name for name, value in values.items() if _shape(live[own[name]]) != _shape(value)]
