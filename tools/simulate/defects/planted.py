@@ -48,6 +48,13 @@ DEFECTS: dict[str, Callable[[], Any]] = {
 MOST = 1000
 """In so many seeds each defect must be caught."""
 
+FIRST_SEEDS = {
+    "stragglers are judged by a round again and again": MOST,
+    "how a blameless life ended is not recorded": MOST,
+    "a life is asked only once": READS_FROM,
+}
+"""Where the thousand begins of defects of which few worlds tell, and none of the first ones."""
+
 CAUGHT_BY = {**of_ends.CAUGHT_BY, **of_turns.CAUGHT_BY, **of_blame.CAUGHT_BY, **of_parts.CAUGHT_BY}
 """The number of the law that must tell of a defect; of those that aren't named here, any law may."""
 
@@ -73,11 +80,12 @@ def planted(name: str) -> Iterator[None]:
 def seeds_of(name: str) -> range:
     """The seeds that may show a defect: those where room or reads may lack, and rounds lie in pieces, begin later."""
     made = DEFECTS[name]
-    if made in of_reads.MADE:
-        return range(READS_FROM, READS_FROM + MOST)
-    if made in of_pieces.MADE:  # few worlds tell of what is read of pieces, and none of the first ones
-        return range(ROOM_FROM + MOST // 2, ROOM_FROM + MOST)
     first = ROOM_FROM if made in {*of_turns.MADE, *of_parts.MADE} else 0
+    if made in of_reads.MADE:
+        first = READS_FROM
+    elif made in of_pieces.MADE:
+        first = ROOM_FROM + MOST // 2
+    first = FIRST_SEEDS.get(name, first)
     return range(first, first + MOST)
 
 

@@ -6,8 +6,8 @@ from simulate.laws.facts import Facts
 from simulate.laws.judge import Judge
 from simulate.laws.turn_laws import TurnLaws
 
-DEMAND_SECONDS = 150.0
-"""How long a pod may lack, with a working operator."""
+DEMAND_SECONDS = 240.0
+"""How long a pod may lack, with a working operator. One that starts reads for minutes where a request takes seconds."""
 
 
 class DemandLaws(Judge):

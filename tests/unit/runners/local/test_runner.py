@@ -231,12 +231,13 @@ def test_a_trainer_that_always_fails_fails_the_population_with_its_last_line(run
     run.assert_no_stray_process()
 
 
-def test_a_command_that_does_not_exist_is_named(runner):
+def test_a_command_that_does_not_exist_is_named_and_starts_nothing(runner):
     template = {"spec": {"containers": [{"name": "t", "command": ["no-such-program"]}]}}
     run = runner(population("absent", SMALL, members=2, backoffLimit=0, template=template))
     finished = run.run()
-    assert finished.returncode == 1
+    assert finished.returncode == 2
     assert "no-such-program" in finished.stdout
+    assert not run.location.exists()
 
 
 def test_a_bad_manifest_starts_nothing(runner):
