@@ -73,12 +73,12 @@ class Accounting:
         Returns:
             How many ends the allowance leaves to the next pass; one of them at least is accounted for.
         """
-        for number, pod in enumerate(ended):
-            if number and allowance.is_spent:
-                return len(ended) - number
+        left = len(ended)
+        for pod in allowance.among(ended):
             self._settle(pod, spec)
             self._forget(pod)
-        return 0
+            left -= 1
+        return left
 
     def waits(self, member: int) -> bool:
         """Whether the member may not start yet."""

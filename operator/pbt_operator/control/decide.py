@@ -105,11 +105,11 @@ class Decisions:
 
     def _one_by_one(self, due: Sequence[T]) -> Iterator[T]:
         """As many as the allowance has room for, one at least."""
-        for number, one in enumerate(due):
-            if number and self._allowance.is_spent:
-                self.num_left += len(due) - number
-                return
+        left = len(due)
+        for one in self._allowance.among(due):
+            left -= 1
             yield one
+        self.num_left += left
 
     def _order(self, wanted: Sequence[Birth]) -> list[Birth]:
         self._allowance.spend(writes=len(wanted))

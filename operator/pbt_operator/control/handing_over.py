@@ -21,10 +21,8 @@ class HandingOver:
 
     def is_possible(self, pod: Pod) -> bool:
         """Whether the process can be asked to go on as another member: it lives its own one's newest life."""
-        request, newest = (
-            next_request(self._repository, pod),
-            self._repository.history.newest_birth(pod.member),
-        )
+        request = next_request(self._repository, pod)
+        newest = self._repository.history.newest_birth(pod.member)
         return request is not None and newest is not None and request.life == newest.life
 
     def ask(self, waiters: Mapping[int, int], live: Mapping[int, Pod], spec: Spec) -> dict[int, Life | None]:

@@ -131,11 +131,11 @@ def _learn_requests(found: Sequence[Pod], repository: Repository, allowance: All
     """Learns what processes were asked, where only the request's name is known; returns how many are left."""
     yields = repository.yields
     unread = [pod for pod in found if yields.unread(pod.member, since=pod.incarnation)]
-    for number, pod in enumerate(unread):
-        if number and allowance.is_spent:
-            return len(unread) - number
+    left = len(unread)
+    for pod in allowance.among(unread):
         next(yields.known(pod.member, since=pod.incarnation), None)
-    return 0
+        left -= 1
+    return left
 
 
 def _looks_for_room(

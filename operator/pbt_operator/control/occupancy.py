@@ -108,9 +108,7 @@ def next_request(repository: Repository, pod: Pod) -> Request | None:
     asked = next(repository.yields.known(life.member, since=life.incarnation), None)
     number = repository.yields.number(life)
     if asked is None:
-        return Request(
-            *life, max(1, number)
-        )  # what is stored under the number that is known can't be followed
+        return Request(*life, max(1, number))  # what may be stored under that number can't be followed
     incarnation, to = asked
     if incarnation != life.incarnation or to.member == life.member or number >= _most_requests(claim):
         return None

@@ -58,9 +58,7 @@ class Recorder:
         stored = self._repository.gates.write(wanted)
         if stored != wanted:
             self._repository.learn_rounds()
-            for number, name in enumerate(stored.without):
-                if number and allowance.is_spent:
-                    break
+            for name in allowance.among(stored.without):
                 self._repository.learn_birth(*name.life)
         return stored
 

@@ -1,9 +1,11 @@
 """How much a pass may read before others have their turn, and what is left when that is spent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple, dataclass
 from math import inf
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Meter(Protocol):
@@ -49,6 +51,13 @@ class Allowance:
         One at least, so that each pass gets on.
         """
         return int(max(1, min(most, self._left / each)))
+
+    def among(self, things: Iterable[T]) -> Iterator[T]:
+        """These one by one, until it is spent; the first in any case."""
+        for number, thing in enumerate(things):
+            if number and self.is_spent:
+                return
+            yield thing
 
     def spend(self, *, reads: int = 0, writes: int = 0, size: int = 0) -> None:
         """So many records were read, of so many bytes in all, or written."""
