@@ -83,16 +83,23 @@ def test_a_member_that_waits_is_offered_and_then_watched(
     assert conversation.hear(Offer).birth == later
 
 
-def test_whoever_loses_another_members_birth_is_still_told_of_its_own(
-    store: Flaky, talk: Callable[..., Conversation]
+def loses_the_birth_that_is_asked_for(
+    conversation: Conversation, store: Flaky, talk: Callable[..., Conversation]
 ) -> None:
-    conversation = talk(watch=True, shares=True)
+    """Its process is asked to go on as member 7, whose own pod takes the birth first."""
     begun(conversation)
     asked(store)
     conversation.hear(Offer)
     begun(talk(member=7, nonce="the new pod"))
     conversation.channel.send(Take(member=7, incarnation=1))
     assert conversation.hear(Taken).won is False
+
+
+def test_whoever_loses_another_members_birth_is_still_told_of_its_own(
+    store: Flaky, talk: Callable[..., Conversation]
+) -> None:
+    conversation = talk(watch=True, shares=True)
+    loses_the_birth_that_is_asked_for(conversation, store, talk)
     assert born(store, 2, Cause.EXPLOIT) == conversation.hear(Offer).birth
 
 
@@ -100,12 +107,7 @@ def test_whoever_loses_another_members_birth_can_be_asked_again(
     store: Flaky, talk: Callable[..., Conversation]
 ) -> None:
     conversation = talk(watch=False, shares=True)
-    begun(conversation)
-    asked(store)
-    conversation.hear(Offer)
-    begun(talk(member=7, nonce="the new pod"))
-    conversation.channel.send(Take(member=7, incarnation=1))
-    assert conversation.hear(Taken).won is False
+    loses_the_birth_that_is_asked_for(conversation, store, talk)
     asked(store, member=8, number=2)
     assert conversation.hear(Offer).birth.member == 8
     conversation.channel.send(Take(member=8, incarnation=1))

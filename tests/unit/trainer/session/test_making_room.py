@@ -211,17 +211,22 @@ def test_after_the_last_step_it_ends_at_once_where_it_took_no_turn(population: P
     assert trainer.end() == 0
 
 
-@BOTH
-def test_whoever_took_the_birth_before_keeps_it(
-    population: Population, waiting: Report, restart: dict[str, Any]
-) -> None:
-    trainer = running(population, **restart)
+def is_asked_in_vain(population: Population, trainer: Trainer) -> None:
+    """Another process has the birth that it is asked to take: it goes on as before."""
     claim = Claim(member=OTHER, incarnation=2, pod="new", nonce="theirs")
     population.store.create(keys.claim(OTHER, 2), encode(claim))
     ask(population)
     while "going on as member 0" not in trainer.errors():
         trainer.go()
         trainer.hear("step")
+
+
+@BOTH
+def test_whoever_took_the_birth_before_keeps_it(
+    population: Population, waiting: Report, restart: dict[str, Any]
+) -> None:
+    trainer = running(population, **restart)
+    is_asked_in_vain(population, trainer)
     assert trainer.said[-1].split()[2] == "1"
     trainer.terminate()
     assert trainer.end() == 0
@@ -234,12 +239,7 @@ def test_whoever_was_asked_in_vain_goes_on_as_it_is_asked_next(
     population: Population, waiting: Report, restart: dict[str, Any]
 ) -> None:
     trainer = running(population, **restart)
-    claim = Claim(member=OTHER, incarnation=2, pod="new", nonce="theirs")
-    population.store.create(keys.claim(OTHER, 2), encode(claim))
-    ask(population)
-    while "going on as member 0" not in trainer.errors():
-        trainer.go()
-        trainer.hear("step")
+    is_asked_in_vain(population, trainer)
     population.resume(waiting, member=OTHER, incarnation=3)
     ask(population, incarnation=3, number=2)
     trainer.step_until("restored 4 8.0")
